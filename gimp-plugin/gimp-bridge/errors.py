@@ -1,0 +1,29 @@
+"""The one error that operations raise on purpose. Never imports Gimp."""
+
+import json
+import os
+
+PROTOCOL_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "protocol")
+if not os.path.isdir(PROTOCOL_DIR):  # a checkout: the folder is copied beside us only when the plug-in is installed
+    PROTOCOL_DIR = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "protocol"))
+
+with open(os.path.join(PROTOCOL_DIR, "errors.json"), encoding="utf-8") as _file:
+    CODES = {row["kind"]: row["code"] for row in json.load(_file)["kinds"]}
+
+
+class OperationError(Exception):
+    """`kind` is one of errors.json; `message` gives value and limit; `hint` says what to do; `details` is for programs."""
+
+    def __init__(self, kind, message, hint=None, **details):
+        super().__init__(message)
+        self.kind, self.message, self.hint, self.details = kind, message, hint, details
+        self.code = CODES[kind]
+
+    def to_json_rpc(self):
+        """The JSON-RPC `error` object."""
+        data = {"kind": self.kind}
+        if self.hint:
+            data["hint"] = self.hint
+        if self.details:
+            data["details"] = self.details
+        return {"code": self.code, "message": self.message, "data": data}

@@ -1,0 +1,1 @@
+//! One struct; defaults < `gimp-bridge.toml` < `.env` < environment < flags.

@@ -1,0 +1,120 @@
+//! Links to live GIMPs: frames, handshake, requests, instances, launching. Nothing outside names the codec.
+
+use crate::error::{Error, Kind, Result};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// Who asks: one MCP session, one shell command. Names a Python namespace and a chosen image in the plug-in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    pub id: String,
+    pub name: String,
+}
+
+/// How far a running request is; `total` is in the same unit as `progress`.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub progress: f64,
+    pub total: Option<f64>,
+    pub message: Option<String>,
+}
+
+/// Takes progress reports; must not block.
+pub type ProgressSink = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// One operation for the plug-in.
+#[derive(Clone)]
+pub struct Request {
+    pub operation: String,
+    pub arguments: Map<String, Value>,
+    pub client: Client,
+    /// The instance's id; `None` for the client's chosen one, else the only one.
+    pub instance: Option<String>,
+    /// From when it starts to run inside GIMP.
+    pub timeout: Duration,
+    /// Bytes that travel with the request as chunks.
+    pub upload: Option<Bytes>,
+    /// Cancelling sends `$/cancel`; the call still ends with an answer.
+    pub cancel: CancellationToken,
+    pub progress: Option<ProgressSink>,
+}
+
+/// A reply whose pixels or file bytes arrive as chunks, in order.
+pub struct Streamed {
+    /// The `$/stream` header.
+    pub header: Map<String, Value>,
+    /// Bounded; the link reads no faster than this is drained. Ends before `result` is ready.
+    pub chunks: mpsc::Receiver<Bytes>,
+    /// The response; an error here means that the chunks so far are worthless.
+    pub result: oneshot::Receiver<Result<Map<String, Value>>>,
+}
+
+/// Where instances are announced and how to reach them.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Holds `secret`, `plugin.json`, `instances/`.
+    pub state_dir: PathBuf,
+    /// Only this port, instead of all announced instances.
+    pub port: Option<u16>,
+    /// What this daemon calls itself in GIMP's status dialog, such as `serve`.
+    pub label: String,
+}
+
+/// A running GIMP, as `list_instances` and `/health` show it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Instance {
+    pub id: String,
+    pub port: u16,
+    pub pid: u32,
+    pub gimp_version: String,
+    pub plugin_version: String,
+    pub headless: bool,
+    /// `connected`, `idle` (not connected yet), `busy`, `unresponsive`, `outdated`, `unreachable`.
+    pub state: String,
+}
+
+/// The links to all instances; cheap to clone. Connects on first use and reconnects with backoff.
+#[derive(Clone)]
+pub struct Gimp {
+    _settings: Arc<Settings>,
+}
+
+impl Gimp {
+    /// Starts no connection yet. `shutdown` ends all links.
+    pub fn new(settings: Settings, _shutdown: CancellationToken) -> Gimp {
+        Gimp { _settings: Arc::new(settings) }
+    }
+
+    /// Runs one operation and waits for its result.
+    pub async fn call(&self, _request: Request) -> Result<Map<String, Value>> {
+        Err(Error::new(Kind::NoGimp, "no GIMP with the plug-in answers"))
+    }
+
+    /// Runs one operation whose reply streams; returns when the header or an error arrives.
+    pub async fn stream(&self, _request: Request) -> Result<Streamed> {
+        Err(Error::new(Kind::NoGimp, "no GIMP with the plug-in answers"))
+    }
+
+    /// All announced instances with their state.
+    pub async fn instances(&self) -> Vec<Instance> {
+        Vec::new()
+    }
+
+    /// The instance that this client's calls go to, if one can be told.
+    pub async fn selected_instance(&self, _client: &Client) -> Option<String> {
+        None
+    }
+
+    /// Chooses the instance for this client.
+    pub async fn select_instance(&self, _client: &Client, id: &str) -> Result<()> {
+        Err(Error::new(Kind::NotFound, format!("no GIMP instance `{id}`")))
+    }
+
+    /// Lets every instance forget this client.
+    pub fn client_closed(&self, _client: &Client) {}
+}

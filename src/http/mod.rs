@@ -1,0 +1,1 @@
+//! The HTTP listener: health, Host and Origin checks; mounts `/mcp`.

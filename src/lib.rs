@@ -1,0 +1,31 @@
+//! gimp-bridge: the way AI works inside GIMP 3.
+//!
+//! The rooms, in reading order, and what each may touch:
+//!
+//! | room | owns | may use |
+//! |---|---|---|
+//! | [`error`] | the one edge error: kind, message, hint | nothing |
+//! | [`config`] | one struct; defaults < file < `.env` < environment < flags | error |
+//! | [`images`] | encode and decode with limits, formats, scale maps | error |
+//! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config |
+//! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, images, error, config |
+//! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, error, config |
+//! | [`http`] | the listener, health, Host/Origin checks; mounts `/mcp` | mcp, ops, error, config |
+//! | [`daemon`] | builds the rooms, owns shutdown | all above |
+//! | [`cli`] | one file per subcommand | daemon and below |
+//!
+//! To add an operation: an entry in `protocol/ops/*.json`, a Python function in `gimp-plugin/gimp-bridge/ops/`
+//! (or, for `runs: daemon`, an arm in `ops::local`), a test in `tests/gimp/`.
+//!
+//! Invariants: stdout belongs to MCP in `stdio`; logs never hold image data or secrets; no request waits for
+//! ever; no buffer grows without a bound; no telemetry, and nothing is downloaded that nobody asked for.
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod error;
+pub mod gimp;
+pub mod http;
+pub mod images;
+pub mod mcp;
+pub mod ops;
