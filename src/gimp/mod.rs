@@ -1,5 +1,7 @@
 //! Links to live GIMPs: frames, handshake, requests, instances, launching. Nothing outside names the codec.
 
+pub mod plugin;
+
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use serde_json::{Map, Value};
