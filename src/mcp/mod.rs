@@ -1,1 +1,2 @@
 //! The catalogue as MCP: tools, resources, prompts. Alone names rmcp.
+pub mod blob;
