@@ -1,0 +1,167 @@
+"""Starts the real thing for the acceptance tests: a headless GIMP, the daemon, MCP clients. Ends what it started."""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+import numpy
+from mcp.client import Client
+from PIL import Image
+
+Image.MAX_IMAGE_PIXELS = None
+BIN = os.environ.get("GIMP_BRIDGE_BIN", "target/release/gimp-bridge")
+
+
+def wait_for(what, condition, seconds):
+    """Polls `condition` until it gives something true; raises with `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.05)
+    raise TimeoutError(f"{what}: not within {seconds} s")
+
+
+def wait_line(process, pattern, seconds):
+    """Reads the process's stdout until a line matches; gives the match."""
+    deadline = time.monotonic() + seconds
+    seen = []
+    while time.monotonic() < deadline:
+        ready, _, _ = select.select([process.stdout], [], [], 0.2)
+        if ready:
+            line = process.stdout.readline()
+            if not line:
+                raise RuntimeError(f"`{process.args}` ended with {process.wait()}: {seen}")
+            seen.append(line)
+            match = re.search(pattern, line)
+            if match:
+                return match
+    raise TimeoutError(f"no line like `{pattern}` within {seconds} s: {seen}")
+
+
+class Bridge:
+    """One GIMP and one daemon with a state folder of their own."""
+
+    def __init__(self, version):
+        self.version = version
+        self.folder = tempfile.TemporaryDirectory(prefix="gimp-bridge-acceptance-")
+        self.processes = []
+        self.env = {
+            **os.environ,
+            "GIMP_BRIDGE_STATE_DIR": os.path.join(self.folder.name, "state"),
+            "GIMP_BRIDGE_GIMP_EXECUTABLE": gimp_executable(version),
+        }
+        self.url = None
+        self.daemon = self.gimp = None
+
+    def start(self, *command):
+        log = open(os.path.join(self.folder.name, f"{command[0]}-{len(self.processes)}.log"), "w+")
+        process = subprocess.Popen([BIN, *command], stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL,
+                                   text=True, env=self.env, start_new_session=True)
+        process.log = log
+        self.processes.append(process)
+        return process
+
+    def start_gimp(self, *arguments):
+        """`gimp-bridge gimp --headless`; gives the instance that it printed."""
+        profile = os.path.join(self.folder.name, f"profile-{len(self.processes)}")
+        self.gimp = self.start("gimp", "--headless", "--profile", profile, *arguments)
+        return json.loads(wait_line(self.gimp, r"^\{.*\}", 120).group(0))
+
+    def start_daemon(self):
+        self.daemon = self.start("serve", "--port", "0")
+        self.url = wait_line(self.daemon, r"http://\S+/mcp", 10).group(0)
+        return self.url
+
+    def client(self, **options):
+        return Client(self.url, **options)
+
+    def health(self):
+        with urllib.request.urlopen(self.url.replace("/mcp", "/health"), timeout=10) as answer:
+            return json.load(answer)
+
+    def close(self):
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(15)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait(5)
+        for process in self.processes:
+            process.stdout.close()
+            process.log.close()
+        self.folder.cleanup()
+
+
+def gimp_executable(version):
+    """The private root folder that scripts/setup-gimp made for this version."""
+    cache = os.environ.get("GIMP_BRIDGE_CACHE_DIR") or os.path.join(
+        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gimp-bridge")
+    return os.path.join(cache, f"gimp-{version}")
+
+
+@contextlib.contextmanager
+def bridge(version, daemon=True):
+    made = Bridge(version)
+    try:
+        made.start_gimp()
+        if daemon:
+            made.start_daemon()
+        yield made
+    finally:
+        made.close()
+
+
+async def call(client, tool, _error=False, **arguments):
+    """Calls a tool; gives its structured content, with the first picture's array under `picture`."""
+    result = await client.call_tool(tool, arguments)
+    answer = dict(result.structured_content or {})
+    if bool(result.is_error) != _error:
+        raise AssertionError(f"{tool}: is_error={result.is_error}: {answer or result.content}")
+    for item in result.content:
+        if item.type == "image":
+            answer["encoded"] = base64.b64decode(item.data)
+            answer["picture"] = decode(answer["encoded"])
+            break
+    return answer
+
+
+async def python(client, *lines, **arguments):
+    """Runs Python in GIMP; gives the answer."""
+    return await call(client, "call_api", api_path="exec", args=["pyGObject-console", list(lines)], **arguments)
+
+
+async def value(client, expression, **arguments):
+    """Evaluates a Python expression in GIMP; gives its value."""
+    answer = await call(client, "call_api", api_path="exec", args=["pyGObject-eval", [expression]], **arguments)
+    return answer["value"]
+
+
+def decode(data):
+    """Encoded picture to an array (height, width, channels)."""
+    array = numpy.asarray(Image.open(io.BytesIO(data)))
+    return array[:, :, None] if array.ndim == 2 else array
+
+
+def memory(pid, field="VmRSS"):
+    """Megabytes of a process: VmRSS now, VmHWM at its peak."""
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) / 1024 for line in status if line.startswith(field + ":"))
+
+
+def reset_peak(pid):
+    """Starts VmHWM anew from what is resident now."""
+    with open(f"/proc/{pid}/clear_refs", "w") as file:
+        file.write("5")
