@@ -1,2 +1,1 @@
 //! The catalogue as MCP: tools, resources, prompts. Alone names rmcp.
-pub mod blob;

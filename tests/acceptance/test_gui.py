@@ -1,0 +1,77 @@
+"""A GIMP with windows under Xvfb: it opens with the plug-in, an edit over MCP shows on the canvas at once, the status
+menu works. With GIMP_BRIDGE_SHOTS=FOLDER the pictures are kept."""
+
+import asyncio
+import os
+
+import numpy
+import pytest
+from screen import Screen
+from support import Bridge, call, python, wait_for
+
+COLOUR = (200, 40, 120)
+OTHER = (20, 160, 90)
+
+
+@pytest.fixture
+def desk(version):
+    screen = Screen(version)
+    made = Bridge(version)
+    made.env["DISPLAY"] = screen.display
+    try:
+        made.start_gimp("--gui")
+        made.start_daemon()
+        yield made, screen
+    finally:
+        made.close()
+        screen.close()
+
+
+def keep(screen, version, name):
+    folder = os.environ.get("GIMP_BRIDGE_SHOTS")
+    return screen.shot(os.path.join(folder, f"gimp-{version}-{name}.png") if folder else None)
+
+
+def pixels_of(picture, colour):
+    return int((numpy.abs(picture.astype(int) - colour).max(axis=2) <= 2).sum())
+
+
+def test_an_edit_shows_on_the_canvas_and_the_status_menu_works(desk, version):
+    made, screen = desk
+
+    async def scenario():
+        async with made.client() as client:
+            image = (await call(client, "create_new_image", width=500, height=400, color=list(COLOUR)))["image"]
+            wait_for("the new image on the canvas", lambda: pixels_of(screen.shot(), COLOUR) > 30_000, 20)
+            keep(screen, version, "new-image")
+            drawn = await python(
+                client,
+                f"image = Gimp.Image.get_by_id({image})",
+                "image.select_ellipse(Gimp.ChannelOps.REPLACE, 100, 80, 300, 240)",
+                f"Gimp.context_set_foreground(Gegl.Color.new('#{bytes(OTHER).hex()}'))",
+                "image.get_layers()[0].edit_fill(Gimp.FillType.FOREGROUND)",
+                "Gimp.Selection.none(image)",
+                image=image,
+            )
+            assert drawn["effect"]["region"] == {"x": 100, "y": 80, "width": 300, "height": 240}
+            wait_for("the edit on the canvas", lambda: pixels_of(screen.shot(), OTHER) > 10_000, 2)
+            keep(screen, version, "edit")
+            # One step of the user's own undo takes the whole call back.
+            screen.run("xdotool", "search", "--onlyvisible", "--class", "gimp", "windowactivate")
+            screen.key("ctrl+z")
+            wait_for("the user's undo", lambda: pixels_of(screen.shot(), OTHER) == 0, 5)
+            back = await call(client, "get_image_bitmap", image=image)
+            assert (back["picture"][..., :3] == COLOUR).all()
+            # GIMP's own search for actions finds the menu entry.
+            screen.key("slash")
+            screen.type("bridge status")
+            wait_for("the search's answer", lambda: screen.windows("Search Actions"), 10)
+            screen.key("Return")
+            screen.wait_window("GIMP Bridge", 20)
+            keep(screen, version, "status")
+            # The dialog does not block the bridge.
+            assert (await call(client, "list_images"))["images"][0]["id"] == image
+            screen.key("Escape")
+            await call(client, "close_image", image=image, discard_changes=True)
+
+    asyncio.run(scenario())
