@@ -1,0 +1,88 @@
+//! The map in `src/lib.rs` holds: who may name what.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path, ending));
+        } else if path.extension().is_some_and(|found| found == ending) {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    assert!(!found.is_empty(), "no .{ending} files in {}", folder.display());
+    found
+}
+
+fn src() -> Vec<(PathBuf, String)> {
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "rs")
+}
+
+/// The first folder (or file stem) below `src/`.
+fn room(path: &Path) -> String {
+    let inside = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// Lines of code that name `what`, outside comments.
+fn names(text: &str, what: &str) -> bool {
+    text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains(what))
+}
+
+#[test]
+fn only_its_own_room_names_a_library() {
+    for (library, owner) in [("rmcp", "mcp"), ("tokio_util::codec", "gimp"), ("axum", "http")] {
+        for (path, text) in src() {
+            let here = room(&path);
+            // The pictures in MCP replies are HTTP bodies too.
+            let allowed = here == owner || (library == "axum" && here == "mcp");
+            assert!(allowed || !names(&text, library), "`{}` names {library}", path.display());
+        }
+    }
+}
+
+#[test]
+fn rooms_reach_only_what_the_map_allows() {
+    let allowed: [(&str, &[&str]); 8] = [
+        ("error", &[]),
+        ("config", &["error"]),
+        ("images", &["error"]),
+        ("gimp", &["error", "config"]),
+        ("ops", &["gimp", "images", "error", "config"]),
+        ("mcp", &["ops", "images", "gimp", "error", "config"]),
+        ("http", &["mcp", "ops", "gimp", "error", "config"]),
+        ("daemon", &["http", "mcp", "ops", "gimp", "images", "error", "config"]),
+    ];
+    for (path, text) in src() {
+        let here = room(&path);
+        let Some((_, reach)) = allowed.iter().find(|(name, _)| *name == here) else { continue };
+        for (other, _) in allowed.iter().filter(|(name, _)| *name != here) {
+            let used = names(&text, &format!("crate::{other}::")) || names(&text, &format!("crate::{other};"));
+            assert!(!used || reach.contains(other), "`{}` reaches into `{other}`", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_plug_ins_wire_never_imports_gimp_and_no_module_calls_it_at_import() {
+    let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("gimp-plugin/gimp-bridge");
+    for (path, text) in sources(&plugin, "py") {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if ["wire.py", "auth.py", "errors.py"].contains(&name.as_str()) {
+            assert!(!text.contains("gi.repository"), "`{name}` imports GIMP");
+        }
+        for line in text.lines().filter(|line| line.starts_with("Gimp.") || line.starts_with("Gegl.init")) {
+            // The entry script's last line hands over to GIMP.
+            assert!(line.starts_with("Gimp.main("), "`{name}` calls GIMP at import: {line}");
+        }
+        assert!(
+            !text.contains("except Exception: pass") && !text.contains("except Exception:\n        pass"),
+            "{name}"
+        );
+    }
+}
