@@ -1,6 +1,16 @@
 //! Pixels to files and back, with limits. Knows formats, not GIMP.
 
-use bytes::Bytes;
+mod base64_text;
+pub mod encode;
+mod jpeg;
+mod png;
+pub mod sniff;
+mod webp;
+
+pub use base64_text::Base64Text;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// What a client can ask a picture to be encoded as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +21,20 @@ pub enum Format {
 }
 
 impl Format {
+    /// The format of this name in the catalogue.
+    pub fn from_name(name: &str) -> Option<Format> {
+        [Format::Png, Format::Jpeg, Format::Webp].into_iter().find(|format| format.name() == name)
+    }
+
+    /// The name in the catalogue, such as `png`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Png => "png",
+            Format::Jpeg => "jpeg",
+            Format::Webp => "webp",
+        }
+    }
+
     pub fn mime_type(self) -> &'static str {
         match self {
             Format::Png => "image/png",
@@ -21,11 +45,24 @@ impl Format {
 }
 
 /// An encoded picture on its way to a client.
+///
+/// It is base64 from the start: MCP and JSON-RPC carry it so, and text that grows while the encoder runs spares a
+/// second copy of a large picture.
 #[derive(Clone, Debug)]
 pub struct Picture {
-    pub bytes: Bytes,
+    pub base64: String,
+    /// Size of the encoded picture, before base64.
+    pub bytes: u64,
     pub format: Format,
     /// Pixels.
     pub width: u32,
     pub height: u32,
+}
+
+impl Picture {
+    /// The encoded bytes, for a file.
+    pub fn decode(&self) -> Vec<u8> {
+        // The text comes from `Base64Text`; a picture made otherwise is a programming error that shows as no bytes.
+        STANDARD.decode(&self.base64).unwrap_or_default()
+    }
 }

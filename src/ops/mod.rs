@@ -1,6 +1,16 @@
 //! Operations: the catalogue, parameter checks, routing to GIMP or to the daemon's own code.
+//!
+//! [`Ops::run`] is the one way in, for MCP, JSON-RPC and the command line alike. It refuses what the catalogue does
+//! not declare; whether a layer exists or a folder is allowed is the plug-in's to say.
 
-use crate::error::{Error, Kind, Result};
+mod call;
+pub mod catalogue;
+mod local;
+pub mod params;
+pub mod uri;
+
+pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
+
 use crate::gimp::{Client, Gimp, ProgressSink};
 use crate::images::Picture;
 use serde_json::{Map, Value};
@@ -48,10 +58,5 @@ impl Ops {
     /// The links, for health and instances.
     pub fn gimp(&self) -> &Gimp {
         &self.gimp
-    }
-
-    /// Checks `arguments` against the catalogue and runs the operation.
-    pub async fn run(&self, name: &str, _arguments: Map<String, Value>, _context: Context) -> Result<Outcome> {
-        Err(Error::new(Kind::UnknownOperation, format!("no operation `{name}`")))
     }
 }

@@ -1,0 +1,57 @@
+//! WebP. Its encoder needs the whole picture, so the picture is bounded.
+
+use super::encode::{EncodeError, Layout};
+use std::io::{Read, Write};
+
+/// The format's own limit on a side, in pixels.
+const MAX_SIDE: u32 = 16383;
+
+/// The most raw bytes that are held for one picture: 64 megapixels with alpha.
+const MAX_RAW: u64 = 256 << 20;
+
+pub fn encode(layout: Layout, quality: u8, rows: &mut impl Read, sink: &mut impl Write) -> Result<(), EncodeError> {
+    let too_large = |limit| EncodeError::TooLarge { format: "webp", limit, width: layout.width, height: layout.height };
+    if layout.width > MAX_SIDE || layout.height > MAX_SIDE {
+        return Err(too_large("16383 pixels a side"));
+    }
+    let channels = if layout.has_alpha() { 4 } else { 3 };
+    if u64::from(layout.width) * u64::from(layout.height) * channels > MAX_RAW {
+        return Err(too_large("256 MiB of raw pixels here"));
+    }
+    let mut pixels = Vec::with_capacity(layout.width as usize * layout.height as usize * channels as usize);
+    let mut row = vec![0; layout.row_bytes()];
+    for _ in 0..layout.height {
+        rows.read_exact(&mut row).map_err(EncodeError::Rows)?;
+        push_row(layout, &row, &mut pixels);
+    }
+    let format = if channels == 4 { webp::PixelLayout::Rgba } else { webp::PixelLayout::Rgb };
+    let encoder = webp::Encoder::new(&pixels, format, layout.width, layout.height);
+    let encoded = encoder
+        .encode_simple(quality >= 100, f32::from(quality))
+        .map_err(|error| EncodeError::Encoder(format!("{error:?}")))?;
+    // An error of the sink is told by the sink itself: the picture is over max_bytes.
+    encoded
+        .chunks(1 << 20)
+        .try_for_each(|chunk| sink.write_all(chunk))
+        .map_err(|error| EncodeError::Encoder(error.to_string()))
+}
+
+/// One row as 8-bit RGB or RGBA, all that WebP has.
+fn push_row(layout: Layout, row: &[u8], pixels: &mut Vec<u8>) {
+    let step = usize::from(layout.depth / 8);
+    // Of a 16-bit sample the high byte is the 8-bit value.
+    let high = if layout.depth == 16 && cfg!(target_endian = "little") { 1 } else { 0 };
+    let grey = layout.channels < 3;
+    if step == 1 && !grey {
+        pixels.extend_from_slice(row);
+        return;
+    }
+    for pixel in row.chunks_exact(layout.pixel_bytes()) {
+        let sample = |channel: usize| pixel[channel * step + high];
+        let rgb = if grey { [sample(0); 3] } else { [sample(0), sample(1), sample(2)] };
+        pixels.extend_from_slice(&rgb);
+        if layout.has_alpha() {
+            pixels.push(sample(usize::from(layout.channels) - 1));
+        }
+    }
+}

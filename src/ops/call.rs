@@ -1,0 +1,134 @@
+//! One call from name and arguments to outcome: check, route, preview, one tracing span.
+
+use super::catalogue::{Catalogue, Operation, Runs};
+use super::{Context, Ops, Outcome, local, params};
+use crate::error::{Error, Kind, Result};
+use crate::gimp::Request;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use std::time::{Duration, Instant};
+use tracing::{Instrument, field};
+
+/// A checked call on its way to the code that runs it.
+pub(super) struct Call<'a> {
+    pub ops: &'a Ops,
+    pub context: &'a Context,
+    /// Valid, defaults filled in, without the common parameters that the daemon itself acts on.
+    pub arguments: Map<String, Value>,
+    pub timeout: Duration,
+    pub instance: Option<String>,
+    /// Longest side in pixels.
+    preview: Option<u32>,
+}
+
+impl Ops {
+    /// Checks `arguments` against the catalogue and runs the operation. Internal operations are unknown here.
+    ///
+    /// Ends with an answer when the operation does, its time limit passes, or `context.cancel` is cancelled.
+    pub async fn run(&self, name: &str, arguments: Map<String, Value>, context: Context) -> Result<Outcome> {
+        let operation = Catalogue::get().find_public(name)?;
+        let span = tracing::info_span!(
+            "operation",
+            name = operation.name,
+            client = %context.client.id,
+            duration_ms = field::Empty,
+            outcome = field::Empty,
+        );
+        async {
+            let started = Instant::now();
+            let answer = self.run_checked(operation, arguments, &context).await;
+            let span = tracing::Span::current();
+            span.record("duration_ms", started.elapsed().as_secs_f64() * 1e3);
+            span.record("outcome", answer.as_ref().map_or_else(|error| error.kind.name(), |_| "ok"));
+            match &answer {
+                Ok(_) => tracing::debug!("done"),
+                // The message may quote what the client sent, so it stays out of the log above trace level.
+                Err(error) => tracing::debug!(kind = error.kind.name(), "failed"),
+            }
+            answer
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn run_checked(
+        &self,
+        operation: &'static Operation,
+        arguments: Map<String, Value>,
+        context: &Context,
+    ) -> Result<Outcome> {
+        let call = Call::new(self, operation, arguments, context)?;
+        let preview = call.preview;
+        let (instance, timeout) = (call.instance.clone(), call.timeout);
+        let mut outcome = match operation.runs {
+            Runs::Gimp => {
+                let request = call.request(&operation.name, call.arguments.clone());
+                Outcome { result: self.gimp().call(request).await?, ..Outcome::default() }
+            }
+            Runs::Daemon => local::run(&operation.name, call).await?,
+        };
+        if let Some(side) = preview {
+            let call = Call { ops: self, context, arguments: Map::new(), timeout, instance, preview: None };
+            local::preview::add(&call, side, &mut outcome).await;
+        }
+        Ok(outcome)
+    }
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        ops: &'a Ops,
+        operation: &'static Operation,
+        arguments: Map<String, Value>,
+        context: &'a Context,
+    ) -> Result<Call<'a>> {
+        if context.cancel.is_cancelled() {
+            return Err(Error::new(Kind::Cancelled, "the call was cancelled before it ran"));
+        }
+        let mut arguments = params::check(operation, arguments)?;
+        let timeout = arguments
+            .remove("timeout")
+            .and_then(|seconds| seconds.as_f64())
+            .map_or_else(|| operation.timeout(), Duration::from_secs_f64);
+        let instance = arguments.remove("instance").and_then(|id| id.as_str().map(str::to_owned));
+        let preview = arguments.remove("preview").and_then(|side| side.as_u64()).and_then(|side| side.try_into().ok());
+        Ok(Call { ops, context, arguments, timeout, instance, preview })
+    }
+
+    /// A request for the plug-in with this call's client, instance, time limit, cancel and progress.
+    pub fn request(&self, operation: &str, arguments: Map<String, Value>) -> Request {
+        Request {
+            operation: operation.to_owned(),
+            arguments,
+            client: self.context.client.clone(),
+            instance: self.instance.clone(),
+            timeout: self.timeout,
+            upload: None,
+            cancel: self.context.cancel.clone(),
+            progress: self.context.progress.clone(),
+        }
+    }
+
+    /// The same with bytes that travel along.
+    pub fn upload(&self, operation: &str, arguments: Map<String, Value>, bytes: Bytes) -> Request {
+        Request { upload: Some(bytes), ..self.request(operation, arguments) }
+    }
+
+    /// Takes a string argument out.
+    pub fn take_text(&mut self, name: &str) -> Option<String> {
+        match self.arguments.remove(name)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A whole-number argument that the catalogue bounds to 32 bits.
+    pub fn number(&self, name: &str) -> Option<u32> {
+        self.arguments.get(name)?.as_u64()?.try_into().ok()
+    }
+
+    /// A boolean argument; left out is false.
+    pub fn flag(&self, name: &str) -> bool {
+        self.arguments.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+}

@@ -1,0 +1,280 @@
+//! The operation catalogue: `protocol/ops/*.json`, embedded and completed with the common parameters and fields.
+//!
+//! Owns what an entry may say; a key that it does not know is refused when the catalogue loads, and a test loads it.
+
+use crate::error::{Error, Kind, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+/// Every file in `protocol/ops`; a test compares the list with the folder.
+const FILES: [(&str, &str); 5] = [
+    ("instance.json", include_str!("../../protocol/ops/instance.json")),
+    ("image.json", include_str!("../../protocol/ops/image.json")),
+    ("pixels.json", include_str!("../../protocol/ops/pixels.json")),
+    ("script.json", include_str!("../../protocol/ops/script.json")),
+    ("history.json", include_str!("../../protocol/ops/history.json")),
+];
+
+/// The longest time limit that a caller may ask for, in seconds.
+pub const MAX_TIMEOUT: f64 = 3600.0;
+
+/// The longest side of a `preview`, in pixels.
+pub const MAX_PREVIEW: u32 = 2048;
+
+/// Where an operation's code is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Runs {
+    Gimp,
+    Daemon,
+}
+
+/// Who may call an operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    #[default]
+    Public,
+    /// Only the daemon's own operations.
+    Internal,
+}
+
+/// What an operation does to what is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    Read,
+    Change,
+    /// May lose what cannot be brought back.
+    Destroy,
+}
+
+/// Whether an operation is about an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageUse {
+    None,
+    Optional,
+    Required,
+}
+
+/// One entry, as `protocol/ops/README.md` describes it. After loading, `params` and `result` are the full schemas.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Operation {
+    pub name: String,
+    pub title: String,
+    pub description: String,
+    pub runs: Runs,
+    #[serde(default)]
+    pub audience: Audience,
+    pub access: Access,
+    pub idempotent: bool,
+    pub image: ImageUse,
+    /// Left out in an entry: see [`Operation::takes_checkpoint`].
+    pub checkpoint: Option<bool>,
+    /// Default time limit in seconds.
+    timeout: f64,
+    params: Value,
+    result: Value,
+    pub examples: Vec<Map<String, Value>>,
+}
+
+impl Operation {
+    /// The arguments' JSON Schema, common parameters included; closed.
+    pub fn input_schema(&self) -> &Map<String, Value> {
+        self.params.as_object().expect("the loader checks that params is an object")
+    }
+
+    /// The result's JSON Schema, common fields included; open, so that a newer plug-in may say more.
+    pub fn output_schema(&self) -> &Map<String, Value> {
+        self.result.as_object().expect("the loader checks that result is an object")
+    }
+
+    /// How long a call runs at most unless the caller says otherwise.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_secs_f64(self.timeout)
+    }
+
+    /// Whether a call may change something in GIMP or on disk.
+    pub fn changes(&self) -> bool {
+        self.access != Access::Read
+    }
+
+    /// Whether the dispatcher takes a checkpoint and proves the effect.
+    pub fn takes_checkpoint(&self) -> bool {
+        self.checkpoint.unwrap_or(self.changes() && self.image == ImageUse::Required)
+    }
+
+    /// Whether the common parameters `preview` and `verify` belong to it.
+    pub fn shows_effect(&self) -> bool {
+        self.changes() && self.image != ImageUse::None
+    }
+
+    /// The parameters' names, those of the entry first.
+    pub fn parameter_names(&self) -> impl Iterator<Item = &str> {
+        self.params["properties"].as_object().into_iter().flat_map(|properties| properties.keys().map(String::as_str))
+    }
+
+    fn complete(mut self) -> Result<Operation, String> {
+        if self.params["type"] != "object" || self.result["type"] != "object" {
+            return Err(format!("`{}`: params and result must have type object", self.name));
+        }
+        let common = common_parameters(&self);
+        let properties = section(&mut self.params, "properties");
+        for (name, schema) in common {
+            if properties.insert(name.clone(), schema).is_some() {
+                return Err(format!("`{}` declares the common parameter `{name}`", self.name));
+            }
+        }
+        self.params["additionalProperties"] = Value::Bool(false);
+        let common = common_fields(&self);
+        let properties = section(&mut self.result, "properties");
+        for (name, schema) in common {
+            // An entry may describe a common field more closely.
+            properties.entry(name).or_insert(schema);
+        }
+        Ok(self)
+    }
+}
+
+fn section<'a>(schema: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
+    let schema = schema.as_object_mut().expect("checked by the caller");
+    let section = schema.entry(key).or_insert_with(|| json!({}));
+    if !section.is_object() {
+        *section = json!({});
+    }
+    section.as_object_mut().expect("made an object above")
+}
+
+fn common_parameters(operation: &Operation) -> Map<String, Value> {
+    let mut common = Map::new();
+    if operation.image != ImageUse::None {
+        common.insert(
+            "image".into(),
+            json!({"type": "integer", "minimum": 1, "description": "The image's id, from list_images. Left out: the image that this client last used or chose, else the only open one"}),
+        );
+    }
+    if operation.shows_effect() {
+        common.insert(
+            "preview".into(),
+            json!({"type": "integer", "minimum": 16, "maximum": MAX_PREVIEW, "description": "Also return a picture of the result, its longest side at most this many pixels"}),
+        );
+        common.insert(
+            "verify".into(),
+            json!({"enum": ["auto", "full"], "default": "auto", "description": "How `effect` is proved above 24 megapixels: from a reduced level, or in full"}),
+        );
+    }
+    common.insert(
+        "timeout".into(),
+        json!({"type": "number", "minimum": 0.1, "maximum": MAX_TIMEOUT, "description": format!("Time limit in seconds; {} if left out", operation.timeout)}),
+    );
+    common.insert(
+        "instance".into(),
+        json!({"type": "string", "minLength": 1, "maxLength": 64, "description": "The GIMP to use, an id from list_instances. Left out: the chosen one, else the only one"}),
+    );
+    common
+}
+
+fn common_fields(operation: &Operation) -> Map<String, Value> {
+    let mut common = Map::new();
+    if operation.runs == Runs::Gimp || operation.image != ImageUse::None {
+        common.insert(
+            "image".into(),
+            json!({"type": ["integer", "null"], "description": "The id of the image acted on"}),
+        );
+    }
+    if operation.changes() {
+        common.insert(
+            "effect".into(),
+            json!({"type": ["object", "null"], "description": "What really changed in the image: changed, region {x, y, width, height} or null, layers_added, layers_removed, …"}),
+        );
+        common.insert(
+            "effects".into(),
+            json!({"type": "array", "items": {"type": "object"}, "description": "The same for each image, where a call touched several"}),
+        );
+    }
+    if operation.shows_effect() {
+        common.insert(
+            "preview".into(),
+            json!({"type": "object", "description": "The picture that `preview` asked for: image, format, width, height, original_width, original_height, bytes, scale_map"}),
+        );
+        common.insert(
+            "preview_error".into(),
+            json!({"type": "object", "description": "Why there is no preview, although the change was made: kind, message, hint"}),
+        );
+    }
+    common
+}
+
+/// All operations, in the order of the files.
+pub struct Catalogue {
+    operations: Vec<Operation>,
+}
+
+impl Catalogue {
+    /// The embedded catalogue.
+    pub fn get() -> &'static Catalogue {
+        static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
+            // The files are part of the binary and a test loads them, so this cannot fail in a released one.
+            Catalogue::load(FILES).unwrap_or_else(|error| panic!("the operation catalogue is broken: {error}"))
+        });
+        &CATALOGUE
+    }
+
+    /// Reads `(file name, JSON text)` pairs; the error names the file and the entry.
+    pub fn load<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Catalogue, String> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            operations: Vec<Operation>,
+        }
+        let mut operations: Vec<Operation> = Vec::new();
+        for (name, text) in files {
+            let file: File = serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))?;
+            for operation in file.operations {
+                if operations.iter().any(|known| known.name == operation.name) {
+                    return Err(format!("{name}: `{}` is declared twice", operation.name));
+                }
+                operations.push(operation.complete().map_err(|error| format!("{name}: {error}"))?);
+            }
+        }
+        Ok(Catalogue { operations })
+    }
+
+    /// Names of the embedded files, for the test that compares them with the folder.
+    pub fn files() -> impl Iterator<Item = &'static str> {
+        FILES.iter().map(|(name, _)| *name)
+    }
+
+    /// All operations, internal ones included.
+    pub fn all(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.iter()
+    }
+
+    /// The operations that clients may call.
+    pub fn public(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.iter().filter(|operation| operation.audience == Audience::Public)
+    }
+
+    /// Any operation by name.
+    pub fn find(&self, name: &str) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.name == name)
+    }
+
+    /// The public operation of that name, or an error that names the nearest one and lists all.
+    pub fn find_public(&self, name: &str) -> Result<&Operation> {
+        self.public().find(|operation| operation.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.public().map(|operation| operation.name.as_str()).collect();
+            let mut message = format!("no operation `{}`", super::params::shorten(name));
+            if let Some(nearest) = super::params::nearest(name, names.iter().copied()) {
+                message.push_str(&format!("; did you mean `{nearest}`?"));
+            }
+            Error::new(Kind::UnknownOperation, message)
+                .hint(format!("the operations are {}", names.join(", ")))
+                .detail("operations", names)
+        })
+    }
+}
