@@ -1,6 +1,18 @@
 //! Links to live GIMPs: frames, handshake, requests, instances, launching. Nothing outside names the codec.
 
+mod flight;
+pub mod frame;
+pub mod handshake;
+mod heartbeat;
+mod hub;
+pub mod instances;
+pub mod link;
+mod outbox;
+pub mod pending;
 pub mod plugin;
+mod process;
+pub mod secret;
+pub mod wire;
 
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
@@ -83,40 +95,57 @@ pub struct Instance {
 /// The links to all instances; cheap to clone. Connects on first use and reconnects with backoff.
 #[derive(Clone)]
 pub struct Gimp {
-    _settings: Arc<Settings>,
+    hub: Arc<hub::Hub>,
 }
 
 impl Gimp {
     /// Starts no connection yet. `shutdown` ends all links.
-    pub fn new(settings: Settings, _shutdown: CancellationToken) -> Gimp {
-        Gimp { _settings: Arc::new(settings) }
+    pub fn new(settings: Settings, shutdown: CancellationToken) -> Gimp {
+        Gimp { hub: Arc::new(hub::Hub::new(settings, shutdown)) }
     }
 
-    /// Runs one operation and waits for its result.
-    pub async fn call(&self, _request: Request) -> Result<Map<String, Value>> {
-        Err(Error::new(Kind::NoGimp, "no GIMP with the plug-in answers"))
+    /// Runs one operation and waits for its result. Dropping the future cancels it in GIMP.
+    pub async fn call(&self, request: Request) -> Result<Map<String, Value>> {
+        self.link(&request).await?.call(&request).await
     }
 
     /// Runs one operation whose reply streams; returns when the header or an error arrives.
-    pub async fn stream(&self, _request: Request) -> Result<Streamed> {
-        Err(Error::new(Kind::NoGimp, "no GIMP with the plug-in answers"))
+    /// Dropping the stream's `chunks` cancels it in GIMP.
+    pub async fn stream(&self, request: Request) -> Result<Streamed> {
+        self.link(&request).await?.stream(request).await
     }
 
-    /// All announced instances with their state.
+    async fn link(&self, request: &Request) -> Result<link::Link> {
+        tokio::select! {
+            link = self.hub.link(&request.client, request.instance.as_deref()) => link,
+            _ = request.cancel.cancelled() => {
+                Err(Error::new(Kind::Cancelled, format!("`{}` was cancelled before it began", request.operation)))
+            }
+        }
+    }
+
+    /// All announced instances with their state; connects to none.
     pub async fn instances(&self) -> Vec<Instance> {
-        Vec::new()
+        self.hub.instances(false).await
+    }
+
+    /// As [`Gimp::instances`], but connects to each to learn its true state.
+    pub async fn probe(&self) -> Vec<Instance> {
+        self.hub.instances(true).await
     }
 
     /// The instance that this client's calls go to, if one can be told.
-    pub async fn selected_instance(&self, _client: &Client) -> Option<String> {
-        None
+    pub async fn selected_instance(&self, client: &Client) -> Option<String> {
+        self.hub.selected(client)
     }
 
     /// Chooses the instance for this client.
-    pub async fn select_instance(&self, _client: &Client, id: &str) -> Result<()> {
-        Err(Error::new(Kind::NotFound, format!("no GIMP instance `{id}`")))
+    pub async fn select_instance(&self, client: &Client, id: &str) -> Result<()> {
+        self.hub.select(client, id)
     }
 
     /// Lets every instance forget this client.
-    pub fn client_closed(&self, _client: &Client) {}
+    pub fn client_closed(&self, client: &Client) {
+        self.hub.client_closed(client);
+    }
 }
