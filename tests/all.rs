@@ -1,1 +1,3 @@
+//! All integration tests in one binary: they link once.
 
+mod config;
