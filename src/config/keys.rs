@@ -1,0 +1,419 @@
+//! Every setting, declared once: name, type, environment names, meaning, and the field it fills.
+
+use super::value::{Type, Value};
+use super::{Config, GimpMode, StorageBackend};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// One setting. Its TOML path is its name; its first environment name is `GIMP_BRIDGE_` and the path in capitals.
+pub struct Key {
+    pub name: &'static str,
+    /// Environment names beside the derived one, in falling precedence.
+    pub aliases: &'static [&'static str],
+    pub kind: Type,
+    pub doc: &'static str,
+    /// Never printed.
+    pub secret: bool,
+    /// Not taken from files in the working folder: it runs programs, or loosens what protects the user.
+    pub guarded: bool,
+    get: fn(&Config) -> Value,
+    set: fn(&mut Config, Value),
+}
+
+impl Key {
+    const fn new(
+        name: &'static str,
+        aliases: &'static [&'static str],
+        kind: Type,
+        doc: &'static str,
+        get: fn(&Config) -> Value,
+        set: fn(&mut Config, Value),
+    ) -> Key {
+        Key { name, aliases, kind, doc, secret: false, guarded: false, get, set }
+    }
+
+    const fn secret(mut self) -> Key {
+        self.secret = true;
+        self
+    }
+
+    const fn guarded(mut self) -> Key {
+        self.guarded = true;
+        self
+    }
+
+    /// The derived name, such as `GIMP_BRIDGE_SERVER_PORT`.
+    pub fn env_name(&self) -> String {
+        format!("GIMP_BRIDGE_{}", self.name.replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// All environment names, in falling precedence.
+    pub fn env_names(&self) -> impl Iterator<Item = String> {
+        std::iter::once(self.env_name()).chain(self.aliases.iter().map(|name| name.to_string()))
+    }
+
+    pub fn get(&self, config: &Config) -> Value {
+        (self.get)(config)
+    }
+
+    /// The value, or asterisks for a secret that is set.
+    pub fn shown(&self, config: &Config) -> Value {
+        match self.get(config) {
+            Value::Nothing => Value::Nothing,
+            _ if self.secret => Value::from("********"),
+            value => value,
+        }
+    }
+
+    /// `value` has passed `self.kind`.
+    pub(super) fn set(&self, config: &mut Config, value: Value) {
+        (self.set)(config, value);
+    }
+}
+
+/// Names with our prefix that are no settings: switches of the scripts, the tests and the launcher.
+pub const OTHER_NAMES: &[(&str, &str)] = &[
+    ("GIMP_BRIDGE_CONFIG", "the configuration file, as with --config"),
+    ("GIMP_BRIDGE_CACHE_DIR", "where scripts/setup-gimp keeps its GIMPs"),
+    ("GIMP_BRIDGE_BIN", "the gimp-bridge executable that the plug-in and the tests start"),
+    ("GIMP_BRIDGE_TEST_*", "switches of the test suites"),
+];
+
+const PORT: Type = Type::Int(0, 65535);
+const SECONDS: Type = Type::Int(1, 31_536_000);
+
+
+/// The table. Sections stay together: the reference page is printed in this order.
+pub static KEYS: &[Key] = &[
+    Key::new(
+        "server.host",
+        &["HOST"],
+        Type::Address,
+        "Address that the HTTP daemon listens on; any but loopback needs `server.api_key`.",
+        |c| c.server.host.to_string().as_str().into(),
+        |c, v| c.server.host = v.text().and_then(|text| text.parse::<IpAddr>().ok()).unwrap_or(c.server.host),
+    ),
+    Key::new(
+        "server.port",
+        &["PORT"],
+        PORT,
+        "Port that the HTTP daemon listens on; 0 takes a free one.",
+        |c| u64::from(c.server.port).into(),
+        |c, v| c.server.port = v.int() as u16,
+    ),
+    Key::new(
+        "server.allowed_hosts",
+        &[],
+        Type::List,
+        "Host header values accepted beside the loopback names and `server.host`.",
+        |c| Value::List(c.server.allowed_hosts.clone()),
+        |c, v| c.server.allowed_hosts = v.list().unwrap_or_default(),
+    )
+    .guarded(),
+    Key::new(
+        "server.allowed_origins",
+        &[],
+        Type::List,
+        "Origin header values accepted beside loopback origins.",
+        |c| Value::List(c.server.allowed_origins.clone()),
+        |c, v| c.server.allowed_origins = v.list().unwrap_or_default(),
+    )
+    .guarded(),
+    Key::new(
+        "server.api_key",
+        &[],
+        Type::Text,
+        "Bearer token or `X-API-Key` that every HTTP request must carry.",
+        |c| c.server.api_key.as_deref().into(),
+        |c, v| c.server.api_key = v.text(),
+    )
+    .secret(),
+    Key::new(
+        "server.max_body",
+        &[],
+        Type::Int(1024, 4 << 30),
+        "Largest HTTP request body, in bytes.",
+        |c| (c.server.max_body as u64).into(),
+        |c, v| c.server.max_body = v.int() as usize,
+    ),
+    Key::new(
+        "server.workers",
+        &["WORKERS"],
+        Type::Int(1, 256),
+        "Threads that serve requests.",
+        |c| (c.server.workers as u64).into(),
+        |c, v| c.server.workers = v.int() as usize,
+    ),
+    Key::new(
+        "gimp.mode",
+        &[],
+        Type::Choice(&["attach", "headless", "gui"]),
+        "Use running GIMPs, or start one without or with a window.",
+        |c| mode_name(c.gimp.mode).into(),
+        |c, v| {
+            c.gimp.mode = match v.text().as_deref() {
+                Some("headless") => GimpMode::Headless,
+                Some("gui") => GimpMode::Gui,
+                _ => GimpMode::Attach,
+            }
+        },
+    ),
+    Key::new(
+        "gimp.executable",
+        &[],
+        Type::Path,
+        "GIMP to start; found by itself if left out.",
+        |c| c.gimp.executable.as_deref().into(),
+        |c, v| c.gimp.executable = v.text().map(PathBuf::from),
+    )
+    .guarded(),
+    Key::new(
+        "gimp.profile",
+        &[],
+        Type::Path,
+        "Profile folder of a started GIMP; a private one if left out.",
+        |c| c.gimp.profile.as_deref().into(),
+        |c, v| c.gimp.profile = v.text().map(PathBuf::from),
+    )
+    .guarded(),
+    Key::new(
+        "gimp.port",
+        &[],
+        Type::Int(1, 65535),
+        "Use only the GIMP whose plug-in listens on this port.",
+        |c| c.gimp.port.map(u64::from).into(),
+        |c, v| c.gimp.port = v.optional_int().map(|port| port as u16),
+    ),
+    Key::new(
+        "gimp.state_dir",
+        &["GIMP_BRIDGE_STATE_DIR"],
+        Type::Path,
+        "Folder of the secret, the plug-in's settings and the list of running GIMPs; the user's state folder if left out.",
+        |c| c.gimp.state_dir.as_deref().into(),
+        |c, v| c.gimp.state_dir = v.text().map(PathBuf::from),
+    )
+    .guarded(),
+    Key::new(
+        "plugin.port",
+        &["GIMP_BRIDGE_PORT"],
+        PORT,
+        "Port that the plug-in listens on inside GIMP; a second GIMP takes a free one.",
+        |c| u64::from(c.plugin.port).into(),
+        |c, v| c.plugin.port = v.int() as u16,
+    ),
+    Key::new(
+        "plugin.auto_disconnect",
+        &["GIMP_BRIDGE_AUTO_DISCONNECT"],
+        Type::SecondsOrNever,
+        "Seconds after which the plug-in closes an idle connection.",
+        |c| c.plugin.auto_disconnect.into(),
+        |c, v| c.plugin.auto_disconnect = v.optional_int(),
+    ),
+    Key::new(
+        "plugin.exec",
+        &["GIMP_BRIDGE_EXEC"],
+        Type::Bool,
+        "Whether clients may run Python inside GIMP.",
+        |c| c.plugin.exec.into(),
+        |c, v| c.plugin.exec = v.bool(),
+    )
+    .guarded(),
+    Key::new(
+        "plugin.read_only",
+        &["GIMP_BRIDGE_READ_ONLY"],
+        Type::Bool,
+        "Refuse everything that changes an image or writes a file.",
+        |c| c.plugin.read_only.into(),
+        |c, v| c.plugin.read_only = v.bool(),
+    )
+    .guarded(),
+    Key::new(
+        "plugin.folders",
+        &["GIMP_BRIDGE_FOLDERS"],
+        Type::PathsOrAny,
+        "The only folders in which clients may open and save files.",
+        |c| paths(c.plugin.folders.as_deref()),
+        |c, v| c.plugin.folders = v.list().map(|list| list.into_iter().map(PathBuf::from).collect()),
+    )
+    .guarded(),
+    Key::new(
+        "plugin.checkpoints",
+        &["GIMP_BRIDGE_CHECKPOINTS"],
+        Type::Int(0, 1000),
+        "Automatic checkpoints kept for each image.",
+        |c| u64::from(c.plugin.checkpoints).into(),
+        |c, v| c.plugin.checkpoints = v.int() as u32,
+    ),
+    Key::new(
+        "plugin.checkpoint_memory_mb",
+        &["GIMP_BRIDGE_CHECKPOINT_MEMORY_MB"],
+        Type::Int(16, 1 << 20),
+        "Memory for all checkpoints together, in MiB; the oldest go first.",
+        |c| c.plugin.checkpoint_memory_mb.into(),
+        |c, v| c.plugin.checkpoint_memory_mb = v.int(),
+    ),
+    Key::new(
+        "log.level",
+        &["LOG_LEVEL"],
+        Type::LogFilter,
+        "How much is logged to stderr.",
+        |c| c.log.level.as_str().into(),
+        |c, v| c.log.level = v.text().unwrap_or_default(),
+    ),
+    Key::new(
+        "log.json",
+        &[],
+        Type::Bool,
+        "One JSON object per log line.",
+        |c| c.log.json.into(),
+        |c, v| c.log.json = v.bool(),
+    ),
+    Key::new(
+        "service.name",
+        &["SERVICE_NAME"],
+        Type::Text,
+        "What the service calls itself in logs and metrics.",
+        |c| c.service.name.as_str().into(),
+        |c, v| c.service.name = v.text().unwrap_or_default(),
+    ),
+    Key::new(
+        "storage.backend",
+        &["STORAGE_BACKEND"],
+        Type::Choice(&["file", "s3"]),
+        "Where generated images are kept.",
+        |c| if c.storage.backend == StorageBackend::S3 { "s3" } else { "file" }.into(),
+        |c, v| {
+            c.storage.backend =
+                if v.text().as_deref() == Some("s3") { StorageBackend::S3 } else { StorageBackend::File }
+        },
+    ),
+    Key::new(
+        "storage.path",
+        &["STORAGE_PATH"],
+        Type::Path,
+        "Folder of the `file` backend; one in the user's data folder if left out.",
+        |c| c.storage.path.as_deref().into(),
+        |c, v| c.storage.path = v.text().map(PathBuf::from),
+    ),
+    Key::new(
+        "storage.s3_bucket",
+        &["S3_BUCKET"],
+        Type::Text,
+        "Bucket of the `s3` backend.",
+        |c| c.storage.s3_bucket.as_deref().into(),
+        |c, v| c.storage.s3_bucket = v.text(),
+    ),
+    Key::new(
+        "storage.s3_prefix",
+        &["S3_PREFIX"],
+        Type::Text,
+        "Put before every object's name.",
+        |c| c.storage.s3_prefix.as_str().into(),
+        |c, v| c.storage.s3_prefix = v.text().unwrap_or_default(),
+    ),
+    Key::new(
+        "storage.s3_endpoint_url",
+        &["S3_ENDPOINT_URL"],
+        Type::Url,
+        "Server of the `s3` backend, for MinIO and others that are not AWS.",
+        |c| c.storage.s3_endpoint_url.as_deref().into(),
+        |c, v| c.storage.s3_endpoint_url = v.text(),
+    ),
+    Key::new(
+        "storage.aws_region",
+        &["AWS_REGION", "AWS_DEFAULT_REGION"],
+        Type::Text,
+        "Region of the bucket.",
+        |c| c.storage.aws_region.as_deref().into(),
+        |c, v| c.storage.aws_region = v.text(),
+    ),
+    Key::new(
+        "storage.aws_access_key_id",
+        &["AWS_ACCESS_KEY_ID"],
+        Type::Text,
+        "Access key of the `s3` backend.",
+        |c| c.storage.aws_access_key_id.as_deref().into(),
+        |c, v| c.storage.aws_access_key_id = v.text(),
+    )
+    .secret(),
+    Key::new(
+        "storage.aws_secret_access_key",
+        &["AWS_SECRET_ACCESS_KEY"],
+        Type::Text,
+        "Secret key of the `s3` backend.",
+        |c| c.storage.aws_secret_access_key.as_deref().into(),
+        |c, v| c.storage.aws_secret_access_key = v.text(),
+    )
+    .secret(),
+    Key::new(
+        "storage.aws_session_token",
+        &["AWS_SESSION_TOKEN"],
+        Type::Text,
+        "Token of temporary credentials.",
+        |c| c.storage.aws_session_token.as_deref().into(),
+        |c, v| c.storage.aws_session_token = v.text(),
+    )
+    .secret(),
+    Key::new(
+        "kserve.endpoint",
+        &["KSERVE_ENDPOINT"],
+        Type::Url,
+        "Model URL of the cluster that generates images.",
+        |c| c.kserve.endpoint.as_deref().into(),
+        |c, v| c.kserve.endpoint = v.text(),
+    ),
+    Key::new(
+        "kserve.model_name",
+        &["KSERVE_MODEL_NAME"],
+        Type::Text,
+        "Model to ask for.",
+        |c| c.kserve.model_name.as_str().into(),
+        |c, v| c.kserve.model_name = v.text().unwrap_or_default(),
+    ),
+    Key::new(
+        "kserve.timeout",
+        &["KSERVE_TIMEOUT"],
+        SECONDS,
+        "Seconds to wait for a generated image.",
+        |c| c.kserve.timeout.into(),
+        |c, v| c.kserve.timeout = v.int(),
+    ),
+    Key::new(
+        "images.cleanup_interval",
+        &["IMAGE_CLEANUP_INTERVAL"],
+        SECONDS,
+        "Seconds between two sweeps for expired images.",
+        |c| c.images.cleanup_interval.into(),
+        |c, v| c.images.cleanup_interval = v.int(),
+    ),
+    Key::new(
+        "images.ttl",
+        &["IMAGE_TTL"],
+        SECONDS,
+        "Seconds that a generated image is kept.",
+        |c| c.images.ttl.into(),
+        |c, v| c.images.ttl = v.int(),
+    ),
+    Key::new(
+        "images.max_size",
+        &["MAX_IMAGE_SIZE"],
+        Type::Int(1024, 4 << 30),
+        "Largest image that is stored or served, in bytes.",
+        |c| c.images.max_size.into(),
+        |c, v| c.images.max_size = v.int(),
+    ),
+];
+
+fn mode_name(mode: GimpMode) -> &'static str {
+    match mode {
+        GimpMode::Attach => "attach",
+        GimpMode::Headless => "headless",
+        GimpMode::Gui => "gui",
+    }
+}
+
+fn paths(folders: Option<&[PathBuf]>) -> Value {
+    folders.map_or(Value::Nothing, |list| {
+        Value::List(list.iter().map(|path| path.to_string_lossy().into_owned()).collect())
+    })
+}

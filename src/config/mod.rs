@@ -1,0 +1,206 @@
+//! One struct; defaults < user's `gimp-bridge.toml` < `./gimp-bridge.toml` < `./.env` < environment < flags.
+//!
+//! [`keys`] declares every setting once; loading, `gimp-bridge config` and `docs/configuration.md` derive from it.
+//! Refuses: unknown keys, bad values, and settings that run programs or loosen policies from the working folder,
+//! which may be a stranger's repository.
+
+mod keys;
+mod load;
+mod place;
+mod reference;
+mod value;
+
+pub use keys::{KEYS, Key, OTHER_NAMES};
+pub use load::{Flag, Sources};
+pub use place::Origin;
+pub use reference::markdown;
+pub use value::{Type, Value};
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// The effective configuration.
+#[derive(Clone, Default)]
+pub struct Config {
+    pub server: Server,
+    pub gimp: Gimp,
+    pub plugin: Plugin,
+    pub log: Log,
+    pub service: Service,
+    pub storage: Storage,
+    pub kserve: Kserve,
+    pub images: Images,
+    /// Where each key's value came from; a key that is not in it has its default.
+    pub origins: BTreeMap<&'static str, Origin>,
+}
+
+/// Prints keys with secrets masked, so that a logged configuration tells nobody anything.
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(KEYS.iter().map(|key| (key.name, key.shown(self)))).finish()
+    }
+}
+
+/// The HTTP daemon.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub host: IpAddr,
+    pub port: u16,
+    /// Host header values accepted beside the loopback names and `host`.
+    pub allowed_hosts: Vec<String>,
+    /// Origin header values accepted; empty: requests that carry an Origin are refused unless it is loopback.
+    pub allowed_origins: Vec<String>,
+    /// Bearer token or `X-API-Key`; required on a non-loopback `host`.
+    pub api_key: Option<String>,
+    /// Bytes; the largest HTTP request body.
+    pub max_body: usize,
+    /// Threads that serve requests.
+    pub workers: usize,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            host: IpAddr::from([127, 0, 0, 1]),
+            port: 8000,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            api_key: None,
+            max_body: 256 << 20,
+            workers: 2,
+        }
+    }
+}
+
+/// Which GIMP to use.
+#[derive(Clone, Debug, Default)]
+pub struct Gimp {
+    /// `attach` uses running instances; `headless` and `gui` start one.
+    pub mode: GimpMode,
+    /// The gimp executable; found by itself if left out.
+    pub executable: Option<PathBuf>,
+    /// Profile folder for a started GIMP; a private one if left out.
+    pub profile: Option<PathBuf>,
+    /// Only the instance on this port.
+    pub port: Option<u16>,
+    /// Holds secret, plugin.json, instances/; see protocol/README.md for the default.
+    pub state_dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GimpMode {
+    #[default]
+    Attach,
+    Headless,
+    Gui,
+}
+
+/// What goes into `plugin.json`, the plug-in's policies.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub port: u16,
+    /// Seconds; `None`: never.
+    pub auto_disconnect: Option<u64>,
+    pub exec: bool,
+    pub read_only: bool,
+    /// `None`: every folder.
+    pub folders: Option<Vec<PathBuf>>,
+    pub checkpoints: u32,
+    pub checkpoint_memory_mb: u64,
+}
+
+impl Default for Plugin {
+    fn default() -> Self {
+        Plugin {
+            port: 9877,
+            auto_disconnect: Some(300),
+            exec: true,
+            read_only: false,
+            folders: None,
+            checkpoints: 20,
+            checkpoint_memory_mb: 1024,
+        }
+    }
+}
+
+/// Logging to stderr.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// A tracing filter, such as `info` or `gimp_bridge=debug`.
+    pub level: String,
+    pub json: bool,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log { level: "info".into(), json: false }
+    }
+}
+
+/// What the service calls itself in logs and metrics.
+#[derive(Clone, Debug)]
+pub struct Service {
+    pub name: String,
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Service { name: "gimp-bridge".into() }
+    }
+}
+
+/// Where generated images are kept.
+#[derive(Clone, Default)]
+pub struct Storage {
+    pub backend: StorageBackend,
+    /// Folder of the `file` backend; one in the user's data folder if left out.
+    pub path: Option<PathBuf>,
+    pub s3_bucket: Option<String>,
+    pub s3_prefix: String,
+    /// Set for MinIO and other servers that are not AWS.
+    pub s3_endpoint_url: Option<String>,
+    pub aws_region: Option<String>,
+    pub aws_access_key_id: Option<String>,
+    pub aws_secret_access_key: Option<String>,
+    pub aws_session_token: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StorageBackend {
+    #[default]
+    File,
+    S3,
+}
+
+/// The cluster that generates images.
+#[derive(Clone, Debug)]
+pub struct Kserve {
+    pub endpoint: Option<String>,
+    pub model_name: String,
+    /// Seconds.
+    pub timeout: u64,
+}
+
+impl Default for Kserve {
+    fn default() -> Self {
+        Kserve { endpoint: None, model_name: "stable-diffusion".into(), timeout: 60 }
+    }
+}
+
+/// How long generated images live and how large they may be.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// Seconds between two sweeps.
+    pub cleanup_interval: u64,
+    /// Seconds.
+    pub ttl: u64,
+    /// Bytes.
+    pub max_size: u64,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Images { cleanup_interval: 300, ttl: 3600, max_size: 10 << 20 }
+    }
+}
