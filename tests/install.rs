@@ -237,11 +237,14 @@ fn an_installation_can_be_used_repeated_and_taken_back() {
     let json = |all: &BTreeMap<PathBuf, Option<Vec<u8>>>| -> Vec<Option<Vec<u8>>> { all.values().cloned().collect() };
     assert_eq!(json(&repeated), json(&installed), "the second run changed a file");
 
+    home.file(".local/share/gimp-bridge/profiles/3.0/gimprc", b"of a started GIMP");
+    let installed = home.snapshot();
     let (result, _) = home.uninstall(true);
     result.unwrap();
     assert_eq!(home.snapshot(), installed, "--print removed something");
     home.uninstall(false).0.unwrap();
     let mut left = home.snapshot();
+    assert!(!home.path(".local/share/gimp-bridge").exists());
     // Folders that clients keep their files in may stay, empty.
     left.retain(|path, bytes| bytes.is_some() || before.contains_key(path));
     let mut before = before;

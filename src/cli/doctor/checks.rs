@@ -75,6 +75,9 @@ fn plug_in(patient: &Patient<'_>, profile: &Profile) -> Vec<Finding> {
         Some(_) if !executable(&script) => {
             Finding::fail("plug-in", format!("`{shown}` is not executable, so GIMP does not start it"), install)
         }
+        Some(_) if !payload::is_current(&plug_ins) => {
+            Finding::fail("plug-in", format!("files in `{}` were changed or are missing", plug_ins.display()), install)
+        }
         Some(version) => match payload::location(&plug_ins) {
             Some(dir) if dir != patient.state_dir => {
                 let message =

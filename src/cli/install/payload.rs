@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The plug-in's folder inside `plug-ins`.
 pub const FOLDER: &str = "gimp-bridge";
 /// Of the plug-in that this binary holds.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub const VERSION: &str = plugin::VERSION;
 /// Tells the plug-in where the state folder is: inside a sandbox, and for a GIMP started from a menu, the environment
 /// does not.
 const LOCATION: &str = "location.json";
@@ -23,6 +23,11 @@ pub fn default_state_dir() -> Option<PathBuf> {
 /// The version of the plug-in in this `plug-ins` folder.
 pub fn installed_version(plug_ins: &Path) -> Option<String> {
     plugin::installed_version(plug_ins)
+}
+
+/// Whether the plug-in's files there are those of this binary.
+pub fn is_current(plug_ins: &Path) -> bool {
+    plugin::is_current(plug_ins)
 }
 
 /// The state folder that the plug-in in this `plug-ins` folder was told.
@@ -67,8 +72,19 @@ pub fn remove(plug_ins: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    plugin::remove_from(plug_ins)?;
-    Ok(())
+    plugin::remove_from(plug_ins)
+}
+
+/// Removes the profiles that `gimp-bridge gimp` made for the GIMPs that it starts.
+pub fn remove_private_profiles(data_home: &Path) -> io::Result<bool> {
+    let ours = data_home.join("gimp-bridge");
+    match std::fs::remove_dir_all(ours.join("profiles")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        gone => gone?,
+    }
+    // Models and libraries of the filters may be in it; then it stays.
+    let _ = std::fs::remove_dir(ours);
+    Ok(true)
 }
 
 /// Removes the whole folder if its name says that it is ours, otherwise what we put into it.

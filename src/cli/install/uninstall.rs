@@ -50,6 +50,14 @@ pub fn uninstall(print: bool, target: &Target, out: &mut dyn std::io::Write) -> 
         }
         text += &format!("{removed} plug-in `{}`\n", plug_in.display());
     }
+    let data = target.machine.data_home().unwrap_or_default();
+    let profiles = data.join("gimp-bridge").join("profiles");
+    if profiles.is_dir() {
+        if !print {
+            payload::remove_private_profiles(&data).map_err(|error| cannot_remove(&profiles, error))?;
+        }
+        text += &format!("{removed} private profiles `{}`\n", profiles.display());
+    }
     // A file that still has our entry keeps the journal that says how to take it out.
     if failure.is_none() && target.state_dir.is_dir() {
         if !print {
