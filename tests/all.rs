@@ -2,3 +2,5 @@
 
 mod config;
 mod rooms;
+mod doctor;
+mod install;

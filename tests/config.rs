@@ -83,7 +83,11 @@ fn another_value(name: &str) -> &'static str {
         "plugin.exec" => "false",
         "storage.s3_endpoint_url" | "kserve.endpoint" => "https://example.test/v1",
         "plugin.folders" | "gimp.executable" | "gimp.profile" | "gimp.state_dir" | "storage.path" => {
-            if cfg!(windows) { r"C:\x" } else { "/x/y" }
+            if cfg!(windows) {
+                r"C:\x"
+            } else {
+                "/x/y"
+            }
         }
         "server.allowed_hosts" | "server.allowed_origins" => "a.test,b.test",
         "service.name" | "kserve.model_name" => "other",
@@ -135,7 +139,10 @@ fn later_sources_win() {
 #[test]
 fn a_named_file_replaces_the_other_two() {
     let mut folders = folders();
-    folders.user("[server]\nport = 1\n").local("gimp-bridge.toml", "nonsense").local("own.toml", "[log]\njson = true\n");
+    folders
+        .user("[server]\nport = 1\n")
+        .local("gimp-bridge.toml", "nonsense")
+        .local("own.toml", "[log]\njson = true\n");
     let own = folders.sources.working_folder.join("own.toml");
     folders.env(&[("GIMP_BRIDGE_CONFIG", own.to_str().unwrap())]);
     let config = folders.load();
@@ -169,7 +176,10 @@ fn the_specified_variables_work() {
     assert_eq!((config.service.name.as_str(), config.log.level.as_str()), ("mcp-image-server", "warn"));
     assert_eq!((config.storage.backend, config.storage.s3_endpoint_url.clone()), (StorageBackend::S3, None));
     assert_eq!((config.kserve.timeout, config.images.ttl, config.images.max_size), (90, 60, 2048));
-    assert_eq!((config.server.host.to_string().as_str(), config.server.port, config.server.workers), ("0.0.0.0", 80, 4));
+    assert_eq!(
+        (config.server.host.to_string().as_str(), config.server.port, config.server.workers),
+        ("0.0.0.0", 80, 4)
+    );
     assert!(!format!("{config:?}").contains("hush"), "a secret is printed");
 }
 
@@ -180,7 +190,10 @@ fn toml_values_have_their_types() {
         "gimp.mode = 'headless'\n[plugin]\nauto_disconnect = false\nexec = false\nport = 0x1_00\n[storage]\npath = 'out'\n",
     );
     let config = folders.load();
-    assert_eq!((config.gimp.mode, config.plugin.auto_disconnect, config.plugin.exec), (GimpMode::Headless, None, false));
+    assert_eq!(
+        (config.gimp.mode, config.plugin.auto_disconnect, config.plugin.exec),
+        (GimpMode::Headless, None, false)
+    );
     assert_eq!(config.plugin.port, 256);
     assert_eq!(config.storage.path, Some(folders.sources.user_folder.as_ref().unwrap().join("out")));
 }
@@ -198,7 +211,10 @@ fn an_unknown_key_names_the_line_and_the_nearest() {
         folders.user(text);
         let error = folders.refused();
         if key == "plugin.exec" {
-            assert_eq!(error.message, format!("{}:1: `[plugin.exec]` is not allowed for `plugin.exec`", file.display()));
+            assert_eq!(
+                error.message,
+                format!("{}:1: `[plugin.exec]` is not allowed for `plugin.exec`", file.display())
+            );
             continue;
         }
         assert_eq!(error.message, format!("{}:{line}: unknown key `{key}`", file.display()));
@@ -217,7 +233,13 @@ fn a_bad_value_names_place_value_and_what_is_allowed() {
     let error = folders.refused();
     assert_eq!(error.message, format!("{}:2: `70000` is not allowed for `server.port`", file.display()));
     assert_eq!(error.hint.unwrap(), "allowed: a whole number from 0 to 65535");
-    for text in ["[server]\nport = '80'", "[server]\nport = -1", "[log]\nlevel = 'loud'", "[log]\njson = 1", "[gimp]\nmode = 'x'"] {
+    for text in [
+        "[server]\nport = '80'",
+        "[server]\nport = -1",
+        "[log]\nlevel = 'loud'",
+        "[log]\njson = 1",
+        "[gimp]\nmode = 'x'",
+    ] {
         folders.user(text);
         assert!(folders.refused().hint.unwrap().starts_with("allowed: "), "{text}");
     }

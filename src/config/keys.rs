@@ -82,7 +82,6 @@ pub const OTHER_NAMES: &[(&str, &str)] = &[
 const PORT: Type = Type::Int(0, 65535);
 const SECONDS: Type = Type::Int(1, 31_536_000);
 
-
 /// The table. Sections stay together: the reference page is printed in this order.
 pub static KEYS: &[Key] = &[
     Key::new(

@@ -64,9 +64,12 @@ impl Config {
             }
         }
         config.apply_dotenv(&sources.working_folder.join(".env"))?;
-        config.apply_names(sources.environment.iter().map(|(name, value)| {
-            (name.clone(), value.clone(), Origin::Environment(name.clone()))
-        }))?;
+        config.apply_names(
+            sources
+                .environment
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone(), Origin::Environment(name.clone()))),
+        )?;
         for (flag, name, text) in &sources.flags {
             let key = KEYS.iter().find(|key| key.name == *name).expect("a flag names a key of the table");
             config.apply_text(key, text, Origin::Flag(flag))?;

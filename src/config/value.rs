@@ -68,9 +68,8 @@ impl Type {
             Type::List => Some(Value::List(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
             )),
-            Type::PathsOrAny => self.checked_paths(
-                std::env::split_paths(text).map(|path| path.to_string_lossy().into_owned()).collect(),
-            ),
+            Type::PathsOrAny => self
+                .checked_paths(std::env::split_paths(text).map(|path| path.to_string_lossy().into_owned()).collect()),
             _ => self.checked_text(text),
         }
     }
@@ -84,10 +83,8 @@ impl Type {
                 self.checked_int(u64::from_str_radix(number.as_str(), number.radix()).ok()?)
             }
             (Type::List | Type::PathsOrAny, DeValue::Array(items)) => {
-                let items = items
-                    .iter()
-                    .map(|item| item.get_ref().as_str().map(str::to_owned))
-                    .collect::<Option<Vec<_>>>()?;
+                let items =
+                    items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
                 if self == Type::PathsOrAny { self.checked_paths(items) } else { Some(Value::List(items)) }
             }
             (

@@ -1,0 +1,118 @@
+//! What an installation writes beside clients' entries: the plug-in's folder and the state folder.
+
+use super::profiles::Packaging;
+use crate::config::Plugin;
+use crate::error::{Error, Kind, Result};
+use crate::gimp::{plugin, secret};
+use serde_json::json;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The plug-in's folder inside `plug-ins`.
+pub const FOLDER: &str = "gimp-bridge";
+/// Of the plug-in that this binary holds.
+pub const VERSION: &str = plugin::VERSION;
+/// Tells the plug-in where the state folder is: inside a sandbox, and for a GIMP started from a menu, the environment
+/// does not.
+const LOCATION: &str = "location.json";
+
+pub fn default_state_dir() -> Option<PathBuf> {
+    secret::default_state_dir()
+}
+
+/// The version of the plug-in in this `plug-ins` folder.
+pub fn installed_version(plug_ins: &Path) -> Option<String> {
+    plugin::installed_version(plug_ins)
+}
+
+/// Whether the plug-in's files there are those of this binary.
+pub fn is_current(plug_ins: &Path) -> bool {
+    plugin::is_current(plug_ins)
+}
+
+/// The state folder that the plug-in in this `plug-ins` folder was told.
+pub fn location(plug_ins: &Path) -> Option<PathBuf> {
+    let text = std::fs::read(plug_ins.join(FOLDER).join(LOCATION)).ok()?;
+    let location: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    location["state_dir"].as_str().map(PathBuf::from)
+}
+
+/// Creates the secret and writes the plug-in's settings.
+pub fn ensure_state(state_dir: &Path, settings: &Plugin) -> Result<()> {
+    secret::ensure(state_dir)?;
+    let path = state_dir.join("plugin.json");
+    write_private(&path, &settings_json(settings)).map_err(|error| cannot_write(&path, error))
+}
+
+/// `plugin.json`, as protocol/README.md has it.
+fn settings_json(settings: &Plugin) -> serde_json::Value {
+    json!({
+        "port": settings.port,
+        "auto_disconnect": settings.auto_disconnect.map_or(json!(false), |seconds| json!(seconds)),
+        "exec": settings.exec,
+        "read_only": settings.read_only,
+        "folders": settings.folders,
+        "checkpoints": settings.checkpoints,
+        "checkpoint_memory_mb": settings.checkpoint_memory_mb,
+    })
+}
+
+/// Writes the plug-in and where its state folder is.
+pub fn write(plug_ins: &Path, state_dir: &Path, packaging: Packaging) -> Result<()> {
+    std::fs::create_dir_all(plug_ins).map_err(|error| cannot_write(plug_ins, error))?;
+    plugin::write_to(plug_ins).map_err(|error| cannot_write(plug_ins, error))?;
+    let path = plug_ins.join(FOLDER).join(LOCATION);
+    let location = json!({"state_dir": state_dir, "packaging": packaging});
+    write_private(&path, &location).map_err(|error| cannot_write(&path, error))
+}
+
+/// Removes the plug-in's folder.
+pub fn remove(plug_ins: &Path) -> io::Result<()> {
+    match std::fs::remove_file(plug_ins.join(FOLDER).join(LOCATION)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    plugin::remove_from(plug_ins)
+}
+
+/// Removes the profiles that `gimp-bridge gimp` made for the GIMPs that it starts.
+pub fn remove_private_profiles(data_home: &Path) -> io::Result<bool> {
+    let ours = data_home.join("gimp-bridge");
+    match std::fs::remove_dir_all(ours.join("profiles")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        gone => gone?,
+    }
+    // Models and libraries of the filters may be in it; then it stays.
+    let _ = std::fs::remove_dir(ours);
+    Ok(true)
+}
+
+/// Removes the whole folder if its name says that it is ours, otherwise what we put into it.
+pub fn remove_state(state_dir: &Path) -> io::Result<()> {
+    if state_dir.file_name().is_some_and(|name| name == "gimp-bridge") {
+        return std::fs::remove_dir_all(state_dir);
+    }
+    for name in ["secret", "plugin.json", "clients.json", "instances"] {
+        let path = state_dir.join(name);
+        let gone = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        match gone {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Atomic and readable by its owner only, as temporary files are.
+fn write_private(path: &Path, value: &serde_json::Value) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".gimp-bridge").tempfile_in(folder)?;
+    serde_json::to_writer_pretty(&mut file, value)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> Error {
+    Error::new(Kind::IoError, format!("cannot write `{}`: {error}", path.display()))
+        .hint("mend the permissions of the folder and run this again")
+}

@@ -1,0 +1,102 @@
+//! The doctor: on a machine without anything, and before and after an installation.
+
+use gimp_bridge::cli::doctor::{Finding, Patient, Status, examine};
+use gimp_bridge::cli::install::machine::{Machine, Os};
+use gimp_bridge::cli::install::payload;
+use gimp_bridge::cli::install::profiles::Packaging;
+use gimp_bridge::config::Config;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A machine whose home, system folders and cache all lie below `at`.
+async fn look(at: &Path, config: &Config) -> Vec<Finding> {
+    let text = |path: &str| at.join(path).to_string_lossy().into_owned();
+    let variables = BTreeMap::from([("HOME".to_owned(), text("home")), ("PATH".to_owned(), text("bin"))]);
+    let machine = Machine { os: Os::Linux, variables, root: at.join("root") };
+    let patient = Patient { config, machine, state_dir: at.join("state"), cache_dir: Some(at.join("cache")) };
+    examine(&patient).await
+}
+
+fn find<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
+    findings.iter().find(|finding| finding.check == check).unwrap_or_else(|| panic!("no `{check}` in {findings:?}"))
+}
+
+/// Ports that nobody holds, so that other programs on the test machine do not matter.
+fn config() -> Config {
+    let mut config = Config::default();
+    config.plugin.port = 0;
+    config.server.port = 0;
+    config
+}
+
+#[tokio::test]
+async fn an_empty_machine_is_broken_and_every_line_has_its_mend() {
+    let folder = tempfile::tempdir().unwrap();
+    let findings = look(folder.path(), &config()).await;
+    for (check, status) in [
+        ("gimp", Status::Fail),
+        ("profile", Status::Fail),
+        ("secret", Status::Warn),
+        ("instances", Status::Warn),
+        ("onnx runtime", Status::Warn),
+        ("plug-in port", Status::Ok),
+    ] {
+        let finding = find(&findings, check);
+        assert_eq!(finding.status, status, "{finding:?}");
+        assert_eq!(finding.mend.is_some(), status != Status::Ok, "{finding:?}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the doctor changed something");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_installation_is_well_until_something_breaks() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let private = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::create_dir_all(at.join("bin")).unwrap();
+    let gimp = at.join("bin/gimp");
+    std::fs::write(&gimp, "#!/bin/sh\necho 'GNU Image Manipulation Program version 3.0.4'\n").unwrap();
+    private(&gimp, 0o755);
+    let plug_ins = at.join("home/.config/GIMP/3.0/plug-ins");
+    std::fs::create_dir_all(&plug_ins).unwrap();
+    assert_eq!(find(&look(at, &config()).await, "plug-in").status, Status::Fail);
+
+    let state = at.join("state");
+    payload::ensure_state(&state, &config().plugin).unwrap();
+    payload::write(&plug_ins, &state, Packaging::Native).unwrap();
+    let findings = look(at, &config()).await;
+    for check in ["gimp", "profile", "plug-in", "secret"] {
+        assert_eq!(find(&findings, check).status, Status::Ok, "{findings:?}");
+    }
+    assert!(find(&findings, "gimp").message.starts_with("GIMP 3.0.4 at "));
+
+    private(&state.join("secret"), 0o644);
+    private(&plug_ins.join("gimp-bridge/gimp-bridge.py"), 0o644);
+    let findings = look(at, &config()).await;
+    assert_eq!(find(&findings, "secret").status, Status::Fail);
+    let plug_in = find(&findings, "plug-in");
+    assert_eq!(plug_in.status, Status::Fail);
+    assert!(plug_in.message.contains("not executable"), "{plug_in:?}");
+
+    payload::write(&plug_ins, &at.join("elsewhere"), Packaging::Native).unwrap();
+    let message = &find(&look(at, &config()).await, "plug-in").message.clone();
+    assert!(message.contains("looks into"), "{message}");
+}
+
+#[tokio::test]
+async fn a_taken_port_is_named_with_its_holder() {
+    let folder = tempfile::tempdir().unwrap();
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = config();
+    config.plugin.port = held.local_addr().unwrap().port();
+    let findings = look(folder.path(), &config).await;
+    let port = find(&findings, "plug-in port");
+    assert_eq!(port.status, Status::Warn);
+    if cfg!(target_os = "linux") {
+        assert!(port.message.contains(&format!("(pid {})", std::process::id())), "{port:?}");
+    }
+    drop(held);
+    assert_eq!(find(&look(folder.path(), &config).await, "plug-in port").status, Status::Ok);
+}
