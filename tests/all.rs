@@ -1,1 +1,3 @@
-
+mod fake_plugin;
+mod link;
+mod vectors;
