@@ -4,3 +4,6 @@ mod config;
 mod rooms;
 mod doctor;
 mod install;
+mod fake_plugin;
+mod link;
+mod vectors;

@@ -140,7 +140,9 @@ where
         Ok(Message::Response { id: Some(got), outcome: Ok(result) }) if got == id => {
             serde_json::from_slice(&result).map(Some).map_err(|_| stranger(port))
         }
-        Ok(Message::Response { outcome: Err(error), .. }) if error.kind == Kind::VersionMismatch => Err(error),
+        Ok(Message::Response { outcome: Err(error), .. }) if error.kind == Kind::VersionMismatch => {
+            Err(error.details.get("ours").and_then(Value::as_u64).map_or(error, mismatch))
+        }
         _ => Err(stranger(port)),
     }
 }

@@ -17,16 +17,15 @@ use tokio::time::{Instant, MissedTickBehavior};
 pub const TICK: Duration = Duration::from_millis(500);
 /// How often an idle link is pinged.
 const IDLE: Duration = Duration::from_secs(15);
-/// Silence after which the process is looked at closely.
-const SUSPICIOUS: Duration = Duration::from_millis(1200);
 /// Silence after which a peer counts as dead whose process cannot be looked at.
 const HOPELESS: Duration = Duration::from_secs(10);
 
 /// Runs until the link ends.
 pub async fn watch(shared: Arc<Shared>) {
-    let pid = shared.peer.instance.pid;
-    // In a container (Flatpak) GIMP's pid is another one here.
-    let visible = process::life(pid) != Life::Gone;
+    let instance = &shared.peer.instance;
+    // In a container (Flatpak) the plug-in's and GIMP's pids are others here: only those that exist are watched.
+    let pids: Vec<u32> = [Some(instance.pid), instance.gimp_pid].into_iter().flatten().collect();
+    let pids: Vec<u32> = pids.into_iter().filter(|pid| process::life(*pid) != Life::Gone).collect();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ping: Option<super::pending::Ticket> = None;
@@ -62,24 +61,19 @@ pub async fn watch(shared: Arc<Shared>) {
         let owed = owed_since.get_or_insert_with(Instant::now).elapsed();
         let silence =
             if shared.reader_waits.load(Ordering::Relaxed) { Duration::ZERO } else { shared.silence().min(owed) };
-        if !visible {
-            if silence >= HOPELESS {
-                return shared.end(&format!("GIMP has not answered for {} s", silence.as_secs()));
-            }
-            continue;
+        let lives: Vec<Life> = pids.iter().map(|pid| process::life(*pid)).collect();
+        if lives.contains(&Life::Gone) {
+            return shared.end("GIMP is gone");
         }
-        match process::life(pid) {
-            Life::Gone => return shared.end("GIMP is gone"),
-            // Twice in a row, so that a debugger's or a shell's short stop is no end.
-            Life::Stopped if stopped_before => return shared.end("GIMP's process is stopped"),
-            Life::Stopped => stopped_before = true,
-            Life::Unknown if silence >= HOPELESS => {
-                return shared.end(&format!("GIMP has not answered for {} s", silence.as_secs()));
-            }
-            Life::Runs if silence >= SUSPICIOUS && process::plugin_stopped(pid) => {
-                return shared.end("the plug-in's process is stopped");
-            }
-            Life::Runs | Life::Unknown => stopped_before = false,
+        let stopped = lives.contains(&Life::Stopped);
+        // Twice in a row, so that a debugger's or a shell's short stop is no end.
+        if stopped && stopped_before {
+            return shared.end("GIMP's process is stopped");
+        }
+        stopped_before = stopped;
+        let watched = lives.contains(&Life::Runs);
+        if !watched && silence >= HOPELESS {
+            return shared.end(&format!("GIMP has not answered for {} s", silence.as_secs()));
         }
     }
 }

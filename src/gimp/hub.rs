@@ -290,8 +290,7 @@ impl Slot {
 
 /// What stands for an instance of which only the port is known.
 fn nameless(port: u16) -> Record {
-    let (gimp_version, plugin_version, profile) = Default::default();
-    Record { id: String::new(), port, pid: 0, started: 0.0, gimp_version, plugin_version, headless: false, profile }
+    Record { port, ..Record::default() }
 }
 
 const START_HINT: &str = "start one with `gimp-bridge gimp --headless`, or run `gimp-bridge install` once and open GIMP; `gimp-bridge doctor` tells more";

@@ -8,11 +8,15 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 /// One instance file; see protocol/README.md.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub id: String,
     pub port: u16,
+    /// The plug-in's process.
     pub pid: u32,
+    /// GIMP's own, the plug-in's parent.
+    #[serde(default)]
+    pub gimp_pid: Option<u32>,
     /// Unix seconds.
     #[serde(default)]
     pub started: f64,

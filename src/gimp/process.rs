@@ -41,28 +41,6 @@ pub fn life(_pid: u32) -> Life {
     Life::Unknown
 }
 
-/// Whether `pid`, or the child of it that runs our plug-in, is stopped or gone.
-#[cfg(target_os = "linux")]
-pub fn plugin_stopped(pid: u32) -> bool {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let ours = |child: &u32| {
-        std::fs::read(format!("/proc/{child}/cmdline"))
-            .is_ok_and(|line| line.windows(b"gimp-bridge.py".len()).any(|part| part == b"gimp-bridge.py"))
-    };
-    life(pid) != Life::Runs
-        || children
-            .split_ascii_whitespace()
-            .filter_map(|child| child.parse().ok())
-            .filter(ours)
-            .any(|child| life(child) != Life::Runs)
-}
-
-/// Whether `pid`, or the child of it that runs our plug-in, is stopped or gone.
-#[cfg(not(target_os = "linux"))]
-pub fn plugin_stopped(_pid: u32) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,7 +56,6 @@ mod tests {
         while life(pid) != Life::Stopped {
             std::thread::yield_now();
         }
-        assert!(plugin_stopped(pid));
         child.kill().unwrap();
         while life(pid) != Life::Gone {
             std::thread::yield_now();
