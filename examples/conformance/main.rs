@@ -27,9 +27,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Server { port: 0, ..Server::default() };
     let listener = gimp_bridge::http::bind(&settings).await?;
     println!("http://{}/mcp", listener.local_addr()?);
-    let shared = Arc::new(Shared::default());
+    let mcp = Mcp::new(ops.clone());
+    let shared = Arc::new(Shared::new(mcp.clone()));
     let transport = HttpSettings { max_body: settings.max_body, shutdown: shutdown.clone() };
-    let routes = http_router(Mcp::new(ops.clone()), transport, move |inner| Fixtures::new(inner, shared.clone()));
+    let routes = http_router(mcp, transport, move |inner| Fixtures::new(inner, shared.clone()));
     let stop = shutdown.clone();
     tokio::spawn(async move {
         // The script closes stdin when it is done.

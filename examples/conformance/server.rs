@@ -3,7 +3,7 @@
 #![expect(deprecated, reason = "the suite tests logging levels and legacy subscriptions too")]
 
 use crate::{features, rounds, tools};
-use gimp_bridge::mcp::Server;
+use gimp_bridge::mcp::{Mcp, Server};
 use rmcp::model::*;
 use rmcp::service::{RequestContext, SubscriptionContext, SubscriptionSink};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -16,17 +16,17 @@ pub struct Shared {
     next: AtomicU64,
     listening: Mutex<HashMap<u64, SubscriptionSink>>,
     pub seal: RequestStateCodec,
-}
-
-impl Default for Shared {
-    fn default() -> Shared {
-        let mut key = [0u8; 32];
-        getrandom::fill(&mut key).expect("random bytes");
-        Shared { next: AtomicU64::new(0), listening: Mutex::default(), seal: RequestStateCodec::new_unchecked(key) }
-    }
+    pub mcp: Arc<Mcp>,
 }
 
 impl Shared {
+    pub fn new(mcp: Arc<Mcp>) -> Shared {
+        let mut key = [0u8; 32];
+        getrandom::fill(&mut key).expect("random bytes");
+        let seal = RequestStateCodec::new_unchecked(key);
+        Shared { next: AtomicU64::new(0), listening: Mutex::default(), seal, mcp }
+    }
+
     pub fn listening(&self) -> Vec<SubscriptionSink> {
         self.listening.lock().unwrap().values().cloned().collect()
     }

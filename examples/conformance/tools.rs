@@ -99,7 +99,12 @@ pub async fn call(
     let text = |text: &str| vec![ContentBlock::text(text)];
     let content = match request.name.as_ref() {
         "test_simple_text" => text("This is a simple text response for testing."),
-        "test_image_content" => vec![ContentBlock::image(IMAGE, "image/png")],
+        "test_image_content" => {
+            // The way of a real picture. The suite gives no arguments; a speed test asks for a large one.
+            let bytes = request.arguments.as_ref().and_then(|all| all.get("bytes")).and_then(Value::as_u64);
+            let base64 = bytes.map_or_else(|| IMAGE.to_owned(), |bytes| "QUJD".repeat(bytes as usize / 3));
+            vec![ContentBlock::image(shared.mcp.attach(base64), "image/png")]
+        }
         "test_audio_content" => vec![ContentBlock::audio(AUDIO, "audio/wav")],
         "test_embedded_resource" => {
             vec![resource("test://embedded-resource", "text/plain", "This is an embedded resource content.")]

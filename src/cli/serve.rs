@@ -4,14 +4,14 @@ use crate::config::{Config, GimpMode};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::http;
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
 /// Serve MCP over HTTP at /mcp, and /health
-#[derive(Args, Clone, Debug, Default)]
-pub struct Serve {
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Args {
     /// Address to listen on; one that other machines reach needs an API key [default: 127.0.0.1]
     #[arg(long)]
     pub host: Option<IpAddr>,
@@ -45,7 +45,7 @@ impl From<Mode> for GimpMode {
 }
 
 /// Runs until SIGINT or SIGTERM.
-pub async fn run(args: &Serve, config: &Config) -> Result<ExitCode> {
+pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let mut config = config.clone();
     config.server.host = args.host.unwrap_or(config.server.host);
     config.server.port = args.port.unwrap_or(config.server.port);

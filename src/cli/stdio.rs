@@ -5,19 +5,18 @@ use crate::config::{Config, GimpMode};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::mcp::{self, Mcp};
-use clap::Args;
 use std::process::ExitCode;
 
 /// Serve MCP over stdin and stdout, for a client that starts this program
-#[derive(Args, Clone, Debug, Default)]
-pub struct Stdio {
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Args {
     /// Which GIMP to work with [default: attach]
     #[arg(long, value_enum)]
     pub gimp: Option<Mode>,
 }
 
 /// Runs until stdin closes, SIGINT or SIGTERM. Nothing but MCP goes to stdout.
-pub async fn run(args: &Stdio, config: &Config) -> Result<ExitCode> {
+pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let mut config = config.clone();
     config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
     let daemon = Daemon::new(&config, "stdio");

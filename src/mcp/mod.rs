@@ -23,7 +23,7 @@ mod transport;
 
 pub use clients::CLIENT_HEADER;
 pub use server::{Mcp, Server};
-pub use transport::{HttpSettings, http_router, serve_stdio};
+pub use transport::{HttpSettings, http_router, serve_stdio, serve_streams};
 
 /// The MCP revisions that clients may speak, oldest first.
 pub fn revisions() -> Vec<&'static str> {

@@ -45,6 +45,11 @@ impl Mcp {
         let tools = Tools::new(Catalogue::get());
         Arc::new(Mcp { ops, tools, sessionless: Sessionless::default(), attachments: Attachments::new() })
     }
+
+    /// Takes a picture's base64 in, and gives the text that stands for it in a message; see `attachments.rs`.
+    pub fn attach(&self, base64: String) -> String {
+        self.attachments.put(base64)
+    }
 }
 
 /// The handler. One per stdio process, MCP session or sessionless request.
