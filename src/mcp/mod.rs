@@ -1,1 +1,31 @@
-//! The catalogue as MCP: tools, resources, prompts. Alone names rmcp.
+//! The catalogue as MCP: tools, resources, prompts, over stdio and HTTP. Alone names rmcp.
+//!
+//! Owns how an operation looks to an MCP client and who that client is. Refuses to know what an operation does: it
+//! reaches the rest through [`Ops`](crate::ops::Ops) alone.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `server.rs` | the handler: one small function per MCP method |
+//! | `tools.rs` | catalogue entry to tool, outcome and error to tool result |
+//! | `resources.rs`, `prompts.rs` | the `gimp://` resources, the prompts |
+//! | `clients.rs` | which AI client a request belongs to, and when that client is gone |
+//! | `attachments.rs` | pictures that leave as base64 without ever being a string |
+//! | `transport.rs`, `sessions.rs` | stdio and HTTP around the handler |
+
+mod attachments;
+mod clients;
+mod prompts;
+mod resources;
+mod server;
+mod sessions;
+mod tools;
+mod transport;
+
+pub use clients::CLIENT_HEADER;
+pub use server::{Mcp, Server};
+pub use transport::{HttpSettings, http_router, serve_stdio, serve_streams};
+
+/// The MCP revisions that clients may speak, oldest first.
+pub fn revisions() -> Vec<&'static str> {
+    rmcp::model::ProtocolVersion::KNOWN_VERSIONS.iter().map(|version| version.as_str()).collect()
+}

@@ -1,0 +1,71 @@
+//! `gimp-bridge serve`: the HTTP daemon.
+
+use crate::config::{Config, GimpMode};
+use crate::daemon::Daemon;
+use crate::error::{Error, Result};
+use crate::http;
+use clap::ValueEnum;
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+/// Serve MCP over HTTP at /mcp, and /health
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct Args {
+    /// Address to listen on; one that other machines reach needs an API key [default: 127.0.0.1]
+    #[arg(long)]
+    pub host: Option<IpAddr>,
+    /// Port to listen on; 0 takes a free one [default: 8000]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Which GIMP to work with [default: attach]
+    #[arg(long, value_enum)]
+    pub gimp: Option<Mode>,
+}
+
+/// Which GIMP `serve` and `stdio` work with.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Mode {
+    /// The GIMPs that run with the plug-in
+    Attach,
+    /// Start one without windows, and end it with the daemon
+    Headless,
+    /// Start one with a window, and end it with the daemon
+    Gui,
+}
+
+impl From<Mode> for GimpMode {
+    fn from(mode: Mode) -> GimpMode {
+        match mode {
+            Mode::Attach => GimpMode::Attach,
+            Mode::Headless => GimpMode::Headless,
+            Mode::Gui => GimpMode::Gui,
+        }
+    }
+}
+
+/// Runs until SIGINT or SIGTERM.
+pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
+    let mut config = config.clone();
+    config.server.host = args.host.unwrap_or(config.server.host);
+    config.server.port = args.port.unwrap_or(config.server.port);
+    config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
+    let listener = http::bind(&config.server).await?;
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let daemon = Daemon::new(&config, "serve");
+    daemon.end_on_signal()?;
+    let gimp = daemon.start_gimp(&config);
+    announce(&format!("gimp-bridge {} listens on http://{address}/mcp", env!("CARGO_PKG_VERSION")));
+    let served = http::serve(&config.server, daemon.ops, daemon.shutdown.clone(), listener).await;
+    daemon.shutdown.cancel();
+    gimp.await.map_err(Error::internal)??;
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The one line on stdout; a reader that is gone is no reason to stop.
+fn announce(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        tracing::debug!(%error, "nobody reads stdout");
+    }
+}

@@ -1,0 +1,263 @@
+//! The MCP handler: one small function per method. The same for stdio and HTTP.
+
+use super::attachments::Attachments;
+use super::clients::{Session, Sessionless};
+use super::tools::Tools;
+use super::{prompts, resources, tools};
+use crate::error::{Error, Kind};
+use crate::gimp::{Client, Progress, ProgressSink};
+use crate::ops::catalogue::Catalogue;
+use crate::ops::{Context, Ops};
+use rmcp::model::*;
+use rmcp::service::{Peer, RequestContext};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::Map;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+const INSTRUCTIONS: &str = "\
+These tools work inside a live GIMP 3. Look first: get_image_metadata (fast) and get_image_bitmap (max_width 1024 is \
+enough to judge a photo). Change with call_api; give `preview: 768` to see the result in the same answer, and read \
+`effect`, which says what really changed. Everything can be taken back: undo, or checkpoint and restore_checkpoint. \
+Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
+Read the resource gimp://docs/python before you write code for GIMP 3: its API differs from GIMP 2.";
+
+/// The catalogue hardly changes while the daemon runs; a client may keep what it listed for a while.
+const LISTS_KEPT_MS: u64 = 60_000;
+
+/// Progress reports that may wait for a slow client; later ones are dropped.
+const WAITING_REPORTS: usize = 16;
+
+/// How long a result waits for a client to take the reports before it.
+const LAST_REPORTS: Duration = Duration::from_secs(1);
+
+/// What all of a daemon's handlers share.
+pub struct Mcp {
+    ops: Ops,
+    tools: Tools,
+    sessionless: Sessionless,
+    pub(super) attachments: Attachments,
+}
+
+impl Mcp {
+    pub fn new(ops: Ops) -> Arc<Mcp> {
+        let tools = Tools::new(Catalogue::get());
+        Arc::new(Mcp { ops, tools, sessionless: Sessionless::default(), attachments: Attachments::new() })
+    }
+
+    /// Takes a picture's base64 in, and gives the text that stands for it in a message; see `attachments.rs`.
+    pub fn attach(&self, base64: String) -> String {
+        self.attachments.put(base64)
+    }
+}
+
+/// The handler. One per stdio process, MCP session or sessionless request.
+pub struct Server {
+    mcp: Arc<Mcp>,
+    session: OnceLock<Session>,
+}
+
+impl Server {
+    /// For HTTP: `initialize` begins a session; a request without one is told apart by what it says of itself.
+    pub fn new(mcp: Arc<Mcp>) -> Server {
+        Server { mcp, session: OnceLock::new() }
+    }
+
+    /// For stdio: the process is the client, whatever the revision.
+    pub fn for_process(mcp: Arc<Mcp>) -> Server {
+        let session = Session::new("stdio", None, mcp.ops.gimp().clone());
+        Server { mcp, session: OnceLock::from(session) }
+    }
+
+    fn client(&self, context: &RequestContext<RoleServer>) -> Client {
+        match self.session.get() {
+            Some(session) => session.client(context.client_info().as_ref()),
+            None => self.mcp.sessionless.client(context, self.mcp.ops.gimp()),
+        }
+    }
+
+    fn context(&self, context: &RequestContext<RoleServer>) -> Context {
+        Context { client: self.client(context), cancel: context.ct.clone(), progress: None }
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
+        let implementation = Implementation::new("gimp-bridge", env!("CARGO_PKG_VERSION"))
+            .with_title("GIMP")
+            .with_description(env!("CARGO_PKG_DESCRIPTION"));
+        ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        let gimp = self.mcp.ops.gimp();
+        self.session.get_or_init(|| Session::new("http", Some(&request.client_info), gimp.clone()));
+        context.peer.set_peer_info(request.clone());
+        self.negotiate_initialize(&request)
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let result = ListToolsResult { tools: self.mcp.tools.all(), ..Default::default() };
+        Ok(result.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Public))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.mcp.tools.get(name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        if self.mcp.tools.get(&request.name).is_none() {
+            let unknown = Catalogue::get().find_public(&request.name).err();
+            return Err(unknown.map_or_else(|| ErrorData::internal_error("the tool list is broken", None), edge));
+        }
+        let client = self.client(&context);
+        let (progress, reports) = match context.meta.get_progress_token() {
+            Some(token) => {
+                let (sink, reports) = progress_channel();
+                (Some(sink), Some((token, reports)))
+            }
+            None => (None, None),
+        };
+        let run = Context { client, cancel: context.ct.clone(), progress };
+        let call = self.mcp.ops.run(&request.name, request.arguments.unwrap_or_default(), run);
+        let outcome = match reports {
+            Some((token, reports)) => with_progress(call, token, reports, &context.peer).await,
+            None => call.await,
+        };
+        let result = match outcome {
+            Ok(outcome) => tools::success(outcome, &self.mcp.attachments),
+            Err(error) => tools::failure(&error),
+        };
+        Ok(result.into())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let resources = resources::list(&self.mcp.ops, self.context(&context)).await;
+        // Images come and go: nothing to keep.
+        let result = ListResourcesResult { resources, ..Default::default() };
+        Ok(result.with_ttl_ms(0).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let result = ListResourceTemplatesResult { resource_templates: resources::templates(), ..Default::default() };
+        Ok(result.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Public))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let run = self.context(&context);
+        let result =
+            resources::read(&request.uri, &self.mcp.ops, run, &self.mcp.attachments).await.map_err(|error| {
+                // SEP-2164 wants the address in the error's data.
+                edge(error.detail("uri", request.uri.clone()))
+            })?;
+        Ok(result.with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let result = ListPromptsResult { prompts: prompts::list(), ..Default::default() };
+        Ok(result.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Public))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let arguments = request.arguments.unwrap_or_else(Map::new);
+        Ok(prompts::get(&request.name, &arguments).map_err(edge)?.into())
+    }
+}
+
+/// An error outside a tool call, where MCP wants a JSON-RPC error.
+fn edge(error: Error) -> ErrorData {
+    let code = match error.kind {
+        // An unknown tool is a bad parameter of tools/call, says the specification.
+        Kind::InvalidArgument | Kind::UnknownOperation => ErrorCode::INVALID_PARAMS,
+        Kind::NotFound | Kind::NoImage => ErrorCode::RESOURCE_NOT_FOUND,
+        kind => ErrorCode(kind.code()),
+    };
+    let mut data = error.to_json_rpc()["data"].take();
+    if let Some(uri) = error.details.get("uri") {
+        data["uri"] = uri.clone();
+    }
+    ErrorData::new(code, tools::sentences(&error), Some(data))
+}
+
+fn progress_channel() -> (ProgressSink, mpsc::Receiver<Progress>) {
+    let (sender, reports) = mpsc::channel(WAITING_REPORTS);
+    let sink = move |progress| {
+        // A client that is slower than the work misses steps in between, not the result.
+        let _ = sender.try_send(progress);
+    };
+    (Arc::new(sink), reports)
+}
+
+/// Runs a call and sends its reports as they come; MCP wants each to be greater than the one before.
+async fn with_progress<T>(
+    call: impl Future<Output = T>,
+    token: ProgressToken,
+    mut reports: mpsc::Receiver<Progress>,
+    peer: &Peer<RoleServer>,
+) -> T {
+    let forward = async {
+        let mut reached = f64::NEG_INFINITY;
+        while let Some(report) = reports.recv().await {
+            if report.progress > reached {
+                reached = report.progress;
+                let mut notification = ProgressNotificationParam::new(token.clone(), report.progress);
+                notification.total = report.total;
+                notification.message = report.message;
+                // A client that is gone cancels the call itself.
+                let _ = peer.notify_progress(notification).await;
+            }
+        }
+    };
+    let mut forward = std::pin::pin!(forward);
+    let result = {
+        let mut call = std::pin::pin!(call);
+        // Side by side: a client that does not read its reports must not hold up the call.
+        let first = tokio::select! {
+            biased;
+            () = &mut forward => None,
+            result = &mut call => Some(result),
+        };
+        match first {
+            Some(result) => result,
+            // The call let go of its sink and goes on without reports.
+            None => return call.await,
+        }
+    };
+    // The sink is gone with the call, so what waits goes out before the result and then `forward` ends.
+    let _ = tokio::time::timeout(LAST_REPORTS, forward).await;
+    result
+}

@@ -1,0 +1,110 @@
+//! The handler behind stdio and behind HTTP.
+
+use super::attachments::FilledWriter;
+use super::server::{Mcp, Server};
+use super::sessions::{RETRY, Sessions};
+use crate::error::{Error, Kind, Result};
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use rmcp::service::{QuitReason, ServerInitializeError, serve_server_with_ct};
+use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::io::stdio_pipes;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+const SESSION_HEADER: &str = "mcp-session-id";
+
+/// What the HTTP transport needs to know.
+pub struct HttpSettings {
+    /// Bytes; the largest request body.
+    pub max_body: usize,
+    /// Ends all sessions and open streams.
+    pub shutdown: CancellationToken,
+}
+
+/// MCP's Streamable HTTP at `/mcp`. `wrap` may put a handler around the real one; the conformance tests do.
+///
+/// Checks neither Host nor Origin nor a key: `http` does that for all of its routes.
+pub fn http_router<H>(
+    mcp: Arc<Mcp>,
+    settings: HttpSettings,
+    wrap: impl Fn(Server) -> H + Send + Sync + 'static,
+) -> Router
+where
+    H: rmcp::ServerHandler + Send + 'static,
+{
+    // Revision 2026-07-28 gets application/json unless there is progress to report; sessions always get event streams.
+    let config = StreamableHttpServerConfig::default()
+        .with_json_response(true)
+        .with_sse_retry(Some(RETRY))
+        .with_cancellation_token(settings.shutdown)
+        .with_max_request_body_bytes(settings.max_body)
+        .disable_allowed_hosts();
+    let sessions = Sessions::new();
+    let shared = mcp.clone();
+    let make = move || Ok(wrap(Server::new(shared.clone())));
+    let service = StreamableHttpService::new(make, sessions.manager.clone(), config);
+    Router::new().route_service("/mcp", service).layer(from_fn_with_state((mcp, sessions), around))
+}
+
+/// Counts sessions, and puts the pictures into the reply.
+async fn around(State((mcp, sessions)): State<(Arc<Mcp>, Sessions)>, request: Request, next: Next) -> Response {
+    let session = |headers: &axum::http::HeaderMap| Some(headers.get(SESSION_HEADER)?.to_str().ok()?.to_owned());
+    let known = session(request.headers());
+    if let Some(id) = &known {
+        match *request.method() {
+            Method::DELETE => sessions.ended(id),
+            _ => sessions.called(id),
+        }
+    }
+    let response = next.run(request).await;
+    if known.is_none()
+        && let Some(id) = session(response.headers())
+    {
+        sessions.begun(&id).await;
+    }
+    let (parts, body) = response.into_parts();
+    Response::from_parts(parts, mcp.attachments.fill(body).await)
+}
+
+/// MCP over this process's stdin and stdout, until stdin closes or `shutdown`.
+pub async fn serve_stdio(mcp: Arc<Mcp>, longest_line: usize, shutdown: CancellationToken) -> Result<()> {
+    let (reader, writer) = stdio_pipes();
+    serve_streams(mcp, reader, writer, longest_line, shutdown).await
+}
+
+/// MCP over any pair of streams, one JSON message per line.
+pub async fn serve_streams<R, W>(
+    mcp: Arc<Mcp>,
+    reader: R,
+    writer: W,
+    longest_line: usize,
+    shutdown: CancellationToken,
+) -> Result<()>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let writer = FilledWriter::new(writer, mcp.attachments.clone());
+    let transport = AsyncRwTransport::new_server(reader, writer).with_max_line_length(longest_line);
+    let running = match serve_server_with_ct(Server::for_process(mcp), transport, shutdown).await {
+        Ok(running) => running,
+        // The client closed before it said anything, or we were told to stop.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => return Ok(()),
+        Err(error) => {
+            tracing::debug!(%error, "the handshake failed");
+            return Err(Error::new(Kind::ProtocolError, "the client's first messages are not an MCP handshake").hint(
+                "`gimp-bridge stdio` is started by an MCP client; run `gimp-bridge install --client …` to set one up",
+            ));
+        }
+    };
+    match running.waiting().await {
+        Ok(QuitReason::JoinError(error)) | Err(error) => Err(Error::internal(error)),
+        Ok(_) => Ok(()),
+    }
+}

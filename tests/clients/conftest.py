@@ -1,0 +1,66 @@
+"""Real MCP clients against the real binary, without a GIMP behind: the protocol, the errors, the transports.
+
+GIMP_BRIDGE_BIN is the binary; without it the debug build is used.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def binary():
+    path = pathlib.Path(os.environ.get("GIMP_BRIDGE_BIN", ROOT / "target" / "debug" / "gimp-bridge"))
+    assert path.is_file(), f"no binary `{path}`; run cargo build, or set GIMP_BRIDGE_BIN"
+    return str(path)
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """An environment whose state folder holds no GIMP."""
+    return {**os.environ, "GIMP_BRIDGE_STATE_DIR": str(tmp_path)}
+
+
+class Daemon:
+    """A running `gimp-bridge serve`."""
+
+    def __init__(self, binary, environment, *options):
+        command = [binary, "serve", "--port", "0", *options]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert "listens on " in line, self.process.stderr.read()
+        self.url = line.split("listens on ")[1].strip()
+        self.origin = self.url.removesuffix("/mcp")
+
+    def stop(self):
+        """Ends it as a user would; gives the exit status."""
+        self.process.terminate()
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self.process.stdout.close()
+            self.process.stderr.close()
+
+
+@pytest.fixture
+def daemon(binary, environment):
+    started = Daemon(binary, environment)
+    yield started
+    assert started.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def catalogue():
+    """The public operations by name."""
+    operations = {}
+    for path in sorted((ROOT / "protocol" / "ops").glob("*.json")):
+        for operation in json.loads(path.read_text())["operations"]:
+            if operation.get("audience", "public") == "public":
+                operations[operation["name"]] = operation
+    return operations

@@ -1,0 +1,403 @@
+//! MCP over the real transports, without a GIMP: sessions, errors, limits, shutdown. A plain socket is the client, so
+//! that each header and byte is the test's own.
+
+use gimp_bridge::config;
+use gimp_bridge::gimp::{Gimp, Settings};
+use gimp_bridge::http;
+use gimp_bridge::mcp::{Mcp, revisions, serve_streams};
+use gimp_bridge::ops::{Catalogue, Ops};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+const MODERN: &str = "2026-07-28";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn ops(shutdown: &CancellationToken) -> (Ops, tempfile::TempDir) {
+    let state = tempfile::tempdir().unwrap();
+    let settings = Settings { state_dir: state.path().into(), port: None, label: "test".into() };
+    (Ops::new(Gimp::new(settings, shutdown.clone())), state)
+}
+
+/// A daemon on a free port.
+struct Daemon {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    serving: tokio::task::JoinHandle<gimp_bridge::error::Result<()>>,
+    _state: tempfile::TempDir,
+}
+
+impl Daemon {
+    async fn start(settings: config::Server) -> Daemon {
+        let shutdown = CancellationToken::new();
+        let (ops, state) = ops(&shutdown);
+        let settings = config::Server { port: 0, ..settings };
+        let listener = http::bind(&settings).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = shutdown.clone();
+        let serving = tokio::spawn(async move { http::serve(&settings, ops, stop, listener).await });
+        Daemon { address, shutdown, serving, _state: state }
+    }
+
+    async fn stop(self) -> Duration {
+        let started = Instant::now();
+        self.shutdown.cancel();
+        tokio::time::timeout(PATIENCE, self.serving).await.expect("it ends").unwrap().unwrap();
+        started.elapsed()
+    }
+
+    async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+        let mut text = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        let host = self.address.to_string();
+        let defaults = [
+            ("host", host.as_str()),
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+        ];
+        let own = defaults.iter().filter(|(name, _)| headers.iter().all(|(given, _)| given != name));
+        for (name, value) in own.chain(headers) {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        let mut socket = TcpStream::connect(self.address).await.unwrap();
+        socket.write_all(format!("{text}\r\n{body}").as_bytes()).await.unwrap();
+        let mut raw = Vec::new();
+        tokio::time::timeout(PATIENCE, socket.read_to_end(&mut raw)).await.expect("an answer").unwrap();
+        Reply::parse(&String::from_utf8(raw).unwrap())
+    }
+
+    async fn post(&self, headers: &[(&str, &str)], message: Value) -> Reply {
+        self.request("POST", "/mcp", headers, &message.to_string()).await
+    }
+
+    /// One sessionless request of revision 2026-07-28.
+    async fn modern(&self, method: &str, params: Value) -> Value {
+        let name = params["name"].as_str().or_else(|| params["uri"].as_str()).unwrap_or("-").to_owned();
+        let headers = [("mcp-protocol-version", MODERN), ("mcp-method", method), ("mcp-name", &name)];
+        let headers = if name == "-" { &headers[..2] } else { &headers[..] };
+        let reply = self.post(headers, modern(1, method, params)).await;
+        reply.message()
+    }
+
+    async fn initialize(&self, revision: &str) -> (String, Value) {
+        let reply = self.post(&[], initialize(revision)).await;
+        let session = reply.header("mcp-session-id").expect("a session id").to_owned();
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert_eq!(self.post(&[("mcp-session-id", &session)], ready).await.status, 202);
+        (session, reply.message())
+    }
+}
+
+fn modern(id: u64, method: &str, mut params: Value) -> Value {
+    params["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+fn initialize(revision: &str) -> Value {
+    let client = json!({"name": "test", "version": "1"});
+    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params":
+        {"protocolVersion": revision, "capabilities": {}, "clientInfo": client}})
+}
+
+#[derive(Debug)]
+struct Reply {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Reply {
+    fn parse(raw: &str) -> Reply {
+        let (head, mut rest) = raw.split_once("\r\n\r\n").expect("a head");
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let pair = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+        let headers: Vec<(String, String)> = lines.filter_map(pair).collect();
+        let mut body = String::new();
+        if headers.iter().any(|(name, _)| name == "transfer-encoding") {
+            while let Some((length, chunk)) = rest.split_once("\r\n") {
+                let length = usize::from_str_radix(length, 16).unwrap();
+                body.push_str(&chunk[..length]);
+                rest = chunk[length..].trim_start_matches("\r\n");
+            }
+        } else {
+            body.push_str(rest);
+        }
+        Reply { status, headers, body }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The JSON body, or the last event's data.
+    fn message(&self) -> Value {
+        let events = self.header("content-type") == Some("text/event-stream");
+        let data = self
+            .body
+            .lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .map(str::trim)
+            .rfind(|data| !data.is_empty());
+        let text = if events { data.expect("an event") } else { &self.body };
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+#[tokio::test]
+async fn the_tools_are_the_catalogue_s() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let listed = daemon.modern("tools/list", json!({})).await;
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    let operations: Vec<_> = Catalogue::get().public().collect();
+    assert_eq!(tools.len(), operations.len());
+    for (tool, operation) in tools.iter().zip(operations) {
+        assert_eq!((&tool["name"], &tool["title"]), (&json!(operation.name), &json!(operation.title)));
+        assert_eq!(tool["inputSchema"], Value::from(operation.input_schema().clone()));
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false);
+        let hints = &tool["annotations"];
+        assert_eq!(hints["readOnlyHint"], !operation.changes());
+        assert!(hints["destructiveHint"].is_boolean() && hints["idempotentHint"].is_boolean());
+        assert_eq!(hints["openWorldHint"], false);
+        // Clients check errors against the output schema too.
+        let schema = jsonschema::validator_for(&tool["outputSchema"]).unwrap();
+        assert!(schema.is_valid(&json!({"status": "error", "kind": "no_gimp", "message": "x", "hint": "y"})));
+        assert!(
+            !schema.is_valid(&json!({"status": "success"}))
+                || operation.output_schema().get("required").is_none_or(|required| required == &json!(["status"])),
+            "{}",
+            operation.name
+        );
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_call_says_kind_message_and_hint() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    for (name, arguments, kind) in [
+        ("get_image_metadata", json!({}), "no_gimp"),
+        ("get_image_bitmap", json!({"max_width": 0}), "invalid_argument"),
+        ("get_image_bitmap", json!({"maxwidth": 1}), "invalid_argument"),
+    ] {
+        let answer = daemon.modern("tools/call", json!({"name": name, "arguments": arguments})).await;
+        let result = &answer["result"];
+        assert_eq!(
+            (&result["isError"], &result["structuredContent"]["kind"]),
+            (&json!(true), &json!(kind)),
+            "{answer}"
+        );
+        let message = result["structuredContent"]["message"].as_str().unwrap();
+        assert!(result["content"][0]["text"].as_str().unwrap().starts_with(message));
+    }
+    let unknown = daemon.modern("tools/call", json!({"name": "get_image_bitmaps", "arguments": {}})).await;
+    assert_eq!(unknown["error"]["code"], -32602);
+    assert!(unknown["error"]["message"].as_str().unwrap().contains("did you mean `get_image_bitmap`"), "{unknown}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_successful_call_is_structured_and_text() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let answer = daemon.modern("tools/call", json!({"name": "list_instances", "arguments": {}})).await;
+    let result = &answer["result"];
+    assert_eq!(result["structuredContent"], json!({"status": "success", "instances": [], "selected": null}));
+    let text: Value = serde_json::from_str(result["content"][0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!((text, &result["isError"]), (result["structuredContent"].clone(), &json!(false)));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn every_revision_is_spoken() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    for revision in revisions().into_iter().filter(|revision| *revision < MODERN) {
+        let (session, answer) = daemon.initialize(revision).await;
+        assert_eq!(answer["result"]["protocolVersion"], revision);
+        assert!(answer["result"]["instructions"].as_str().unwrap().contains("gimp://docs/python"));
+        let list = json!({"jsonrpc": "2.0", "id": 1, "method": "prompts/list"});
+        let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", revision)];
+        let prompts = daemon.post(&headers, list).await.message();
+        assert_eq!(prompts["result"]["prompts"].as_array().unwrap().len(), 2);
+        assert_eq!(daemon.request("DELETE", "/mcp", &headers, "").await.status, 202);
+        let after = json!({"jsonrpc": "2.0", "id": 2, "method": "prompts/list"});
+        assert_eq!(daemon.post(&headers, after).await.status, 404);
+    }
+    let discovered = daemon.modern("server/discover", json!({})).await;
+    assert_eq!(discovered["result"]["supportedVersions"].as_array().unwrap().last().unwrap(), MODERN, "{discovered}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn resources_and_prompts() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let listed = daemon.modern("resources/list", json!({})).await;
+    let uris: Vec<_> =
+        listed["result"]["resources"].as_array().unwrap().iter().map(|resource| &resource["uri"]).collect();
+    assert_eq!(uris, ["gimp://docs/python", "gimp://images"]);
+    let templates = daemon.modern("resources/templates/list", json!({})).await;
+    assert_eq!(templates["result"]["resourceTemplates"].as_array().unwrap().len(), 3);
+    let guide = daemon.modern("resources/read", json!({"uri": "gimp://docs/python"})).await;
+    assert_eq!(guide["result"]["contents"][0]["text"], include_str!("../docs/gimp-python.md"));
+    let missing = daemon.modern("resources/read", json!({"uri": "gimp://nothing"})).await;
+    assert_eq!(
+        (&missing["error"]["code"], &missing["error"]["data"]["uri"]),
+        (&json!(-32602), &json!("gimp://nothing"))
+    );
+    let no_gimp = daemon.modern("resources/read", json!({"uri": "gimp://images/3/bitmap?max_width=64"})).await;
+    assert_eq!((&no_gimp["error"]["code"], &no_gimp["error"]["data"]["kind"]), (&json!(-32014), &json!("no_gimp")));
+    let prompt = json!({"name": "edit-step-by-step", "arguments": {"goal": "a bluer sky"}});
+    let prompt = daemon.modern("prompts/get", prompt).await;
+    assert!(prompt["result"]["messages"][0]["content"]["text"].as_str().unwrap().contains("a bluer sky"));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn health_tells_versions_and_state() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let health = daemon.request("GET", "/health", &[], "").await;
+    let said = health.message();
+    assert_eq!((health.status, &said["status"]), (200, &json!("ok")));
+    assert_eq!(said["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(said["gimp"], json!({"state": "none", "instances": []}));
+    assert!(said["mcp"]["revisions"].as_array().unwrap().contains(&json!("2025-11-25")));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn web_pages_and_other_names_are_refused_on_every_route() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    for path in ["/mcp", "/health", "/nothing"] {
+        for headers in [[("host", "evil.example")], [("origin", "https://evil.example")], [("origin", "null")]] {
+            assert_eq!(daemon.request("POST", path, &headers, "{}").await.status, 403, "{path} {headers:?}");
+        }
+    }
+    let origin = ("origin", "http://localhost:6274");
+    let asked = daemon.request("OPTIONS", "/mcp", &[origin, ("access-control-request-method", "POST")], "").await;
+    assert_eq!((asked.status, asked.header("access-control-allow-origin")), (204, Some(origin.1)));
+    let health = daemon.request("GET", "/health", &[origin], "").await;
+    assert_eq!((health.status, health.header("access-control-allow-origin")), (200, Some(origin.1)));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_is_needed_where_one_is_set_and_on_open_addresses() {
+    let key = "0123456789abcdef0123456789abcdef";
+    let open = config::Server { host: [0, 0, 0, 0].into(), port: 0, ..config::Server::default() };
+    let refused = http::bind(&open).await.unwrap_err();
+    assert!(refused.hint.unwrap().contains("api_key"), "{}", refused.message);
+    let short = config::Server { api_key: Some("short".into()), ..config::Server::default() };
+    assert!(http::bind(&short).await.unwrap_err().message.contains("16"));
+    let daemon = Daemon::start(config::Server { api_key: Some(key.into()), ..config::Server::default() }).await;
+    let without = daemon.request("GET", "/health", &[], "").await;
+    assert_eq!((without.status, without.header("www-authenticate")), (401, Some("Bearer")));
+    assert!(!without.body.contains("version"));
+    assert_eq!(daemon.request("GET", "/health", &[("x-api-key", "0123456789abcdef")], "").await.status, 401);
+    assert_eq!(daemon.request("GET", "/health", &[("x-api-key", key)], "").await.status, 200);
+    let bearer = format!("Bearer {key}");
+    assert_eq!(daemon.post(&[("authorization", &bearer)], initialize("2025-11-25")).await.status, 200);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused() {
+    let daemon = Daemon::start(config::Server { max_body: 10_000, ..config::Server::default() }).await;
+    let large = modern(1, "prompts/list", json!({"x": "x".repeat(20_000)}));
+    let headers = [("mcp-protocol-version", MODERN), ("mcp-method", "prompts/list")];
+    assert_eq!(daemon.post(&headers, large).await.status, 413);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let error = http::bind(&config::Server { port, ..config::Server::default() }).await.unwrap_err();
+    assert!(error.message.contains(&port.to_string()) && error.hint.unwrap().contains("--port"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn shutdown_ends_open_streams() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let (session, _) = daemon.initialize("2025-11-25").await;
+    let mut socket = TcpStream::connect(daemon.address).await.unwrap();
+    let get = format!(
+        "GET /mcp HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\nmcp-session-id: {session}\r\n\r\n"
+    );
+    socket.write_all(get.as_bytes()).await.unwrap();
+    let mut first = [0u8; 12];
+    socket.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    // And one that never finishes its request.
+    let mut half = TcpStream::connect(daemon.address).await.unwrap();
+    half.write_all(b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{").await.unwrap();
+    assert!(daemon.stop().await < Duration::from_secs(6));
+}
+
+/// The other end of a stdio server that runs in this process.
+struct Stdio {
+    to: tokio::io::WriteHalf<tokio::io::DuplexStream>,
+    from: tokio::io::Lines<BufReader<tokio::io::ReadHalf<tokio::io::DuplexStream>>>,
+    serving: tokio::task::JoinHandle<gimp_bridge::error::Result<()>>,
+    _state: tempfile::TempDir,
+}
+
+impl Stdio {
+    fn start(longest_line: usize) -> Stdio {
+        let shutdown = CancellationToken::new();
+        let (ops, state) = ops(&shutdown);
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let (reader, writer) = tokio::io::split(near);
+        let serving = tokio::spawn(serve_streams(Mcp::new(ops), reader, writer, longest_line, shutdown));
+        let (from, to) = tokio::io::split(far);
+        Stdio { to, from: BufReader::new(from).lines(), serving, _state: state }
+    }
+
+    async fn send(&mut self, line: &str) {
+        self.to.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn answer(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.from.next_line()).await.expect("an answer").unwrap();
+        serde_json::from_str(&line.expect("a line")).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn stdio_speaks_both_lifecycles_and_ends_with_its_input() {
+    let mut old = Stdio::start(1 << 20);
+    old.send(&initialize("2025-06-18").to_string()).await;
+    assert_eq!(old.answer().await["result"]["protocolVersion"], "2025-06-18");
+    old.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    old.send(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_instances"}}"#).await;
+    assert_eq!(old.answer().await["result"]["structuredContent"]["status"], "success");
+    drop(old.to);
+    drop(old.from);
+    tokio::time::timeout(PATIENCE, old.serving).await.expect("it ends").unwrap().unwrap();
+
+    let mut new = Stdio::start(1 << 20);
+    let call = json!({"name": "list_instances", "arguments": {}});
+    new.send(&modern(1, "tools/call", call).to_string()).await;
+    assert_eq!(new.answer().await["result"]["structuredContent"]["status"], "success");
+    // What is asked before the input ends is still answered.
+    new.send(&modern(2, "prompts/list", json!({})).to_string()).await;
+    new.to.shutdown().await.unwrap();
+    assert_eq!(new.answer().await["id"], 2);
+    tokio::time::timeout(PATIENCE, new.serving).await.expect("it ends").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stdio_survives_garbage_and_lines_that_are_too_long() {
+    let mut stdio = Stdio::start(10_000);
+    stdio.send(&modern(1, "prompts/list", json!({})).to_string()).await;
+    assert_eq!(stdio.answer().await["id"], 1);
+    stdio.send("not JSON").await;
+    stdio.send(&format!("\"{}\"", "x".repeat(50_000))).await;
+    stdio.send(&modern(2, "prompts/list", json!({})).to_string()).await;
+    assert_eq!(stdio.answer().await["id"], 2);
+}
