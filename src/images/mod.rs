@@ -1,7 +1,9 @@
 //! Pixels to files and back, with limits. Knows formats, not GIMP.
 
 mod base64_text;
+mod deflate;
 pub mod encode;
+mod huffman;
 mod jpeg;
 mod png;
 pub mod sniff;

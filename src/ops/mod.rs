@@ -5,6 +5,7 @@
 
 mod call;
 pub mod catalogue;
+pub mod docs;
 mod local;
 pub mod params;
 pub mod uri;

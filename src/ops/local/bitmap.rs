@@ -108,13 +108,18 @@ async fn fitting(call: &Call<'_>, source: Source, options: Options) -> Result<(H
     }
 }
 
-/// Looks for the largest size within a byte limit: bytes grow about with the pixels.
+/// Looks for the largest size within a byte limit.
+///
+/// Bytes grow with a power of the side: 2 where each pixel costs the same, less where small pictures have more detail
+/// in each pixel. The first step supposes 2, the next ones the power that the last two sizes showed.
 #[derive(Default)]
 struct Search {
-    /// The size first asked for.
+    /// The size first asked for; shares below are of its sides.
     first: Option<(u32, u32)>,
-    /// Largest share of the first size's sides that fitted, smallest that did not.
-    fits: f64,
+    /// Share and bytes of the last try.
+    last: Option<(f64, u64)>,
+    /// Largest share that fitted, smallest that did not.
+    fits: Option<f64>,
     over: Option<f64>,
 }
 
@@ -123,26 +128,22 @@ impl Search {
     fn next(&mut self, size: (u32, u32), bytes: u64, max_bytes: u64) -> Option<(u32, u32)> {
         let first = *self.first.get_or_insert(size);
         let share = f64::from(size.0.max(size.1)) / f64::from(first.0.max(first.1));
-        if bytes <= max_bytes {
-            self.fits = share;
-            // Two thirds of the budget is near enough: another read would cost more than it shows.
-            if bytes * 3 >= max_bytes * 2 || share >= 1.0 {
-                return None;
-            }
-        } else {
-            self.over = Some(share);
-            if size == (1, 1) {
-                return None;
-            }
+        let power = self.last.replace((share, bytes)).map_or(2.0, |(last_share, last_bytes)| {
+            ((bytes as f64 / last_bytes as f64).ln() / (share / last_share).ln()).clamp(0.5, 2.0)
+        });
+        // Two thirds of the budget is near enough: another read would cost more than it shows.
+        if bytes <= max_bytes && (bytes * 3 >= max_bytes * 2 || share >= 1.0) || bytes > max_bytes && size == (1, 1) {
+            return None;
         }
-        // Five percent below the prediction, because small pictures have more detail in each pixel.
-        let mut next = share * (max_bytes as f64 / bytes as f64).sqrt() * 0.95;
+        let fits = bytes <= max_bytes;
+        *(if fits { &mut self.fits } else { &mut self.over }) = Some(share);
+        // Eight percent below the prediction: just over the limit would be a read for nothing.
+        let mut next = share * (max_bytes as f64 * 0.92 / bytes as f64).powf(1.0 / power);
         if let Some(over) = self.over {
-            next = next.min(over * 0.9);
+            next = next.min(over * 0.95);
         }
-        if next <= self.fits * 1.05 {
-            // Nothing to gain between what fits and what does not.
-            return (self.fits == 0.0).then(|| scaled(first, next));
+        if self.fits.is_some_and(|fits| next < fits * 1.05) {
+            return None;
         }
         Some(scaled(first, next)).filter(|next| *next != size)
     }

@@ -12,10 +12,6 @@ use super::Outcome;
 use super::call::Call;
 use crate::error::{Error, Result};
 
-/// The operations with an arm below; a test holds this to the catalogue.
-#[cfg(test)]
-pub const NAMES: [&str; 5] = ["get_image_bitmap", "open_image", "save_image", "list_instances", "select_instance"];
-
 /// Runs a `runs: daemon` operation.
 pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
     match name {
@@ -25,5 +21,32 @@ pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
         "list_instances" => instances::list_instances(call).await,
         "select_instance" => instances::select_instance(call).await,
         _ => Err(Error::internal(format!("`{name}` runs in the daemon but has no code there"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::error::Kind;
+    use crate::gimp::{Client, Gimp, Settings};
+    use crate::ops::{Catalogue, Context, Ops, Runs};
+    use tokio_util::sync::CancellationToken;
+
+    /// Every daemon operation has an arm above: without a GIMP none of them may end as an internal error.
+    #[tokio::test]
+    async fn every_daemon_operation_of_the_catalogue_has_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
+        let ops = Ops::new(Gimp::new(settings, CancellationToken::new()));
+        let client = Client { id: "test".into(), name: "test".into() };
+        let context = Context { client, cancel: CancellationToken::new(), progress: None };
+        for operation in Catalogue::get().public().filter(|operation| operation.runs == Runs::Daemon) {
+            let mut arguments = operation.examples.first().cloned().unwrap_or_default();
+            if operation.name == "select_instance" {
+                arguments.insert("id".into(), "1-1".into());
+            }
+            if let Err(error) = ops.run(&operation.name, arguments, context.clone()).await {
+                assert_ne!(error.kind, Kind::Internal, "{}: {error}", operation.name);
+            }
+        }
     }
 }
