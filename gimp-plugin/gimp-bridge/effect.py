@@ -70,7 +70,7 @@ class Difference:
         self.properties = {name for name, value in before.properties.items() if after.properties.get(name) != value}
         self.pairs, self.whole, self.scale = [], True, 1.0
         by_old_id = {node.id: id_ for id_, node in self.old_nodes.items()}
-        self.selected = {by_old_id[id_] for id_ in before.selected}  # ids in the live image, some may be gone
+        self.selected = {by_old_id[id_] for id_ in before.selected if id_ in by_old_id}  # ids in the live image, some may be gone
         if self.selected.difference(self.removed) != after.selected.difference(self.added):
             self.properties.add("selected_layers")
         self._structure()

@@ -24,6 +24,7 @@ operations the resolved image alone. Only images that changed get an effect, and
 `history.drop_all()` when the plug-in ends. `current_id(id)` belongs into every lookup of a layer, channel or path by id.
 """
 
+import os
 import time
 from collections import OrderedDict
 
@@ -31,7 +32,8 @@ from gi.repository import Gimp
 
 import effect as effects
 from errors import OperationError
-from snapshot import Snapshot, walk_ids
+from pixeldiff import copy_buffer
+from snapshot import Snapshot, encoding, selection_bounds, walk_ids
 
 MOVED_LIMIT = 10_000
 GROUP_LIMIT = 1_000  # undo groups or freezes that a call may have left open
@@ -46,6 +48,7 @@ class Checkpoint:
         self.ids = walk_ids(image)
         self.dirty = image.is_dirty()
         self.file = file_path(image)
+        self.stamp = file_stamp(self.file)
         self.taken = time.time()
         self.cost = 0  # bytes that the image no longer shares with it, an upper bound
         self.undoable = False  # whether `undo` would use it
@@ -53,12 +56,21 @@ class Checkpoint:
         self.copy = image.duplicate()
         HISTORY.hidden.add(self.copy.get_id())
         self.copy.clean_all()  # or GIMP would count it as unsaved work
+        keep_selection_numbers(image, self.copy)
 
     def snapshot(self):
         """The structure, read once: a checkpoint never changes."""
         if self._snapshot is None:
-            self._snapshot = Snapshot(self.copy)
+            taken = Snapshot(self.copy)
+            if len(list(taken.walk())) > len(self.ids):
+                # GIMP gives the duplicate of a floating selection inside a group twice: once floating, on top
+                taken.layers = [node for node in taken.layers if not node.item.is_floating_sel()]
+            self._snapshot = taken
         return self._snapshot
+
+    def comparable(self):
+        """Whether the duplicate's items stand one for one for the image's."""
+        return len(list(self.snapshot().walk())) == len(self.ids)
 
     def live_ids(self):
         return [current_id(id_) for id_ in self.ids]
@@ -67,6 +79,18 @@ class Checkpoint:
         if self.copy.is_valid():
             self.copy.delete()
         HISTORY.hidden.discard(self.copy.get_id())
+
+
+def keep_selection_numbers(image, copy):
+    """Makes the duplicate's selection the image's, number for number.
+
+    Some of GIMP's own operations (flatten is one) leave the selection in a gamma-encoded format; the duplicate's is
+    linear, and GIMP converts, which changes the coverage of soft edges and loses steps.
+    """
+    filled, left, top, right, bottom = selection_bounds(image)
+    old, new = image.get_selection(), copy.get_selection()
+    if filled and encoding(old) != encoding(new):
+        copy_buffer(old, new, (left, top, right, bottom))
 
 
 class History:
@@ -173,7 +197,7 @@ def install(per_image=20, memory_mb=1024):
 
         def undo_disable(image):
             """As GIMP's, after ending our undo group: GIMP frees the open group and then stumbles over it."""
-            close_groups(image)
+            end_groups(image)
             return _undo_disable(image)
 
         Gimp.Image.undo_disable = undo_disable
@@ -223,6 +247,15 @@ def drop_all():
 def file_path(image):
     file = image.get_file()
     return file.get_path() or file.get_uri() if file else None
+
+
+def file_stamp(path):
+    """What changes when a file is written again; None where there is no local file."""
+    try:
+        status = os.stat(path) if path else None
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size) if status else None
 
 
 class Transaction:
@@ -297,9 +330,15 @@ class Transaction:
                 if place == 0:
                     answers.append(gone(checkpoint.image_id))
                 continue
-            difference = effects.measure(image, checkpoint.copy, checkpoint.ids, self.budget, self.check,
-                                         checkpoint.snapshot())
+            if not checkpoint.comparable():
+                answers.append(unknown(checkpoint))
+                continue
+            ids = checkpoint.live_ids()
+            difference = effects.measure(image, checkpoint.copy, ids, self.budget, self.check, checkpoint.snapshot())
             answer = effects.report(image.get_id(), difference, checkpoint.id)
+            replaced = {str(old): new for old, new in zip(checkpoint.ids, ids) if old != new}
+            if replaced:  # by a restore in this call; the old ids go on working in `layer` parameters
+                answer["new_ids"] = replaced
             path = file_path(image)
             if path != checkpoint.file:
                 answer["properties_changed"].append("file")
@@ -336,12 +375,25 @@ def close_groups(image):
         if image.undo_is_enabled():
             break
         image.undo_thaw()
+    end_groups(image)
+
+
+def end_groups(image):
     for _ in range(GROUP_LIMIT):
         if not image.undo_group_end():  # GIMP answers False when this plug-in has no group open
             return
 
 
+def blank(image_id, changed, checkpoint=None):
+    return {"image": image_id, "changed": changed, "region": None, "layers_added": [], "layers_removed": [],
+            "layers_changed": [], "properties_changed": [], "verified": "full", "checkpoint": checkpoint}
+
+
 def gone(image_id):
     """The effect on an image that the call closed."""
-    return {"image": image_id, "changed": True, "region": None, "layers_added": [], "layers_removed": [],
-            "layers_changed": [], "properties_changed": [], "verified": "full", "checkpoint": None}
+    return blank(image_id, True)
+
+
+def unknown(checkpoint):
+    note = "GIMP's own duplicate of this image has other layers than the image, so nothing could be compared"
+    return {**blank(checkpoint.image_id, None, checkpoint.id), "verified": "reduced", "scale": 0, "note": note}

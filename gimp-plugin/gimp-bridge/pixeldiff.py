@@ -1,6 +1,6 @@
 """Where two drawables of equal size differ, from their raw bytes in native format.
 
-Owns the comparison and its cost bound; knows nothing of images or layers. Bytes come in strips or tiles that follow
+Owns the comparison and its cost bound, and the raw copy; knows nothing of images or layers. Bytes come in strips or tiles that follow
 GIMP's own 128-pixel tiles, so memory stays at a few MiB and each tile crosses the pipe once. Equality is one memcmp;
 bounds are narrowed only where it fails. Refuses drawables of different sizes or formats: the caller knows what that
 means.
@@ -10,7 +10,7 @@ GEGL's scaled reads are cheaper (both visit every tile). So a bounded comparison
 lattice of whole tiles, exactly, then around each find; what it did not see it does not vouch for.
 """
 
-from gi.repository import Gegl
+from gi.repository import Babl, Gegl
 
 TILE = 128
 ABYSS = Gegl.AbyssPolicy.NONE
@@ -57,6 +57,23 @@ def compare(old, new, fraction=1.0, check=None, area=None):
     if reader.bounds:
         _grow(reader, width, height, seen)
     return reader.bounds.rectangle(), False
+
+
+def copy_buffer(old, new, area=None):
+    """The raw numbers of `old` into `new`, without an undo step: for drawables that no undo step needs to know.
+
+    Raw, because a selection may be linear where a channel is not, and both numbers mean the same coverage.
+    """
+    left, top, right, bottom = area or (0, 0, new.get_width(), new.get_height())
+    source, target = old.get_buffer(), new.get_buffer()
+    name = Babl.format_get_encoding(new.get_format())
+    while top < bottom:
+        below = min(top - top % TILE + TILE, bottom)
+        rectangle = Gegl.Rectangle.new(left, top, right - left, below - top)
+        target.set(rectangle, name, source.get(rectangle, 1.0, None, ABYSS))
+        top = below
+    target.flush()
+    new.update(0, 0, new.get_width(), new.get_height())
 
 
 class _Reader:

@@ -16,8 +16,8 @@ VECTOR_GETTERS = (
     "enable_fill", "fill_color", "enable_stroke", "stroke_color", "stroke_width", "stroke_width_unit",
     "stroke_cap_style", "stroke_join_style", "stroke_miter_limit", "stroke_dash_offset", "stroke_dash_pattern",
 )
-# Parasites that GIMP or its file plug-ins keep for themselves: no part of the picture
-PRIVATE_PARASITES = ("gimp-image-grid",)
+# Parasites that stand for what has a property of its own, or are no part of the picture
+PRIVATE_PARASITES = ("gimp-image-grid", "icc-profile", "gimp-image-metadata")
 
 
 class Node:
@@ -46,7 +46,7 @@ class Snapshot:
         self.layers = [layer_node(layer) for layer in image.get_layers()]
         self.channels = [channel_node(channel) for channel in image.get_channels()]
         self.paths = [path_node(path) for path in image.get_paths()]
-        self.selected = set(item_ids(image.get_selected_layers()))
+        self.selected = selected_ids(image)
 
     def walk_layers(self):
         for node in self.layers:
@@ -68,6 +68,11 @@ def walk_ids(image):
                 yield from layers(item.get_children())
 
     return [*layers(image.get_layers()), *item_ids(image.get_channels()), *item_ids(image.get_paths())]
+
+
+def selected_ids(image):
+    """Ids of the selected layers and channels (GIMP selects one kind or the other)."""
+    return set(item_ids([*image.get_selected_layers(), *image.get_selected_channels()]))
 
 
 def item_ids(items):
@@ -149,7 +154,8 @@ def parasites(owner):
             continue
         parasite = owner.get_parasite(name)
         if parasite:
-            found[name] = (parasite.get_flags(), bytes(parasite.get_data()))
+            # PyGObject hands the bytes out as signed numbers
+            found[name] = (parasite.get_flags(), bytes(byte & 255 for byte in parasite.get_data()))
     return found
 
 
