@@ -147,11 +147,13 @@ _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow
 
 
 def encode_message(message):
-    """A whole message frame. Raises ValueError for what JSON cannot say (NaN) and OverflowError past the limit."""
+    """A whole message frame. Raises ValueError for what cannot be said (NaN, too deep) and OverflowError past the limit."""
     # Unpaired surrogates reach strings through file names and user code; no JSON parser on the other side takes them.
     body = _encode_json(message).encode("utf-8", "replace")
     if len(body) > MAX_MESSAGE:
         raise OverflowError(f"a message of {len(body)} bytes is over the limit of {MAX_MESSAGE}")
+    if depth(body) > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     return b"".join((_LENGTH.pack(len(body) + 1), b"\x01", body))
 
 
