@@ -9,13 +9,13 @@ from bisect import bisect_left
 
 from errors import OperationError
 from pixeldiff import compare
-from snapshot import Snapshot, encoding
+from snapshot import Snapshot
 
 FULL_PIXELS = 24_000_000  # pixels of all drawables that one call's proof compares whole
 SMALL_PIXELS = 262_144  # a drawable this small is compared whole in any case
 # Properties of a layer that show in the picture: their change makes the layer's whole extent the region
 VISIBLE = {"visibility", "opacity", "mode", "blend_space", "composite_space", "composite_mode", "offsets", "size",
-           "alpha", "effects", "text", "vector", "link", "mask", "parent", "order"}
+           "format", "effects", "text", "vector", "link", "mask", "parent", "order", "kind"}
 WHOLE_IMAGE = {"size", "mode", "precision", "profile", "colormap"}
 
 
@@ -47,19 +47,23 @@ class Budget:
 class Pair:
     """Two drawables of equal size and format, to be compared by their pixels."""
 
-    def __init__(self, node, what, old, new, offsets, likely=False, area=None):
-        self.node, self.what, self.old, self.new, self.offsets, self.area = node, what, old, new, offsets, area
-        self.likely = likely
+    def __init__(self, node, what, old, new, offsets, size, likely=False, area=None):
+        self.node, self.what, self.old, self.new, self.offsets = node, what, old, new, offsets
+        self.size, self.likely, self.area = size, likely, area
         self.region = None
-        box = area or (0, 0, new.get_width(), new.get_height())
+        box = area or (0, 0, *size)
         self.pixels = (box[2] - box[0]) * (box[3] - box[1])
 
 
 class Difference:
     """Everything that differs between two snapshots: what `effect` reports and what `restore` mends."""
 
-    def __init__(self, before, after, ids, budget=None, check=None):
-        """`before`: the checkpoint's Snapshot, whose items had the ids `ids` (in walk order) in the live image."""
+    def __init__(self, before, after, ids, budget=None, check=None, only=None, likely=()):
+        """`before`: the checkpoint's Snapshot, whose items had the ids `ids` (in walk order) in the live image.
+
+        `only`: ids of the items whose pixels are compared, where the caller knows that no other was touched;
+        `likely`: ids that come first where the budget does not reach for all.
+        """
         self.before, self.after = before, after
         self.old_nodes = dict(zip(ids, before.walk()))
         self.new_nodes = {node.id: node for node in after.walk()}
@@ -68,13 +72,14 @@ class Difference:
         self.removed = [id_ for id_ in ids if id_ not in self.new_nodes]
         self.changed = {}  # id -> {what}
         self.properties = {name for name, value in before.properties.items() if after.properties.get(name) != value}
+        self.likely = after.selected.union(likely)
         self.pairs, self.whole, self.scale = [], True, 1.0
         by_old_id = {node.id: id_ for id_, node in self.old_nodes.items()}
         self.selected = {by_old_id[id_] for id_ in before.selected if id_ in by_old_id}  # ids in the live image, some may be gone
         if self.selected.difference(self.removed) != after.selected.difference(self.added):
             self.properties.add("selected_layers")
         self._structure()
-        self._pixels(budget or Budget("full"), check)
+        self._pixels(budget or Budget("full"), check, only)
 
     def __bool__(self):
         return bool(self.added or self.removed or self.changed or self.properties)
@@ -116,44 +121,45 @@ class Difference:
                 if places[id_] not in still:
                     self._mark(id_, "order")
 
-    def _pixels(self, budget, check):
+    def _pixels(self, budget, check, only):
         for id_ in self.common:
             old, new = self.old_nodes[id_], self.new_nodes[id_]
-            if old.kind == "path":
+            if old.kind == "path" or (only is not None and id_ not in only):
                 continue
-            likely = id_ in self.after.selected
+            likely = id_ in self.likely
             if old.kind != "group_layer" and new.kind != "group_layer":
-                self._pair(id_, "pixels", old.item, new.item, likely)
+                offsets = new.properties.get("offsets", (0, 0))
+                self._pair(Pair(id_, "pixels", old.item, new.item, offsets, new.shape()[0], likely), old.shape(), new.shape())
             if old.mask and new.mask:
-                self._pair(id_, "mask_pixels", old.mask, new.mask, likely)
+                offsets = new.properties.get("offsets") or tuple(new.item.get_offsets()[-2:])
+                self._pair(Pair(id_, "mask_pixels", old.mask, new.mask, offsets, new.mask_shape[0], likely),
+                           old.mask_shape, new.mask_shape)
         self._selection_pair()
         for pair, share in zip(self.pairs, budget.shares(self.pairs)):
-            pair.region, whole = compare(pair.old, pair.new, share, check, pair.area)
+            pair.region, whole = compare(pair.old, pair.new, pair.size, share, check, pair.area)
             if pair.region and pair.node is None:
                 self.properties.add("selection")
             elif pair.region:
                 self._mark(pair.node, pair.what)
             self.whole = self.whole and whole
             pair.share = share
-        total = sum(pair.pixels for pair in self.pairs)
         if not self.whole:
-            self.scale = sum(pair.pixels * pair.share for pair in self.pairs) / total
+            self.scale = sum(pair.pixels * pair.share for pair in self.pairs) / sum(pair.pixels for pair in self.pairs)
 
-    def _pair(self, id_, what, old, new, likely):
-        if (old.get_width(), old.get_height()) != (new.get_width(), new.get_height()):
-            self._mark(id_, what)
-        elif encoding(old) != encoding(new):
-            self._mark(id_, "format")  # alpha, mode or precision changed: the numbers cannot be compared
-        else:
-            offsets = (0, 0) if new.is_channel() and not new.is_layer_mask() else tuple(new.get_offsets()[-2:])
-            self.pairs.append(Pair(id_, what, old, new, offsets, likely))
+    def _pair(self, pair, old_shape, new_shape):
+        if old_shape == new_shape:
+            self.pairs.append(pair)
+        elif old_shape[0] != new_shape[0]:
+            self._mark(pair.node, pair.what)
+        else:  # alpha, mode or precision changed: the numbers cannot be compared
+            self._mark(pair.node, "format")
 
     def _selection_pair(self):
         box = self.after.properties["selection"]
         if box and box == self.before.properties["selection"] and "size" not in self.properties \
                 and "precision" not in self.properties:
             pair = Pair(None, "selection", self.before.image.get_selection(), self.after.image.get_selection(),
-                        (0, 0), False, box)
+                        (0, 0), self.after.properties["size"], False, box)
             self.pairs.append(pair)
 
     def region(self):
@@ -168,7 +174,7 @@ class Difference:
                 boxes.append((x + pair.offsets[0], y + pair.offsets[1],
                               x + pair.offsets[0] + wide, y + pair.offsets[1] + high))
         for id_, what in self.changed.items():
-            if what & VISIBLE or "format" in what or "kind" in what:
+            if what & VISIBLE:
                 boxes += [extent(self.old_nodes[id_]), extent(self.new_nodes[id_])]
         boxes += [extent(self.new_nodes[id_]) for id_ in self.added]
         boxes += [extent(self.old_nodes[id_]) for id_ in self.removed]
@@ -260,8 +266,3 @@ def reduced_note(difference, changed):
     if changed:
         return f"{percent}; the region and the list of layers may miss changes elsewhere. `verify: \"full\"` sees all"
     return f"{percent} and none differed; a small change elsewhere is possible. `verify: \"full\"` sees all"
-
-
-def measure(image, checkpoint_image, ids, budget=None, check=None, before=None):
-    """Compares an image with its checkpoint. `before` is the checkpoint's Snapshot where the caller keeps one."""
-    return Difference(before or Snapshot(checkpoint_image), Snapshot(image), ids, budget, check)

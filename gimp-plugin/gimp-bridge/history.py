@@ -15,10 +15,10 @@ The dispatcher's part:
         raise
     effects = transaction.finish()          effects[0] is `effect`, all of them `effects`
 
-`finish` and `abort` never raise for what GIMP or the operation did, and end the undo groups first. A cancel or a
-deadline (an asynchronous exception) that comes during the proof leaves the groups ended and the checkpoints in place
-and passes on; `check` (Call.check) is called between strips of pixels. Best: disarm the watchdog before `finish`, unless
-`verify` is "full". For exec and PDB calls pass every image of `visible_images()`, the resolved one first; for other
+`finish` and `abort` end the undo groups first. A cancel or a deadline (an asynchronous exception) that comes during the
+proof leaves the groups ended and the checkpoints in place, and passes on; `check` (Call.check) is called between strips
+of pixels. Best: let the watchdog rest during `Transaction(…)` (a few ms) and `finish` (bounded, unless `verify` is
+"full"). Should `finish` raise all the same, call `abort` once: it goes on where it was. For exec and PDB calls pass every image of `visible_images()`, the resolved one first; for other
 operations the resolved image alone. Only images that changed get an effect, and the first one always.
 `history.sweep()` now and then (a timer of a minute) drops checkpoints of images that the user closed;
 `history.drop_all()` when the plug-in ends. `current_id(id)` belongs into every lookup of a layer, channel or path by id.
@@ -52,6 +52,7 @@ class Checkpoint:
         self.taken = time.time()
         self.cost = 0  # bytes that the image no longer shares with it, an upper bound
         self.undoable = False  # whether `undo` would use it
+        self.uncertain = False  # whether the call after it may have changed nothing (a reduced proof saw no change)
         self._snapshot = None
         self.copy = image.duplicate()
         HISTORY.hidden.add(self.copy.get_id())
@@ -101,6 +102,7 @@ class History:
         self.images = {}  # image id -> [Checkpoint]
         self.hidden = set()  # ids of the duplicates
         self.moved = OrderedDict()  # layer id -> the id of what a restore put in its place
+        self.touched = set()  # ids of the items that a restore in this call wrote
         self.dropped = {}  # image id -> [count, why]
         self.count = 0
 
@@ -268,6 +270,7 @@ class Transaction:
         self.visible = {image.get_id() for image in visible_images()}
         self.begun = []  # [(image, Checkpoint, undo was enabled)]
         self.effects = None
+        HISTORY.touched = set()
         try:
             for image in images:
                 self._begin(image)
@@ -292,18 +295,23 @@ class Transaction:
     def finish(self):
         """Ends the undo groups and proves the effect: `[effect, …]`, the first for the first image."""
         if self.effects is None:
-            self._end_groups()
-            for image, checkpoint, _ in self.begun:
-                if image.is_valid():
-                    HISTORY.keep(checkpoint)  # first, so that an interrupted proof loses nothing
-                    checkpoint.undoable = self.operation != "undo"
-                else:
-                    checkpoint.delete()
+            try:
+                self._end_groups()
+            finally:
+                self._keep()  # before the proof, so that an interrupted one loses nothing
             self.effects = self._prove()
         return self.effects
 
     # After a failure the same holds: what had changed before it is proved, kept and undoable
     abort = finish
+
+    def _keep(self):
+        for image, checkpoint, _ in self.begun:
+            if image.is_valid():
+                checkpoint.undoable = self.operation != "undo"
+                HISTORY.keep(checkpoint)
+            else:
+                checkpoint.delete()
 
     def _end_groups(self):
         """Ends every undo group that is open, also those that the call itself left open or frozen."""
@@ -334,7 +342,8 @@ class Transaction:
                 answers.append(unknown(checkpoint))
                 continue
             ids = checkpoint.live_ids()
-            difference = effects.measure(image, checkpoint.copy, ids, self.budget, self.check, checkpoint.snapshot())
+            difference = effects.Difference(checkpoint.snapshot(), Snapshot(image), ids, self.budget, self.check,
+                                            likely=HISTORY.touched)
             answer = effects.report(image.get_id(), difference, checkpoint.id)
             replaced = {str(old): new for old, new in zip(checkpoint.ids, ids) if old != new}
             if replaced:  # by a restore in this call; the old ids go on working in `layer` parameters
@@ -347,6 +356,7 @@ class Transaction:
                 self._unchanged(image, checkpoint)
                 answer["checkpoint"] = None
             else:
+                checkpoint.uncertain = answer["changed"] is None
                 HISTORY.charge(checkpoint, difference.bytes_unshared())
             if place == 0 or answer["changed"] is not False:
                 answers.append(answer)

@@ -38,13 +38,13 @@ class Bounds:
         return (self.left, self.top, self.right - self.left, self.bottom - self.top) if self else None
 
 
-def compare(old, new, fraction=1.0, check=None, area=None):
+def compare(old, new, size, fraction=1.0, check=None, area=None):
     """`((x, y, width, height) or None, whole)`: the bounding box of what differs, and whether all pixels were seen.
 
-    `old` and `new` are Gimp.Drawables of equal size and format. `check()` is called between strips and may raise.
+    `old` and `new` are Gimp.Drawables of equal `size` and format. `check()` is called between strips and may raise.
     `area` (left, top, right, bottom) leaves out what the caller knows to be equal.
     """
-    width, height = new.get_width(), new.get_height()
+    width, height = size
     reader = _Reader(old.get_buffer(), new.get_buffer(), check)
     if fraction >= 1.0:
         left, top, right, bottom = area or (0, 0, width, height)

@@ -19,46 +19,50 @@ LOST = {"floating_selection": "The floating selection: what floated is a layer o
 
 
 def restore(image, checkpoint, check=None, moved=None):
-    """Returns what could not be brought back, as sentences. `moved(old id, new id)` is told of each replaced item."""
+    """Returns the finished `Restore`. `moved(old id, new id)` is told of each replaced item."""
     work = Restore(image, checkpoint, check, moved or (lambda old, new: None))
     Gimp.context_push()
     try:
         Gimp.context_set_antialias(False)
         Gimp.context_set_feather(False)
-        return work.run()
+        work.run()
+        return work
     finally:
         Gimp.context_pop()
 
 
 class Restore:
-    """One restore: `ids` follow the items through it."""
+    """One restore: `ids` follow the items through it.
+
+    Afterwards `lost` names what could not be brought back, `differed` says whether there was anything to do, and `touched`
+    has the ids of the items whose pixels were written.
+    """
 
     def __init__(self, image, checkpoint, check, moved):
         self.image, self.copy, self.check, self.moved = image, checkpoint.copy, check, moved
         self.before = checkpoint.snapshot()
         self.ids = checkpoint.live_ids()
-        self.lost = []
+        self.lost, self.differed, self.touched = [], True, set()
 
-    def difference(self):
-        return Difference(self.before, Snapshot(self.image), self.ids, Budget("full"), self.check)
+    def difference(self, only=None):
+        return Difference(self.before, Snapshot(self.image), self.ids, Budget("full"), self.check, only)
 
     def run(self):
         self._floating_selection()
         difference = self.difference()
+        self.differed = bool(difference)
         if not difference:
-            return self.lost
+            return
         if difference.properties & {"size", "mode", "precision"}:
             self._canvas(difference.properties)
             difference = self.difference()
-        self._unlock(difference)
-        self._mend(difference, set())
-        left = self.difference()
+        self.touched = self._mend(difference, set())
+        left = self.difference(self.touched)
         broken = {id_ for id_, what in left.changed.items() if what & {"pixels", "mask_pixels", "effects", "format"}}
-        if broken:  # GIMP rounded on the way (32-bit integers), or something is not ours to set: take copies instead
-            self._unlock(left)
-            self._mend(left, broken)
-            left = self.difference()
-        return self.lost + remains(left)
+        if broken:  # GIMP rounded on the way, or something is not ours to set: take copies instead
+            self.touched |= self._mend(left, broken)
+            left = self.difference(self.touched)
+        self.lost = remains(left)
 
     def _floating_selection(self):
         floating = self.image.get_floating_sel()
@@ -83,6 +87,8 @@ class Restore:
                     getattr(node.item, f"set_{lock}")(False)
 
     def _mend(self, difference, broken):
+        """Returns the ids of the items whose pixels it wrote or replaced."""
+        self._unlock(difference)
         live = {id_: node for id_, node in difference.new_nodes.items() if id_ in difference.old_nodes}
         replace = {id_ for id_ in live if id_ in broken or self._must_replace(difference, id_)}
         tree = items.Tree(self.image, self.before, self.ids, live, replace)
@@ -95,9 +101,9 @@ class Restore:
         pixels.write_regions(self.image, self.copy, difference, replace, self.check)
         items.set_properties(self.image, self.before, self.ids)
         self._image_properties()
+        return {tree.moved.get(id_, id_) for id_ in difference.changed} | set(tree.moved.values())
 
-    @staticmethod
-    def _must_replace(difference, id_):
+    def _must_replace(self, difference, id_):
         node, what = difference.old_nodes[id_], difference.changed.get(id_, set())
         if "kind" in what:
             return True
@@ -105,6 +111,8 @@ class Restore:
             return bool(what & {"pixels", "text", "vector", "link", "size", "format", "effects"})
         if node.kind == "group_layer":
             return "effects" in what
+        if node.kind == "layer" and what & {"pixels", "format"} and not pixels.writes_exactly(self.image):
+            return True
         return "effects" in what or ("size" in what and bool(node.properties.get("effects")))
 
     def _image_properties(self):

@@ -1,7 +1,8 @@
 """Writes pixels, the selection and the image's mode back from a checkpoint so that GIMP records an undo step.
 
-A plain buffer write leaves no undo step; GIMP's shadow buffer, merged through a rectangular selection, does, and is exact
-in every format but 32-bit integers (measured; restore.py sees that and takes a copy of the layer instead).
+A plain buffer write leaves no undo step; GIMP's shadow buffer, merged through a rectangular selection, does. GIMP merges
+in 32-bit float, as old + (new - old), so that 8, 16 bit and half come out exact and the wider formats do not: of
+those restore.py takes copies.
 """
 
 from gi.repository import Babl, Gegl, Gimp
@@ -28,6 +29,12 @@ def convert_mode(image, mode, copy):
         image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, min(colors, 256),
                               False, False, "")
         image.set_palette(copy.get_palette())
+
+
+def writes_exactly(image):
+    """Whether a merged shadow buffer gives this precision's numbers back (8 or 16 bits)."""
+    return int(image.get_precision()) < int(Gimp.Precision.U32_LINEAR) or int(image.get_precision()) in (
+        int(Gimp.Precision.HALF_LINEAR), int(Gimp.Precision.HALF_NON_LINEAR), int(Gimp.Precision.HALF_PERCEPTUAL))
 
 
 def write_regions(image, copy, difference, replaced, check):

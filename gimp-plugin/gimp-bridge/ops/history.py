@@ -33,30 +33,49 @@ def list_checkpoints(call):
 @operation("restore_checkpoint")
 def restore_checkpoint(call, checkpoint):
     wanted = history.HISTORY.find(call.image, checkpoint)
-    return {"restored": wanted.id, "not_restored": bring_back(call, wanted)}
+    return {"restored": wanted.id, "not_restored": bring_back(call, wanted).lost}
 
 
 @operation("undo")
 def undo(call, steps=1):
     image = call.image
     chain = history.HISTORY.undoable(image)
-    if not chain:
-        raise OperationError("not_found", f"Image {image.get_id()} has no change through the bridge to undo",
-                             "list_checkpoints shows what restore_checkpoint can go back to")
-    if steps > len(chain):
+    if steps > len(chain) and chain:
         raise OperationError("not_found", f"`steps` is {steps}, but image {image.get_id()} has {len(chain)} to undo",
                              f"Give `steps` of at most {len(chain)}", steps=len(chain))
-    undone = chain[:steps]
-    not_restored = bring_back(call, undone[-1])
+    if any(taken.uncertain for taken in chain[:steps]):
+        undone, done = undo_one_by_one(call, chain, steps)
+    else:
+        undone = chain[:steps]
+        done = bring_back(call, undone[-1]) if undone else None
     for taken in undone:
         taken.undoable = False
-    return {"undone": [taken.operation for taken in undone], "restored": undone[-1].id, "not_restored": not_restored}
+    if done is None:
+        raise OperationError("not_found", f"Image {image.get_id()} has no change through the bridge to undo",
+                             "list_checkpoints shows what restore_checkpoint can go back to")
+    return {"undone": [taken.operation for taken in undone], "restored": undone[-1].id, "not_restored": done.lost}
+
+
+def undo_one_by_one(call, chain, steps):
+    """Where a reduced proof could not tell whether a call changed anything: steps that changed nothing do not count."""
+    undone, done = [], None
+    for taken in chain:
+        step = bring_back(call, taken)
+        if step.differed:
+            undone.append(taken)
+            done = step
+        else:
+            taken.undoable = False
+        if len(undone) == steps:
+            break
+    return undone, done
 
 
 def bring_back(call, wanted):
     image = call.image
-    lost = restore(image, wanted, call.check, history.note_moved)
+    done = restore(image, wanted, call.check, history.note_moved)
+    history.HISTORY.touched |= done.touched
     saved_since = history.file_path(image) != wanted.file or history.file_stamp(wanted.file) != wanted.stamp
-    if not lost and not wanted.dirty and not saved_since:
+    if not done.lost and not wanted.dirty and not saved_since:
         image.clean_all()  # it is again what the file holds
-    return lost
+    return done
