@@ -1,0 +1,41 @@
+"""What the dispatcher asks of GIMP. The only part of it that names Gimp, so that the rest is tested without."""
+
+from gi.repository import Gimp, GLib
+
+
+def resolve_image(call, value, entry):
+    import lookup
+
+    return lookup.resolve_image(call, value, entry)
+
+
+def transaction(images, call, verify):
+    import history
+
+    return history.Transaction(images, call.operation, call.client, verify)
+
+
+def push_context():
+    return Gimp.context_push()
+
+
+def pop_context():
+    Gimp.context_pop()
+
+
+def flush_displays():
+    Gimp.displays_flush()
+
+
+def image_id(image):
+    """The id, or None without an image or once it is closed."""
+    return image.get_id() if image is not None and image.is_valid() else None
+
+
+def is_gimp_error(error):
+    return isinstance(error, GLib.Error)
+
+
+def error_text(error):
+    """GIMP's own message."""
+    return error.message or str(error)

@@ -1,0 +1,409 @@
+"""Checkpoints: how every change through the bridge can be taken back, and is proved.
+
+Owns the checkpoints of all images (hidden duplicates that share their tiles with the image), their limits, the map
+from layer ids that a restore replaced to the new ones, and the `Transaction` round each changing call. What a
+checkpoint is compared with is effect.py's, how an image is brought back is restore.py's.
+
+The dispatcher's part:
+
+    history.install(settings.checkpoints, settings.checkpoint_memory_mb)    once, before the first call
+    transaction = history.Transaction(images, operation, client, verify)    before the operation; images[0] is `call.image`
+    try:
+        result = function(call, **arguments)
+    except BaseException:
+        effects = transaction.abort()       groups ended, what had changed keeps its checkpoint; put in error details
+        raise
+    effects = transaction.finish()          effects[0] is `effect`, all of them `effects`
+
+`finish` and `abort` end the undo groups first. A cancel or a deadline (an asynchronous exception) that comes during the
+proof leaves the groups ended and the checkpoints in place, and passes on; `check` (Call.check) is called between strips
+of pixels. Best: let the watchdog rest during `Transaction(…)` (a few ms) and `finish` (bounded, unless `verify` is
+"full"). Should `finish` raise all the same, call `abort` once: it goes on where it was. For exec and PDB calls pass every image of `visible_images()`, the resolved one first; for other
+operations the resolved image alone. Only images that changed get an effect, and the first one always.
+`history.sweep()` now and then (a timer of a minute) drops checkpoints of images that the user closed;
+`history.drop_all()` when the plug-in ends. `current_id(id)` belongs into every lookup of a layer, channel or path by id.
+"""
+
+import os
+import time
+from collections import OrderedDict
+
+from gi.repository import Gimp
+
+import effect as effects
+from errors import OperationError
+from pixeldiff import copy_buffer
+from snapshot import Snapshot, encoding, selection_bounds, walk_ids
+
+MOVED_LIMIT = 10_000
+GROUP_LIMIT = 1_000  # undo groups or freezes that a call may have left open
+
+
+class Checkpoint:
+    """One kept state of an image."""
+
+    def __init__(self, name, image, operation, label=None, automatic=True):
+        self.id, self.operation, self.label, self.automatic = name, operation, label, automatic
+        self.image_id = image.get_id()
+        self.ids = walk_ids(image)
+        self.dirty = image.is_dirty()
+        self.file = file_path(image)
+        self.stamp = file_stamp(self.file)
+        self.taken = time.time()
+        self.cost = 0  # bytes that the image no longer shares with it, an upper bound
+        self.undoable = False  # whether `undo` would use it
+        self.uncertain = False  # whether the call after it may have changed nothing (a reduced proof saw no change)
+        self._snapshot = None
+        self.copy = image.duplicate()
+        HISTORY.hidden.add(self.copy.get_id())
+        self.copy.clean_all()  # or GIMP would count it as unsaved work
+        keep_selection_numbers(image, self.copy)
+
+    def snapshot(self):
+        """The structure, read once: a checkpoint never changes."""
+        if self._snapshot is None:
+            taken = Snapshot(self.copy)
+            if len(list(taken.walk())) > len(self.ids):
+                # GIMP gives the duplicate of a floating selection inside a group twice: once floating, on top
+                taken.layers = [node for node in taken.layers if not node.item.is_floating_sel()]
+            self._snapshot = taken
+        return self._snapshot
+
+    def comparable(self):
+        """Whether the duplicate's items stand one for one for the image's."""
+        return len(list(self.snapshot().walk())) == len(self.ids)
+
+    def live_ids(self):
+        return [current_id(id_) for id_ in self.ids]
+
+    def delete(self):
+        if self.copy.is_valid():
+            self.copy.delete()
+        HISTORY.hidden.discard(self.copy.get_id())
+
+
+def keep_selection_numbers(image, copy):
+    """Makes the duplicate's selection the image's, number for number.
+
+    Some of GIMP's own operations (flatten is one) leave the selection in a gamma-encoded format; the duplicate's is
+    linear, and GIMP converts, which changes the coverage of soft edges and loses steps.
+    """
+    filled, left, top, right, bottom = selection_bounds(image)
+    old, new = image.get_selection(), copy.get_selection()
+    if filled and encoding(old) != encoding(new):
+        copy_buffer(old, new, (left, top, right, bottom))
+
+
+class History:
+    """All checkpoints of this GIMP, oldest first for each image."""
+
+    def __init__(self, per_image=20, memory_mb=1024):
+        self.per_image, self.memory = per_image, memory_mb * 1024 * 1024
+        self.images = {}  # image id -> [Checkpoint]
+        self.hidden = set()  # ids of the duplicates
+        self.moved = OrderedDict()  # layer id -> the id of what a restore put in its place
+        self.touched = set()  # ids of the items that a restore in this call wrote
+        self.dropped = {}  # image id -> [count, why]
+        self.count = 0
+
+    def take(self, image, operation, label=None, automatic=True):
+        self.count += 1
+        return Checkpoint(f"c{self.count}", image, operation, label, automatic)
+
+    def keep(self, checkpoint):
+        kept = self.images.setdefault(checkpoint.image_id, [])
+        if checkpoint not in kept:
+            kept.append(checkpoint)
+            self._limit_count(kept, checkpoint.automatic)
+
+    def forget(self, checkpoint):
+        """Deletes a checkpoint; an older one then holds its share of the memory."""
+        kept = self.images.get(checkpoint.image_id, [])
+        if checkpoint in kept:
+            place = kept.index(checkpoint)
+            if place:
+                older = kept[place - 1]
+                older.cost = min(older.cost + checkpoint.cost, self._full_size(older))
+            kept.remove(checkpoint)
+            if not kept:
+                del self.images[checkpoint.image_id]
+        checkpoint.delete()
+
+    def of(self, image):
+        return self.images.get(image.get_id(), [])
+
+    def find(self, image, name):
+        for checkpoint in self.of(image):
+            if checkpoint.id == name:
+                return checkpoint
+        known = [checkpoint.id for checkpoint in reversed(self.of(image))]
+        raise OperationError(
+            "not_found", f"Image {image.get_id()} has no checkpoint `{name}`",
+            f"It has {', '.join(known)}" if known else "It has none yet; each changing call takes one")
+
+    def undoable(self, image):
+        """The checkpoints that `undo` goes back through, newest first."""
+        return [checkpoint for checkpoint in reversed(self.of(image)) if checkpoint.undoable]
+
+    def charge(self, checkpoint, count):
+        """Notes that the image changed by `count` bytes since `checkpoint`, and keeps the memory limit."""
+        checkpoint.cost = min(checkpoint.cost + count, self._full_size(checkpoint))
+        while sum(kept.cost for row in self.images.values() for kept in row) > self.memory:
+            victim = self._oldest(lambda kept: kept.automatic and kept is not checkpoint) \
+                or self._oldest(lambda kept: kept is not checkpoint)
+            if victim is None:
+                return  # one change alone may be larger than the limit, and must still be undoable
+            self._drop(victim, f"the memory limit of {self.memory // 1024 // 1024} MB")
+
+    def sweep(self):
+        """Drops the checkpoints of images that are closed, also when the user closed them."""
+        for image_id in [id_ for id_ in self.images if not Gimp.Image.id_is_valid(id_)]:
+            self.drop_image(image_id)
+
+    def drop_image(self, image_id):
+        for checkpoint in self.images.pop(image_id, []):
+            checkpoint.delete()
+        self.dropped.pop(image_id, None)
+
+    def _limit_count(self, kept, automatic):
+        same = [checkpoint for checkpoint in kept if checkpoint.automatic == automatic]
+        for victim in same[:max(len(same) - max(self.per_image, 1), 0)]:
+            self._drop(victim, f"the limit of {self.per_image} per image")
+
+    def _drop(self, victim, why):
+        count = self.dropped.get(victim.image_id, (0, why))[0]
+        self.dropped[victim.image_id] = (count + 1, why)
+        self.forget(victim)
+
+    def _oldest(self, test):
+        return min((kept for row in self.images.values() for kept in row if test(kept)),
+                   key=lambda kept: kept.taken, default=None)
+
+    @staticmethod
+    def _full_size(checkpoint):
+        return sum(effects.node_bytes(node) for node in checkpoint.snapshot().walk())
+
+
+HISTORY = History()
+_get_images = None
+
+
+def install(per_image=20, memory_mb=1024):
+    """Sets the limits and hides the checkpoints from `Gimp.get_images` in this process."""
+    global _get_images
+    HISTORY.per_image, HISTORY.memory = per_image, memory_mb * 1024 * 1024
+    if _get_images is None:
+        _get_images = Gimp.get_images
+        Gimp.get_images = visible_images
+        _undo_disable = Gimp.Image.undo_disable
+
+        def undo_disable(image):
+            """As GIMP's, after ending our undo group: GIMP frees the open group and then stumbles over it."""
+            end_groups(image)
+            return _undo_disable(image)
+
+        Gimp.Image.undo_disable = undo_disable
+
+
+def is_hidden(image):
+    """Whether this image is a checkpoint, which no client may see. Takes an image or its id."""
+    return (image if isinstance(image, int) else image.get_id()) in HISTORY.hidden
+
+
+def visible_images():
+    """The open images without the checkpoints, newest first, as `Gimp.get_images` has them."""
+    return [image for image in (_get_images or Gimp.get_images)() if image.get_id() not in HISTORY.hidden]
+
+
+def current_id(id_):
+    """The id under which a layer, channel or path is found now: a restore may have put a copy in its place."""
+    seen = 0
+    while id_ in HISTORY.moved and not Gimp.Item.id_is_valid(id_) and seen < MOVED_LIMIT:
+        id_ = HISTORY.moved[id_]
+        seen += 1
+    return id_
+
+
+def note_moved(old_id, new_id):
+    if old_id == new_id:
+        return
+    HISTORY.moved[old_id] = new_id
+    while len(HISTORY.moved) > MOVED_LIMIT:
+        HISTORY.moved.popitem(last=False)
+
+
+def sweep():
+    HISTORY.sweep()
+
+
+def drop_image(image_id):
+    """For close_image: the image's checkpoints go with it."""
+    HISTORY.drop_image(image_id)
+
+
+def drop_all():
+    for image_id in list(HISTORY.images):
+        HISTORY.drop_image(image_id)
+
+
+def file_path(image):
+    file = image.get_file()
+    return file.get_path() or file.get_uri() if file else None
+
+
+def file_stamp(path):
+    """What changes when a file is written again; None where there is no local file."""
+    try:
+        status = os.stat(path) if path else None
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size) if status else None
+
+
+class Transaction:
+    """One changing call round one or more images: a checkpoint and one undo step each, then the proof."""
+
+    def __init__(self, images, operation, client=None, verify="auto", check=None):
+        self.operation, self.client, self.check = operation, client, check
+        self.budget = effects.Budget(verify)
+        HISTORY.sweep()
+        self.visible = {image.get_id() for image in visible_images()}
+        self.begun = []  # [(image, Checkpoint, undo was enabled)]
+        self.effects = None
+        HISTORY.touched = set()
+        try:
+            for image in images:
+                self._begin(image)
+        except BaseException:
+            self._end_groups()
+            for _, checkpoint, _ in self.begun:
+                checkpoint.delete()
+            raise
+
+    def _begin(self, image):
+        label = f"before {self.operation}" if self.operation == "undo" else None
+        checkpoint = HISTORY.take(image, self.operation, label)
+        enabled = image.undo_is_enabled()
+        self.begun.append((image, checkpoint, enabled))
+        if enabled:
+            image.undo_group_start()
+
+    def checkpoint(self, image):
+        """The checkpoint that this call took of `image`, or None."""
+        return next((taken for begun, taken, _ in self.begun if begun.get_id() == image.get_id()), None)
+
+    def finish(self):
+        """Ends the undo groups and proves the effect: `[effect, …]`, the first for the first image."""
+        if self.effects is None:
+            try:
+                self._end_groups()
+            finally:
+                self._keep()  # before the proof, so that an interrupted one loses nothing
+            self.effects = self._prove()
+        return self.effects
+
+    # After a failure the same holds: what had changed before it is proved, kept and undoable
+    abort = finish
+
+    def _keep(self):
+        for image, checkpoint, _ in self.begun:
+            if image.is_valid():
+                checkpoint.undoable = self.operation != "undo"
+                HISTORY.keep(checkpoint)
+            else:
+                checkpoint.delete()
+
+    def _end_groups(self):
+        """Ends every undo group that is open, also those that the call itself left open or frozen."""
+        interrupted = None
+        pending = list(self.begun)
+        while pending:
+            try:
+                image, _, enabled = pending[-1]
+                if enabled and image.is_valid():
+                    close_groups(image)
+                pending.pop()
+            except BaseException as error:  # a cancel that comes now may not leave a group open
+                if interrupted is not None:
+                    raise
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def _prove(self):
+        answers = []
+        for place, (image, checkpoint, _) in enumerate(self.begun):
+            if not image.is_valid():
+                HISTORY.drop_image(checkpoint.image_id)
+                if place == 0:
+                    answers.append(gone(checkpoint.image_id))
+                continue
+            if not checkpoint.comparable():
+                answers.append(unknown(checkpoint))
+                continue
+            ids = checkpoint.live_ids()
+            difference = effects.Difference(checkpoint.snapshot(), Snapshot(image), ids, self.budget, self.check,
+                                            likely=HISTORY.touched)
+            answer = effects.report(image.get_id(), difference, checkpoint.id)
+            replaced = {str(old): new for old, new in zip(checkpoint.ids, ids) if old != new}
+            if replaced:  # by a restore in this call; the old ids go on working in `layer` parameters
+                answer["new_ids"] = replaced
+            path = file_path(image)
+            if path != checkpoint.file:
+                answer["properties_changed"].append("file")
+                answer["changed"] = True
+            if answer["changed"] is False:
+                self._unchanged(image, checkpoint)
+                answer["checkpoint"] = None
+            else:
+                checkpoint.uncertain = answer["changed"] is None
+                HISTORY.charge(checkpoint, difference.bytes_unshared())
+            if place == 0 or answer["changed"] is not False:
+                answers.append(answer)
+        self._images_changed(answers)
+        return answers
+
+    @staticmethod
+    def _unchanged(image, checkpoint):
+        HISTORY.forget(checkpoint)
+        if not checkpoint.dirty and image.is_dirty():
+            image.clean_all()  # opening an undo group alone marks an image as unsaved
+
+    def _images_changed(self, answers):
+        if not answers:
+            return
+        now = {image.get_id() for image in visible_images()}
+        answers[0]["images_added"] = sorted(now - self.visible)
+        answers[0]["images_removed"] = sorted(self.visible - now)
+        if now != self.visible:
+            answers[0]["changed"] = True
+
+
+def close_groups(image):
+    """Thaws undo if the call left it frozen, then ends all groups that this plug-in opened."""
+    for _ in range(GROUP_LIMIT):
+        if image.undo_is_enabled():
+            break
+        image.undo_thaw()
+    end_groups(image)
+
+
+def end_groups(image):
+    for _ in range(GROUP_LIMIT):
+        if not image.undo_group_end():  # GIMP answers False when this plug-in has no group open
+            return
+
+
+def blank(image_id, changed, checkpoint=None):
+    return {"image": image_id, "changed": changed, "region": None, "layers_added": [], "layers_removed": [],
+            "layers_changed": [], "properties_changed": [], "verified": "full", "checkpoint": checkpoint}
+
+
+def gone(image_id):
+    """The effect on an image that the call closed."""
+    return blank(image_id, True)
+
+
+def unknown(checkpoint):
+    note = "GIMP's own duplicate of this image has other layers than the image, so nothing could be compared"
+    return {**blank(checkpoint.image_id, None, checkpoint.id), "verified": "reduced", "scale": 0, "note": note}

@@ -1,0 +1,198 @@
+"""Requests in flight, their uploads, and the fair queue to GIMP's main thread. Never imports Gimp."""
+
+import collections
+import glob
+import os
+import shutil
+import tempfile
+import threading
+import time
+
+import instance
+from errors import OperationError
+
+MAX_UPLOAD = 1024**3
+MAX_SPOOLED = 4 * 1024**3  # of all requests together
+QUEUE_PATIENCE = 60  # seconds in the queue beyond the request's own time limit
+
+
+class Request:
+    """One `call` between its arrival and its answer."""
+
+    def __init__(self, connection, request_id, operation, arguments, client_id, client_name, timeout):
+        self.connection, self.id = connection, request_id
+        self.operation, self.arguments = operation, arguments
+        self.client_id, self.client_name = client_id, client_name
+        self.timeout = timeout
+        self.arrived = time.monotonic()
+        self.upload = None  # a Spool
+        self.started = None  # monotonic, when it began to run
+        self.cancelled = False
+
+    @property
+    def key(self):
+        """Whose turn it uses up."""
+        return (id(self.connection), self.client_id)
+
+    def finish(self, result=None, error=None):
+        """Answers, once; later answers are dropped. Any thread, outside of a guarded operation."""
+        self.connection.finish(self, result, error)
+
+    def clean_up(self):
+        if self.upload is not None:
+            self.upload.remove()
+
+
+class FairQueue:
+    """Takes from each client in turn, so that one that floods does not starve the others."""
+
+    def __init__(self, wake):
+        self._wake = wake  # called (without the lock) when there is something to take
+        self._lock = threading.Lock()
+        self._by_client = collections.OrderedDict()
+        self._count = 0
+        self.asleep = True  # whether the main loop has to be woken; set by `take` when it finds nothing
+
+    def __len__(self):
+        return self._count
+
+    def put(self, request):
+        with self._lock:
+            self._by_client.setdefault(request.key, collections.deque()).append(request)
+            self._count += 1
+            wake, self.asleep = self.asleep, False
+        if wake:
+            self._wake()
+
+    def poke(self):
+        """Something that held a client back is gone: look again."""
+        with self._lock:
+            wake = self.asleep and self._count > 0
+            if wake:
+                self.asleep = False
+        if wake:
+            self._wake()
+
+    def take(self):
+        """The next request, or None; then `put` wakes the loop again. Passes over clients that do not read."""
+        with self._lock:
+            for key in list(self._by_client):
+                waiting = self._by_client[key]
+                if waiting[0].connection.congested:
+                    continue
+                request = waiting.popleft()
+                self._count -= 1
+                if waiting:
+                    self._by_client.move_to_end(key)
+                else:
+                    del self._by_client[key]
+                return request
+            self.asleep = True
+            return None
+
+    def remove(self, request):
+        """Whether it still waited; then it is out."""
+        with self._lock:
+            waiting = self._by_client.get(request.key)
+            if not waiting or request not in waiting:
+                return False
+            waiting.remove(request)
+            self._count -= 1
+            if not waiting:
+                del self._by_client[request.key]
+            return True
+
+    def expire(self, now):
+        """Answers `busy` to those that waited too long."""
+        with self._lock:
+            waiting = [r for queue in self._by_client.values() for r in queue]
+        for request in waiting:
+            limit = request.timeout + QUEUE_PATIENCE
+            if now - request.arrived > limit and self.remove(request):
+                request.finish(error=OperationError(
+                    "busy", f"the request waited {limit:g} s and GIMP was busy all the time",
+                    hint="try again later; `list_instances` says what keeps GIMP busy"))
+
+
+class Spool:
+    """A request's upload as a file, while its chunks come in. Used by the connection's reader."""
+
+    _total = 0  # bytes promised by all spools
+    _total_lock = threading.Lock()
+
+    def __init__(self, folder, size):
+        with Spool._total_lock:
+            if Spool._total + size > MAX_SPOOLED:
+                raise OperationError("busy", f"uploads of {Spool._total} bytes are under way, {size} more are over the limit "
+                                     f"of {MAX_SPOOLED}", hint="try again when they are done")
+            Spool._total += size
+        self.size, self.received = size, 0
+        try:
+            handle, self.path = tempfile.mkstemp(prefix="upload-", dir=folder.path())
+        except OSError as error:
+            self._give_back()
+            raise OperationError("io_error", f"cannot make a file for the upload: {error.strerror}") from error
+        self._file = os.fdopen(handle, "wb", buffering=0)
+
+    @property
+    def complete(self):
+        return self.received == self.size
+
+    def write(self, data):
+        try:
+            while data:
+                data = memoryview(data)[self._file.write(data):]
+        except OSError as error:
+            raise OperationError("io_error", f"cannot write the upload to `{self.path}`: {error.strerror}") from error
+
+    def add(self, data):
+        """Appends a chunk; raises OperationError if it is too much or the disk is full."""
+        if self.received + len(data) > self.size:
+            raise OperationError("protocol_error", f"the upload has more than the {self.size} bytes that it was said to have")
+        self.write(data)
+        self.received += len(data)
+        if self.complete:
+            self._file.close()
+
+    def remove(self):
+        """Twice is fine."""
+        self._file.close()
+        if self.path is not None:
+            try:
+                os.unlink(self.path)
+            except FileNotFoundError:
+                pass  # an operation may have moved it
+            self.path = None
+            self._give_back()
+
+    def _give_back(self):
+        with Spool._total_lock:
+            Spool._total -= self.size
+
+
+class SpoolFolder:
+    """A private temporary folder, made at the first upload; those that dead plug-ins left are removed then."""
+
+    def __init__(self):
+        self._path = None
+        self._lock = threading.Lock()
+
+    def path(self):
+        with self._lock:
+            if self._path is None:
+                self._path = tempfile.mkdtemp(prefix=f"gimp-bridge-{os.getpid()}-")
+                _remove_leftovers()
+            return self._path
+
+    def remove(self):
+        with self._lock:
+            if self._path is not None:
+                shutil.rmtree(self._path, ignore_errors=True)
+                self._path = None
+
+
+def _remove_leftovers():
+    for folder in glob.glob(os.path.join(tempfile.gettempdir(), "gimp-bridge-*-*")):
+        pid = os.path.basename(folder).split("-")[2]
+        if pid.isdecimal() and not instance.is_alive(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)  # another user's is left alone: we may not remove it

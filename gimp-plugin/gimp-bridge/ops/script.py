@@ -1,0 +1,87 @@
+"""call_api: a client's Python code (`exec`), or a PDB procedure (ops/../pdb_call.py)."""
+
+import builtins
+import io
+import sys
+
+from gi.repository import Gegl, Gimp, Gio, GLib, GObject
+
+import history
+import pdb_call
+from errors import OperationError
+from exec_code import EVAL, Scripts
+from exec_output import Output
+from exec_value import NotJson, to_json
+from registry import Plan, operation
+from watchdog import Interrupted
+
+_READY = {"Gimp": Gimp, "Gegl": Gegl, "Gio": Gio, "GLib": GLib, "GObject": GObject}
+_scripts = Scripts()
+
+
+def plan(call, api_path, args, kwargs, max_output):
+    if api_path != "exec":
+        call.prepared = pdb_call.prepare(call, api_path, args, kwargs)
+        return Plan(call.prepared.changes, call.prepared.images)
+    if not call.settings.exec:
+        raise OperationError("forbidden", "running Python code is switched off in this GIMP",
+                             hint="PDB procedures work; the policy `exec` in plugin.json of GIMP's user decides")
+    if kwargs:
+        raise OperationError("invalid_argument", "`kwargs` must be empty for `exec`; put values into the code")
+    call.prepared = script = _scripts.get(args)
+    if script.verdict.reason is None:
+        namespace = call.client.namespace
+        if all(namespace.get(name, value) is value for name, value in _READY.items()) and script.verdict.holds_in(namespace):
+            return Plan(False)
+    return Plan(True, history.visible_images())
+
+
+@operation("call_api", plan=plan)
+def call_api(call, api_path, args, kwargs, max_output):
+    if api_path != "exec":
+        return pdb_call.run(call, call.prepared)
+    namespace = call.client.namespace
+    if not namespace:
+        namespace.update(_READY, __name__="__main__", __builtins__=builtins)
+    return _run(call, call.prepared, namespace, max_output)
+
+
+def _run(call, script, namespace, max_output):
+    output, result, raised = Output(max_output), {"status": "success"}, None
+    before = sys.stdout, sys.stderr, sys.stdin
+    with call.masked():  # what is swapped is put back, whenever the end comes
+        sys.stdout = sys.stderr = output
+        sys.stdin = io.StringIO()  # input() must not wait for GIMP's terminal
+        try:
+            with call.unmasked():
+                value = eval(script.code, namespace)
+                if script.kind == EVAL:
+                    result.update(_value(value, max_output))
+        except Interrupted:
+            raise
+        except BaseException as exception:  # SystemExit too: it must end the script, not the plug-in
+            raised = _scripts.error(exception, script)
+        finally:
+            sys.stdout, sys.stderr, sys.stdin = before
+            call.partial.update(_output(output))
+    if raised is not None:
+        raise raised
+    if script.kind != EVAL:
+        result["output"] = call.partial["output"]
+    result.update((k, v) for k, v in call.partial.items() if v)
+    return result
+
+
+def _output(output):
+    text, cut = output.result()
+    return {"output": text, "output_cut": cut} if cut else {"output": text}
+
+
+def _value(value, limit):
+    try:
+        return {"value": to_json(value)}
+    except NotJson:
+        text = repr(value)
+        if len(text) > limit:
+            text = f"{text[:limit]} [{len(text) - limit} characters cut]"
+        return {"value": text, "value_repr": text}

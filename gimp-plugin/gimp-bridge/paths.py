@@ -1,0 +1,63 @@
+"""File names from clients: which are allowed, and which file is really meant. Never imports Gimp."""
+
+import os
+
+from errors import OperationError
+
+
+def check_path(path, write, settings):
+    """The absolute path that `path` means, if the policy allows it.
+
+    Symbolic links are resolved before the policy is asked, so that a link inside an allowed folder cannot lead out
+    of it. The file itself may be absent when `write` is true, its folder may not.
+    """
+    if "\0" in path:
+        raise OperationError("invalid_argument", "the path has a NUL character")
+    full = os.path.expanduser(path)
+    if not os.path.isabs(full):
+        raise OperationError("invalid_argument", f"path `{path}` is relative",
+                             "give an absolute path, or one that starts with ~, on the machine where GIMP runs")
+    real = os.path.realpath(full)
+    if settings.folders is not None:
+        allowed = [os.path.realpath(os.path.expanduser(folder)) for folder in settings.folders]
+        if not any(_inside(real, folder) for folder in allowed):
+            raise OperationError("forbidden", f"path `{path}` is outside the allowed folders",
+                                 "use one of the allowed folders" if allowed else "file access is switched off",
+                                 folders=list(settings.folders))
+    if write and settings.read_only:
+        raise OperationError("forbidden", f"`{path}` is not written: this GIMP is read-only", "change the policy `read_only`")
+    if write:
+        _check_target(path, real)
+    else:
+        _check_source(path, real)
+    return real
+
+
+def _inside(path, folder):
+    try:
+        return os.path.commonpath([path, folder]) == folder
+    except ValueError:  # other drives on Windows
+        return False
+
+
+def _check_source(path, real):
+    if not os.path.exists(real):
+        folder = os.path.dirname(real)
+        hint = "check the name" if os.path.isdir(folder) else f"the folder `{folder}` does not exist either"
+        raise OperationError("not_found", f"no file `{path}`", hint, path=real)
+    if not os.path.isfile(real):
+        raise OperationError("invalid_argument", f"`{path}` is a folder or a device, not a file", "name a file", path=real)
+    if not os.access(real, os.R_OK):
+        raise OperationError("io_error", f"file `{path}` cannot be read: permission denied", "give GIMP's user the right to read it")
+
+
+def _check_target(path, real):
+    folder = os.path.dirname(real)
+    if os.path.isdir(real):
+        raise OperationError("invalid_argument", f"`{path}` is a folder", "name a file in it", path=real)
+    if os.path.exists(real) and not os.path.isfile(real):
+        raise OperationError("invalid_argument", f"`{path}` is a device, not a file", "name a file", path=real)
+    if not os.path.isdir(folder):
+        raise OperationError("not_found", f"the folder `{folder}` does not exist", "create it first, or choose another", path=folder)
+    if not os.access(folder, os.W_OK):
+        raise OperationError("io_error", f"the folder `{folder}` cannot be written: permission denied", "choose another folder")

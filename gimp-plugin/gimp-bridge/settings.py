@@ -1,0 +1,124 @@
+"""The plug-in's settings: `plugin.json` in the state folder, then GIMP's environment. Never imports Gimp.
+
+A bad value is an error that names its place, and the plug-in does not listen until it is mended: a policy that
+cannot be read must not fall back to a laxer one.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+
+NAME = "gimp-bridge"
+
+
+class SettingsError(Exception):
+    """One or more bad settings; the text has one line for each."""
+
+
+def state_dir(environ=os.environ, platform=sys.platform):
+    """Where the secret, the settings and the instance files are."""
+    if environ.get("GIMP_BRIDGE_STATE_DIR"):
+        return environ["GIMP_BRIDGE_STATE_DIR"]
+    home = environ.get("HOME") or os.path.expanduser("~")
+    if platform == "darwin":
+        return os.path.join(home, "Library", "Application Support", NAME)
+    if platform == "win32":
+        return os.path.join(environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local"), NAME)
+    return os.path.join(environ.get("XDG_STATE_HOME") or os.path.join(home, ".local", "state"), NAME)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """`auto_disconnect` is seconds or False; `folders` None allows every folder."""
+
+    port: int = 9877
+    auto_disconnect: object = 300
+    exec: bool = True
+    read_only: bool = False
+    folders: object = None
+    checkpoints: int = 20
+    checkpoint_memory_mb: int = 1024
+
+    def policy(self):
+        """What the handshake and `get_gimp_info` show."""
+        return {"exec": self.exec, "read_only": self.read_only, "folders": self.folders,
+                "auto_disconnect": self.auto_disconnect, "checkpoints": self.checkpoints}
+
+
+def _integer(low, high):
+    def check(value):
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            return f"must be an integer from {low} to {high}"
+        return None
+
+    return check
+
+
+def _boolean(value):
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _auto_disconnect(value):
+    if value is False:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= 86400:
+        return "must be false or seconds from 1 to 86400"
+    return None
+
+
+def _folders(value):
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(f, str) and (os.path.isabs(f) or f.startswith("~")) for f in value):
+        return "must be null or a list of absolute folders"
+    return None
+
+
+_CHECKS = {
+    "port": _integer(0, 65535),
+    "auto_disconnect": _auto_disconnect,
+    "exec": _boolean,
+    "read_only": _boolean,
+    "folders": _folders,
+    "checkpoints": _integer(0, 1000),
+    "checkpoint_memory_mb": _integer(16, 1048576),
+}
+
+
+def load(folder, environ=os.environ):
+    """The settings in `folder`, overridden by `GIMP_BRIDGE_<KEY>`; raises SettingsError."""
+    path = os.path.join(folder, "plugin.json")
+    values, problems = {}, []
+    try:
+        with open(path, encoding="utf-8") as file:
+            given = json.load(file)
+        if not isinstance(given, dict):
+            raise ValueError("must be a JSON object")
+    except FileNotFoundError:
+        given = {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise SettingsError(f"`{path}`: {error}") from error
+    for key, value in given.items():
+        if key not in _CHECKS:
+            problems.append(f"`{path}`: unknown key `{key}`; known are {', '.join(_CHECKS)}")
+        else:
+            values[key] = (f"`{path}`: `{key}`", value)
+    for key in _CHECKS:
+        name = f"GIMP_BRIDGE_{key.upper()}"
+        if environ.get(name):
+            values[key] = (f"environment variable `{name}`", _from_text(key, environ[name]))
+    for key, (place, value) in values.items():
+        if problem := _CHECKS[key](value):
+            problems.append(f"{place} {problem}, not `{json.dumps(value)[:100]}`")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return Settings(**{key: value for key, (_, value) in values.items()})
+
+
+def _from_text(key, text):
+    """An environment variable's value as JSON where it is JSON; folders may also be a path list."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return [part for part in text.split(os.pathsep) if part] if key == "folders" else text

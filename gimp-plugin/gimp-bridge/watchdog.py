@@ -1,0 +1,250 @@
+"""Ends a running operation at its time limit or on cancel, from a thread beside it. Never imports Gimp.
+
+`PyThreadState_SetAsyncExc` raises in the main thread between two bytecodes; a signal whose handler does nothing gets
+it out of blocking calls (time.sleep, recv, waitpid). Three rules keep that safe:
+- it is raised only while `guard` runs a function, and `guard` does not return before none can be on its way;
+- not while the function is inside `masked`, which is for what must not be torn (a lock, a swap of sys.stdout);
+- it is an `Interrupted`, a BaseException: `except Exception` does not swallow it. In code that swallows everything it
+  is raised again and again, and at last at every line.
+
+What sits in one long C call cannot be ended; `unresponsive` says so.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+
+REPEAT_SECONDS = 0.25  # between attempts at code that swallows the exception or blocks
+TRACE_AFTER = 6  # attempts; then every line of the code raises
+GRACE_SECONDS = 5  # after the first attempt: then the operation counts as unresponsive
+_POLL_SECONDS = 0.02
+_IDLE_SECONDS = 1.0
+_POLL_LINGER = 5.0  # keeps polling so long after an operation: a busy session then needs no thread wake-ups
+
+_set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
+_set_async_exc.restype = ctypes.c_int
+_CLEAR = ctypes.py_object()  # NULL: takes back one that is set and has not landed
+_NUDGE = getattr(signal, "SIGURG", None)  # ignored by default: harmless if it comes late
+_pthread_kill = getattr(signal, "pthread_kill", None)  # exec_guards.py takes it away from client code
+_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Interrupted(BaseException):
+    """Raised in an operation by the watchdog; `reason` is "timeout" or "cancelled"."""
+
+    reason = "cancelled"
+
+
+class _Run:
+    """One guarded operation."""
+
+    def __init__(self, token, seconds):
+        self.token, self.deadline = token, time.monotonic() + seconds
+        self.reason = None
+        self.attempts = 0
+        self.first_attempt = self.last_attempt = 0.0
+        self.masked = False
+
+
+class Watchdog:
+    """Watches the thread that made it. `guard`, `masked`, `unmasked`, `check` are called there, the rest anywhere."""
+
+    def __init__(self):
+        self._thread_id = threading.get_ident()
+        self._run = None
+        self._sending = False
+        self._ended = 0.0
+        self._wake = threading.Event()
+        self._asleep = self._stop = False
+        self._chores = []
+        if _NUDGE is not None:
+            signal.signal(_NUDGE, lambda number, frame: None)
+        self._thread = threading.Thread(target=self._watch, name="gimp-bridge watchdog", daemon=True)
+
+    def start(self):
+        self._thread.start()
+
+    def stop(self):
+        self._stop = True
+        self._wake.set()
+
+    def every_second(self, chore):
+        """`chore(now)` runs in the watchdog's thread."""
+        self._chores = [*self._chores, chore]
+
+    def forget_chore(self, chore):
+        self._chores = [c for c in self._chores if c != chore]
+
+    # --- in the watched thread ---
+
+    def guard(self, token, seconds, function):
+        """Runs `function`; raises Interrupted if it was ended. Nothing is raised after this has returned."""
+        value = failure = None
+        run = _Run(token, seconds)
+        # One may be on its way when the function returns or raises by itself, and land in the lines below. Each
+        # landing is caught one level further out, and the next cannot come within REPEAT_SECONDS.
+        try:
+            try:
+                try:
+                    self._run = run
+                    if self._asleep:
+                        self._wake.set()
+                    value = function()
+                    self._settle()
+                except BaseException as error:
+                    failure = error
+                    self._settle()
+            except Interrupted as error:
+                failure = failure or error
+                self._settle()
+        except Interrupted as error:
+            failure = failure or error
+            self._settle()
+        self._ended = time.monotonic()
+        if failure is not None:
+            if isinstance(failure, Interrupted):
+                failure.reason = run.reason or "cancelled"
+            raise failure
+        return value
+
+    def _settle(self):
+        """After this none is on its way. Attribute stores are atomic, and the two flags make the sides meet."""
+        run, self._run = self._run, None
+        while self._sending:
+            time.sleep(0)
+        _set_async_exc(self._thread_id, _CLEAR)
+        if run is not None and run.attempts > TRACE_AFTER:
+            _trace_all(None)
+
+    def masked(self):
+        """A context manager: within it nothing is raised; what is due comes right after."""
+        return _Masking(self, True)
+
+    def unmasked(self):
+        """Within `masked`: allows it again, for the foreign code in the middle."""
+        return _Masking(self, False)
+
+    def check(self):
+        """Raises Interrupted if the running operation is to end; for loops that wait inside `masked`."""
+        run = self._run
+        if run is not None:
+            if run.reason is None and time.monotonic() >= run.deadline:
+                run.reason = "timeout"
+            if run.reason is not None:
+                raise Interrupted
+
+    # --- anywhere ---
+
+    def cancel(self, token):
+        """Whether `token`'s operation runs; it ends soon then."""
+        run = self._run
+        if run is None or run.token is not token:
+            return False
+        run.reason = run.reason or "cancelled"
+        self._wake.set()
+        return True
+
+    def unresponsive(self):
+        """The token of an operation that was to end and does not, or None."""
+        run = self._run
+        if run is not None and run.first_attempt and time.monotonic() - run.first_attempt > GRACE_SECONDS:
+            return run.token
+        return None
+
+    # --- the watchdog's own thread ---
+
+    def _watch(self):
+        last_chores = 0.0
+        while not self._stop:
+            self._asleep = self._run is None and time.monotonic() - self._ended > _POLL_LINGER
+            # One that began just now is not slept over: `guard` sets _run first and looks at _asleep then.
+            polling = not self._asleep or self._run is not None
+            if self._wake.wait(_POLL_SECONDS if polling else _IDLE_SECONDS):
+                self._wake.clear()
+            self._asleep = False
+            now, run = time.monotonic(), self._run
+            if run is not None:
+                if run.reason is None and now >= run.deadline:
+                    run.reason = "timeout"
+                if run.reason is not None and now - run.last_attempt >= REPEAT_SECONDS:
+                    self._attempt(run, now)
+            if now - last_chores >= 1:
+                last_chores = now
+                for chore in self._chores:
+                    chore(now)
+
+    def _attempt(self, run, now):
+        self._sending = True  # before the look at _run and masked: see _settle and _Masking
+        try:
+            if self._run is not run or run.masked:
+                return
+            run.first_attempt = run.first_attempt or now
+            run.last_attempt = now
+            run.attempts += 1
+            _set_async_exc(self._thread_id, Interrupted)
+            if run.attempts > TRACE_AFTER:
+                self._trace()
+        finally:
+            self._sending = False
+        if _NUDGE is not None and self._run is run:
+            _pthread_kill(self._thread_id, _NUDGE)
+
+    def _trace(self):
+        """Makes every line of what runs raise: no `except:` holds against what comes at its own first line too."""
+        frame = sys._current_frames().get(self._thread_id)
+        while frame is not None and frame.f_code is not Watchdog.guard.__code__:
+            frame.f_trace = _raise_at_each_line
+            frame = frame.f_back
+        _Traced.thread_id = self._thread_id
+        _trace_all(_raise_at_each_line)
+
+
+def _trace_all(function):
+    if hasattr(threading, "settrace_all_threads"):  # from Python 3.12; before that only the attempts go on
+        threading.settrace_all_threads(function)
+
+
+class _Traced:
+    thread_id = None
+
+
+def _raise_at_each_line(frame, event, argument):
+    """A trace function. Spares other threads and the plug-in's own code, which has things to put back."""
+    if threading.get_ident() != _Traced.thread_id or frame.f_code.co_filename.startswith(_OWN_FOLDER):
+        return None
+    raise Interrupted
+
+
+class _Masking:
+    def __init__(self, watchdog, masked):
+        self._watchdog, self._masked = watchdog, masked
+        self._run, self._before = watchdog._run, False
+
+    def __enter__(self):
+        if self._run is not None:
+            self._before, self._run.masked = self._run.masked, self._masked
+            self._wait(self._before)
+        return self
+
+    def __exit__(self, *_):
+        if self._run is not None:
+            self._run.masked = self._before
+            self._wait(self._before)
+
+    def _wait(self, before):
+        """Until the watchdog has seen the flag; one that it set before lands here, with the flag put back."""
+        try:
+            while self._watchdog._sending:
+                time.sleep(0)
+            _breathe()
+        except Interrupted:
+            self._run.masked = before
+            raise
+
+
+def _breathe():
+    """A call is a point where an exception lands that was set before."""
