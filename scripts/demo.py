@@ -15,7 +15,7 @@ from pathlib import Path
 from mcp import Client
 from PIL import Image, ImageChops, ImageStat
 
-# Lines as a model would send them: a warm, richer picture with darkened corners, each step a layer of its own.
+# Lines as a model would send them: a warm, richer picture with darkened corners, on a layer of its own.
 EDIT = """\
 photo = image.get_layers()[0]
 graded = photo.copy(); graded.set_name('warm and rich')
@@ -26,9 +26,9 @@ def apply(layer, operation, **settings):
         filter.get_config().set_property(name, value)
     layer.merge_filter(filter)
 
-apply(graded, 'gegl:color-temperature', **{'original-temperature': 6500.0, 'intended-temperature': 5000.0})
-apply(graded, 'gegl:saturation', scale=1.3)
-apply(graded, 'gegl:vignette', radius=1.3, softness=0.9, gamma=1.6)
+apply(graded, 'gegl:color-temperature', **{'original-temperature': 5500.0, 'intended-temperature': 7000.0})
+apply(graded, 'gegl:saturation', scale=1.2)
+apply(graded, 'gegl:vignette', radius=1.9, softness=1.0, gamma=1.3)
 Gimp.displays_flush()
 print(f'{len(image.get_layers())} layers, topmost: {image.get_layers()[0].get_name()}')
 """.splitlines()
@@ -75,17 +75,24 @@ def shorten(value):
     return json.dumps(cut(value), indent=1, ensure_ascii=False)
 
 
+async def open_photo(transcript, photo):
+    """By path; as bytes where GIMP, in a sandbox or a private root folder, does not see that path."""
+    result = await transcript.client.call_tool("open_image", {"path": str(photo)})
+    if not result.model_dump(by_alias=True).get("isError"):
+        await transcript.client.call_tool("close_image", {"discard_changes": True})
+        return (await transcript.call(f"Open {photo.name}", "open_image", {"path": str(photo)}))[0]
+    data = base64.b64encode(photo.read_bytes()).decode()
+    shown = {"image_data": f"… {photo.stat().st_size} bytes of {photo.name} in base64", "name": photo.name}
+    arguments = {"image_data": data, "name": photo.name}
+    return (await transcript.call(f"Open {photo.name}", "open_image", arguments, shown))[0]
+
+
 async def main(url, photo, out):
     photo, out = Path(photo), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     async with Client(url, read_timeout_seconds=180) as client:
         transcript = Transcript(client)
-        # As bytes, not by path: a GIMP in a private root folder does not see all of the disk.
-        data = base64.b64encode(photo.read_bytes()).decode()
-        opened, _ = await transcript.call(
-            f"Open {photo.name}", "open_image", {"image_data": data, "name": photo.name},
-            shown={"image_data": f"… {photo.stat().st_size} bytes of {photo.name} in base64", "name": photo.name},
-        )
+        opened = await open_photo(transcript, photo)
         image = opened["image"]
         await transcript.call("What is it?", "get_image_metadata", {"image": image})
         look = {"image": image, "max_width": 1600, "max_height": 1600}
