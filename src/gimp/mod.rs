@@ -6,6 +6,7 @@ pub mod handshake;
 mod heartbeat;
 mod hub;
 pub mod instances;
+pub mod launch;
 pub mod link;
 mod outbox;
 pub mod pending;
@@ -13,6 +14,8 @@ pub mod plugin;
 mod process;
 pub mod secret;
 pub mod wire;
+
+pub use handshake::PROTOCOL;
 
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;

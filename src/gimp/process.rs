@@ -41,6 +41,26 @@ pub fn life(_pid: u32) -> Life {
     Life::Unknown
 }
 
+/// The parent of `pid`; `None` if there is no such process or the system does not say.
+#[cfg(target_os = "linux")]
+pub fn parent(pid: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+}
+
+/// The parent of `pid`; `None` if there is no such process or the system does not say.
+#[cfg(not(target_os = "linux"))]
+pub fn parent(_pid: u32) -> Option<u32> {
+    None
+}
+
+/// Whether `pid` is `ancestor` or a descendant of it.
+pub fn descends(pid: u32, ancestor: u32) -> bool {
+    let line = std::iter::successors(Some(pid), |pid| parent(*pid));
+    // No tree of processes is that deep; a table that changes meanwhile must not lead in circles.
+    line.take(64).any(|pid| pid == ancestor)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +71,7 @@ mod tests {
         use rustix::process::{Pid, Signal, kill_process};
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let pid = child.id();
+        assert!(descends(pid, std::process::id()) && !descends(std::process::id(), pid));
         assert_eq!(life(pid), Life::Runs);
         kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
         while life(pid) != Life::Stopped {

@@ -1,0 +1,203 @@
+//! Which GIMP to start: the named one, the machine's own, a Flatpak, or the private root of `scripts/setup-gimp`.
+
+use super::Mode;
+use crate::error::{Error, Kind, Result};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+/// `gimp --version` starts no plug-in; a slow disk is the most that it waits for.
+const VERSION_TIME: Duration = Duration::from_secs(20);
+pub(super) const FLATPAK: &str = "org.gimp.GIMP";
+
+/// A GIMP that can be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    pub how: How,
+    /// Such as (3, 0).
+    pub version: (u32, u32),
+}
+
+/// How it is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum How {
+    Native(PathBuf),
+    Flatpak,
+    /// A folder with a whole Debian in it, entered with bubblewrap.
+    Root(PathBuf),
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = self.version;
+        match &self.how {
+            How::Native(path) => write!(f, "GIMP {major}.{minor} at `{}`", path.display()),
+            How::Flatpak => write!(f, "GIMP {major}.{minor} of the Flatpak {FLATPAK}"),
+            How::Root(root) => write!(f, "GIMP {major}.{minor} in the root folder `{}`", root.display()),
+        }
+    }
+}
+
+/// The GIMP to start; `named` is an executable or a private root folder.
+///
+/// # Errors
+/// `no_gimp` when there is none; `unsupported` when the named one is older than 3.0.
+pub async fn find(mode: Mode, named: Option<&Path>) -> Result<Program> {
+    if let Some(path) = named {
+        return explicit(path).await;
+    }
+    let mut too_old = Vec::new();
+    for path in candidates(mode) {
+        match version(&path).await {
+            Some(version) if version.0 >= 3 => return Ok(Program { how: How::Native(path), version }),
+            Some((major, minor)) => too_old.push(format!("`{}` is {major}.{minor}", path.display())),
+            None => {}
+        }
+    }
+    if let Some(version) = flatpak_version().await
+        && version.0 >= 3
+    {
+        return Ok(Program { how: How::Flatpak, version });
+    }
+    for root in roots() {
+        if let Some(version) = root_version(&root) {
+            return Ok(Program { how: How::Root(root), version });
+        }
+    }
+    let why = if too_old.is_empty() { String::new() } else { format!(": {}", too_old.join(", ")) };
+    Err(Error::new(Kind::NoGimp, format!("no GIMP 3 was found on this machine{why}")).hint(
+        "install GIMP 3, or run `scripts/setup-gimp` of gimp-bridge's repository, or name one in `gimp.executable`",
+    ))
+}
+
+async fn explicit(path: &Path) -> Result<Program> {
+    if path.is_dir() {
+        let found = root_version(path).map(|version| Program { how: How::Root(path.to_owned()), version });
+        return found.ok_or_else(|| {
+            Error::new(Kind::NoGimp, format!("the folder `{}` is no root folder with a GIMP 3", path.display()))
+                .hint("name GIMP's executable, or a folder that `scripts/setup-gimp` made")
+        });
+    }
+    let version = version(path).await.ok_or_else(|| {
+        Error::new(Kind::NoGimp, format!("`{}` does not say a GIMP version with --version", path.display()))
+            .hint("name GIMP's executable in `gimp.executable`")
+    })?;
+    if version.0 < 3 {
+        let (major, minor) = version;
+        return Err(Error::new(Kind::Unsupported, format!("`{}` is GIMP {major}.{minor}", path.display()))
+            .hint("gimp-bridge needs GIMP 3.0 or newer"));
+    }
+    Ok(Program { how: How::Native(path.to_owned()), version })
+}
+
+/// Executables in the order of preference. A headless GIMP needs the console program: it links no windows.
+fn candidates(mode: Mode) -> Vec<PathBuf> {
+    const VERSIONS: [&str; 5] = ["-3.4", "-3.2", "-3.0", "-3", ""];
+    let names = |stem: &'static str| {
+        VERSIONS.iter().map(move |version| format!("{stem}{version}{}", std::env::consts::EXE_SUFFIX))
+    };
+    let names: Vec<String> = match mode {
+        Mode::Headless => names("gimp-console").chain(names("gimp")).collect(),
+        Mode::Gui => names("gimp").collect(),
+    };
+    let mut folders: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    if cfg!(target_os = "macos") {
+        folders.push("/Applications/GIMP.app/Contents/MacOS".into());
+        folders.extend(dirs::home_dir().map(|home| home.join("Applications/GIMP.app/Contents/MacOS")));
+    }
+    if cfg!(windows) {
+        let under = |variable: &str, sub: &str| std::env::var_os(variable).map(|base| Path::new(&base).join(sub));
+        folders.extend(under("ProgramFiles", r"GIMP 3\bin"));
+        folders.extend(under("LOCALAPPDATA", r"Programs\GIMP 3\bin"));
+    }
+    // A snap sees neither the state folder nor a profile outside of its own: it can be used, but not be started here.
+    folders.retain(|folder| !folder.ends_with("snap/bin"));
+    let paths = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    paths.filter(|path| path.is_file()).collect()
+}
+
+/// Asks an executable.
+async fn version(path: &Path) -> Option<(u32, u32)> {
+    output(tokio::process::Command::new(path).arg("--version")).await.and_then(|text| parse_version(&text))
+}
+
+async fn flatpak_version() -> Option<(u32, u32)> {
+    if !cfg!(target_os = "linux") {
+        return None;
+    }
+    let text = output(tokio::process::Command::new("flatpak").args(["info", FLATPAK])).await?;
+    let line = text.lines().find_map(|line| line.trim().strip_prefix("Version:"))?;
+    parse_version(&format!("version {}", line.trim()))
+}
+
+async fn output(command: &mut tokio::process::Command) -> Option<String> {
+    let command = command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(VERSION_TIME, command.output()).await.ok()?.ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// From "GNU Image Manipulation Program version 3.0.4".
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let (_, number) = text.split_once("version ")?;
+    let mut parts = number.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Private roots, the newest GIMP first.
+fn roots() -> Vec<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = variable("GIMP_BRIDGE_CACHE_DIR").or_else(|| dirs::cache_dir().map(|cache| cache.join("gimp-bridge")));
+    let Some(cache) = cache else { return Vec::new() };
+    let mut roots: Vec<PathBuf> = std::fs::read_dir(cache)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    roots.retain(|root| root_version(root).is_some());
+    roots.sort_by_key(|root| std::cmp::Reverse(root_version(root)));
+    roots
+}
+
+/// The GIMP in a root folder, by the name of its executable.
+fn root_version(root: &Path) -> Option<(u32, u32)> {
+    let entries = std::fs::read_dir(root.join("usr/bin")).ok()?;
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names
+        .filter_map(|name| {
+            let (major, minor) = name.strip_prefix("gimp-console-")?.split_once('.')?;
+            Some((major.parse().ok()?, minor.parse().ok()?))
+        })
+        .filter(|version: &(u32, u32)| version.0 >= 3)
+        .max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(parse_version("GNU Image Manipulation Program version 3.0.4\n"), Some((3, 0)));
+        assert_eq!(parse_version("GNU Image Manipulation Program version 2.10.34"), Some((2, 10)));
+        assert_eq!(parse_version("usage: sleep"), None);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_named_gimp_is_asked_for_its_version() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let program = |name: &str, version: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, format!("#!/bin/sh\necho GNU Image Manipulation Program version {version}\n"))
+                .unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let (new, old) = (program("new", "3.2.6"), program("old", "2.10.34"));
+        assert_eq!(find(Mode::Gui, Some(&new)).await.unwrap().version, (3, 2));
+        assert_eq!(find(Mode::Gui, Some(&old)).await.unwrap_err().kind, Kind::Unsupported);
+        assert_eq!(find(Mode::Gui, Some(dir.path())).await.unwrap_err().kind, Kind::NoGimp);
+        assert_eq!(find(Mode::Gui, Some(&dir.path().join("none"))).await.unwrap_err().kind, Kind::NoGimp);
+    }
+}

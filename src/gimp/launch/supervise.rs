@@ -1,0 +1,297 @@
+//! Keeping a started GIMP alive: ready, crashed, plug-in gone, told to end.
+
+use super::spawn::{self, Process};
+use super::{Launch, Mode, Program, title};
+use crate::error::{Error, Kind, Result};
+use crate::gimp::instances::{Announced, Record};
+use crate::gimp::link::Link;
+use crate::gimp::{Client, Instance, Request, process, secret};
+use serde_json::{Map, json};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often a starting GIMP's announcement is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+/// A GIMP that is told to quit gets this long; one with windows may have to ask about unsaved work.
+const QUIT_HEADLESS: Duration = Duration::from_secs(8);
+const QUIT_GUI: Duration = Duration::from_secs(120);
+/// From SIGTERM to SIGKILL.
+const TERM: Duration = Duration::from_secs(4);
+/// How long a GIMP that runs may be without a plug-in that answers.
+const PLUGIN_BACK: Duration = Duration::from_secs(5);
+/// At most so many restarts within the time: a GIMP that cannot live is not started for ever.
+const RESTARTS: (usize, Duration) = (5, Duration::from_secs(600));
+/// Before a restart: doubled from the first to the last.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// A GIMP that is looked after; dropping this does not end it, cancelling its `shutdown` does.
+pub struct Running {
+    record: watch::Receiver<Option<Record>>,
+    stop: CancellationToken,
+    kill: CancellationToken,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Running {
+    /// The instance as it is now; `None` while a crashed one comes back.
+    pub fn instance(&self) -> Option<Instance> {
+        self.record.borrow().as_ref().map(|record| Instance {
+            id: record.id.clone(),
+            port: record.port,
+            pid: record.pid,
+            gimp_version: record.gimp_version.clone(),
+            plugin_version: record.plugin_version.clone(),
+            headless: record.headless,
+            state: "connected".into(),
+        })
+    }
+
+    /// Waits until GIMP has ended for good: quit by hand, told to, or crashed too often (an error).
+    pub async fn wait(&mut self) -> Result<()> {
+        (&mut self.task).await.unwrap_or_else(|error| Err(Error::internal(error)))
+    }
+
+    /// Tells GIMP to quit; it may ask about unsaved work in its windows. [`Running::wait`] sees the end.
+    pub fn quit(&self) {
+        self.stop.cancel();
+    }
+
+    /// Ends GIMP without asking anybody.
+    pub fn kill(&self) {
+        self.kill.cancel();
+        self.stop.cancel();
+    }
+
+    /// Quits and waits.
+    pub async fn shutdown(mut self) -> Result<()> {
+        self.quit();
+        self.wait().await
+    }
+}
+
+/// What it takes to start the same GIMP again.
+struct Supervisor {
+    launch: Launch,
+    program: Program,
+    profile: PathBuf,
+    announced: Announced,
+    record: watch::Sender<Option<Record>>,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+/// A GIMP that answered.
+struct Live {
+    process: Process,
+    link: Link,
+    since: Instant,
+}
+
+/// Starts GIMP and returns when it answers.
+pub async fn start(launch: Launch, program: Program, profile: PathBuf, shutdown: CancellationToken) -> Result<Running> {
+    let (sender, record) = watch::channel(None);
+    let (stop, kill) = (shutdown.child_token(), CancellationToken::new());
+    let announced = Announced::new(&launch.state_dir);
+    let supervisor =
+        Supervisor { launch, program, profile, announced, record: sender, stop: stop.clone(), kill: kill.clone() };
+    let live = supervisor.start().await?;
+    Ok(Running { record, stop, kill, task: tokio::spawn(supervisor.run(live)) })
+}
+
+/// Why a GIMP that answered is no longer looked at.
+enum End {
+    Told,
+    Quit,
+    Crashed(String),
+}
+
+impl Supervisor {
+    async fn run(self, mut live: Live) -> Result<()> {
+        let mut restarts: VecDeque<Instant> = VecDeque::new();
+        loop {
+            let end = self.watch(&mut live).await;
+            self.record.send_replace(None);
+            let why = match end {
+                End::Told => {
+                    self.end(live).await;
+                    return Ok(());
+                }
+                End::Quit => {
+                    live.process.kill().await;
+                    return Ok(());
+                }
+                End::Crashed(why) => why,
+            };
+            live.process.kill().await;
+            if self.launch.mode == Mode::Gui {
+                return Err(Error::new(Kind::ConnectionLost, format!("GIMP ended: {why}")));
+            }
+            live = loop {
+                restarts.retain(|when| when.elapsed() < RESTARTS.1);
+                if restarts.len() >= RESTARTS.0 {
+                    let minutes = RESTARTS.1.as_secs() / 60;
+                    let message =
+                        format!("GIMP crashed {} times within {minutes} minutes, last: {why}", RESTARTS.0 + 1);
+                    return Err(Error::new(Kind::NoGimp, message).hint("see GIMP's output with --log-level debug"));
+                }
+                let pause = (BACKOFF.0 * 2u32.pow(restarts.len() as u32)).min(BACKOFF.1);
+                tracing::warn!(why, "GIMP ended; starting it again in {} ms", pause.as_millis());
+                restarts.push_back(Instant::now());
+                tokio::select! {
+                    _ = tokio::time::sleep(pause) => {}
+                    _ = self.stop.cancelled() => return Ok(()),
+                }
+                match self.start().await {
+                    Ok(live) => break live,
+                    Err(_) if self.stop.is_cancelled() => return Ok(()),
+                    Err(error) => tracing::error!(%error, "GIMP did not come back"),
+                }
+            };
+        }
+    }
+
+    /// Starts the process and waits until its plug-in answers.
+    async fn start(&self) -> Result<Live> {
+        let mut process = spawn::spawn(&self.launch, &self.program, &self.profile)?;
+        let began = SystemTime::now();
+        let answered = tokio::select! {
+            link = self.answer(process.pid, began) => Ok(link),
+            status = process.wait() => Err(format!("GIMP ended before it answered ({status})")),
+            _ = tokio::time::sleep(self.launch.patience) => {
+                Err(format!("GIMP started, but its plug-in did not answer within {} s", self.launch.patience.as_secs()))
+            }
+            _ = self.stop.cancelled() => Err("told to end while GIMP started".to_owned()),
+        };
+        match answered {
+            Ok(link) => {
+                let record = link.peer().instance.clone();
+                tracing::info!(instance = record.id, "{} answers", title(&record));
+                self.record.send_replace(Some(record));
+                Ok(Live { process, link, since: Instant::now() })
+            }
+            Err(why) => {
+                process.kill().await;
+                let tail = process.tail().await;
+                let last = tail.last().map_or_else(String::new, |line| format!("; its last words: {line}"));
+                Err(Error::new(Kind::NoGimp, format!("{why}{last}"))
+                    .hint("see GIMP's whole output with --log-level debug; `gimp-bridge doctor` checks the parts")
+                    .detail("output", tail))
+            }
+        }
+    }
+
+    /// The link to the plug-in of the GIMP that we started as process `pid`.
+    async fn answer(&self, pid: u32, began: SystemTime) -> Link {
+        let began = began.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64()).floor();
+        loop {
+            self.announced.refresh();
+            let profile = self.profile.to_string_lossy();
+            let ours = self.announced.list().into_iter().find(|record| {
+                let child = record.gimp_pid.unwrap_or(record.pid);
+                // In a Flatpak the pids are its own; then the profile and the time have to do.
+                match process::parent(child) {
+                    Some(_) => process::descends(child, pid),
+                    None => record.profile == profile && record.started >= began,
+                }
+            });
+            if let Some(record) = ours {
+                let link = match secret::load(&self.launch.state_dir) {
+                    Ok(secret) => Link::connect(record.port, &secret, "gimp", &CancellationToken::new()).await,
+                    Err(error) => Err(error),
+                };
+                match link {
+                    Ok(link) => return link,
+                    Err(error) => tracing::debug!(%error, "the plug-in does not answer yet"),
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Returns when something has to be done.
+    async fn watch(&self, live: &mut Live) -> End {
+        let pid = live.process.pid;
+        loop {
+            let crashed = tokio::select! {
+                biased;
+                _ = self.stop.cancelled() => return End::Told,
+                status = live.process.wait() => status,
+                _ = live.link.ended() => {
+                    // GIMP's own end comes with the link's; the plug-in may also only have stopped to listen.
+                    let back = tokio::select! {
+                        biased;
+                        status = live.process.wait() => Err(status),
+                        _ = self.stop.cancelled() => return End::Told,
+                        link = self.answer(pid, SystemTime::UNIX_EPOCH) => Ok(Some(link)),
+                        _ = tokio::time::sleep(PLUGIN_BACK), if self.launch.mode == Mode::Headless => Ok(None),
+                    };
+                    match back {
+                        Ok(Some(link)) => {
+                            self.record.send_replace(Some(link.peer().instance.clone()));
+                            live.link = link;
+                            continue;
+                        }
+                        Ok(None) => return End::Crashed("its plug-in ended".into()),
+                        Err(status) => status,
+                    }
+                }
+            };
+            if live.process.ended_well() {
+                tracing::info!("GIMP was quit after {} s", live.since.elapsed().as_secs());
+                return End::Quit;
+            }
+            return End::Crashed(crashed);
+        }
+    }
+
+    /// Ends GIMP: asks it, then SIGTERM, then SIGKILL to all that is left of it.
+    async fn end(&self, mut live: Live) {
+        let headless = self.launch.mode == Mode::Headless;
+        let patience = if headless { QUIT_HEADLESS } else { QUIT_GUI };
+        let gimp = live.link.peer().instance.gimp_pid.unwrap_or(live.process.pid);
+        let asked = async {
+            let arguments = json!({"api_path": "gimp-quit", "args": [headless]});
+            let request = Request {
+                operation: "call_api".into(),
+                arguments: arguments.as_object().cloned().unwrap_or_else(Map::new),
+                client: Client { id: "gimp-bridge".into(), name: "gimp-bridge gimp".into() },
+                instance: None,
+                timeout: patience,
+                upload: None,
+                cancel: CancellationToken::new(),
+                progress: None,
+            };
+            match live.link.call(&request).await {
+                // A GIMP that quits takes the answer with it.
+                Ok(_) => {}
+                Err(error) if error.kind == Kind::ConnectionLost => {}
+                Err(error) => {
+                    tracing::debug!(%error, "GIMP does not quit by request");
+                    return;
+                }
+            }
+            std::future::pending::<()>().await
+        };
+        let ended = tokio::select! {
+            _ = live.process.wait() => true,
+            _ = asked => false,
+            _ = tokio::time::sleep(patience) => false,
+            _ = self.kill.cancelled() => false,
+        };
+        if !ended && !self.kill.is_cancelled() {
+            Process::terminate(gimp);
+            tokio::select! {
+                _ = live.process.wait() => {}
+                _ = tokio::time::sleep(TERM) => {}
+                _ = self.kill.cancelled() => {}
+            }
+        }
+        live.process.kill().await;
+        tracing::info!("GIMP has ended");
+    }
+}
