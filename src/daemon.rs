@@ -1,10 +1,10 @@
 //! Builds the rooms and owns shutdown.
 
 use crate::config::{Config, GimpMode};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
+use crate::gimp::launch::{self, Launch, Mode, Running};
 use crate::gimp::{Gimp, Settings};
 use crate::ops::Ops;
-use std::path::PathBuf;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -17,26 +17,35 @@ pub struct Daemon {
 
 impl Daemon {
     /// Connects to nothing yet. `label` is how this daemon is called in GIMP's status dialog.
-    pub fn new(config: &Config, label: &str) -> Daemon {
+    ///
+    /// # Errors
+    /// `config` when there is no place for the state folder.
+    pub fn new(config: &Config, label: &str) -> Result<Daemon> {
         let shutdown = CancellationToken::new();
-        let settings = Settings { state_dir: state_dir(config), port: config.gimp.port, label: label.into() };
-        Daemon { ops: Ops::new(Gimp::new(settings, shutdown.clone())), shutdown }
+        let settings = Settings { state_dir: launch::state_dir(config)?, port: config.gimp.port, label: label.into() };
+        Ok(Daemon { ops: Ops::new(Gimp::new(settings, shutdown.clone())), shutdown })
     }
 
     /// Starts the GIMP that `--gimp headless` and `--gimp gui` ask for, beside the server: clients get their first
-    /// answer at once, and calls find GIMP when it is up. The task ends after `shutdown`, when that GIMP has ended.
-    pub fn start_gimp(&self, config: &Config) -> JoinHandle<Result<()>> {
-        let mode = config.gimp.mode;
-        tokio::spawn(async move {
-            match mode {
-                GimpMode::Attach => Ok(()),
-                // The one place where `gimp::launch` comes in.
-                GimpMode::Headless | GimpMode::Gui => {
-                    Err(Error::new(Kind::Unsupported, "this build cannot start a GIMP")
-                        .hint("start GIMP yourself and use --gimp attach"))
-                }
+    /// answer at once, and calls find GIMP when it is up. The task ends after `shutdown`, when that GIMP has ended;
+    /// if GIMP ends for good before that, the error is logged and the server goes on with whatever GIMP there is.
+    pub fn start_gimp(&self, config: &Config) -> Result<JoinHandle<()>> {
+        let mode = match config.gimp.mode {
+            GimpMode::Attach => return Ok(tokio::spawn(async {})),
+            GimpMode::Headless => Mode::Headless,
+            GimpMode::Gui => Mode::Gui,
+        };
+        let launch = Launch::new(config, mode)?;
+        let shutdown = self.shutdown.clone();
+        Ok(tokio::spawn(async move {
+            let ended = match launch::start(launch, shutdown.clone()).await {
+                Ok(running) => keep(running, &shutdown).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                tracing::error!(%error, hint = error.hint.as_deref().unwrap_or_default(), "GIMP has ended");
             }
-        })
+        }))
     }
 
     /// Cancels `shutdown` on SIGINT and SIGTERM (Ctrl-C elsewhere). A second signal ends the process as usual.
@@ -93,9 +102,14 @@ impl Signals {
     }
 }
 
-/// Where secret and instances are; see protocol/README.md.
-fn state_dir(config: &Config) -> PathBuf {
-    let configured = config.gimp.state_dir.clone();
-    let fallback = || dirs::state_dir().or_else(dirs::data_local_dir).map(|folder| folder.join("gimp-bridge"));
-    configured.or_else(fallback).unwrap_or_else(|| PathBuf::from(".gimp-bridge"))
+/// Keeps the started GIMP until `shutdown`, then ends it.
+async fn keep(mut running: Running, shutdown: &CancellationToken) -> Result<()> {
+    if let Some(instance) = running.instance() {
+        tracing::info!(instance = %instance.id, port = instance.port, version = %instance.gimp_version, "GIMP is ready");
+    }
+    tokio::select! {
+        ended = running.wait() => return ended,
+        () = shutdown.cancelled() => {}
+    }
+    running.shutdown().await
 }

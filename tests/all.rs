@@ -1,14 +1,12 @@
-//! One test binary, so that the crate is linked once.
-
-mod config;
-mod rooms;
-mod doctor;
-mod install;
-mod fake_plugin;
-mod link;
-mod vectors;
 //! The one test binary, so that the crate is linked once.
 
 mod bitmap;
 mod catalogue;
+mod config;
+mod doctor;
+mod fake_plugin;
 mod images;
+mod install;
+mod link;
+mod rooms;
+mod vectors;

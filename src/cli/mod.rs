@@ -3,10 +3,15 @@
 //! To add a subcommand: its file, a `mod` line, and a line in `commands!`. stdout belongs to what was asked for;
 //! logs, errors and hints go to stderr.
 
+pub mod call;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod gimp;
 pub mod install;
+pub mod instances;
+pub mod serve;
+pub mod stdio;
 
 use crate::config::{Config, Flag, Sources};
 use crate::error::{Error, Kind, Result};
@@ -48,13 +53,12 @@ macro_rules! commands {
     };
 }
 
-// Enabled when their files are in:
-//   serve Serve Workers;
-//   stdio Stdio Workers;
-//   gimp Gimp One;
-//   instances Instances One;
-//   call Call One;
 commands! {
+    serve Serve Workers;
+    stdio Stdio Workers;
+    gimp Gimp One;
+    instances Instances One;
+    call Call One;
     install Install One;
     install::uninstall Uninstall One;
     doctor Doctor One;

@@ -52,13 +52,13 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
     let listener = http::bind(&config.server).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
-    let daemon = Daemon::new(&config, "serve");
+    let daemon = Daemon::new(&config, "serve")?;
     daemon.end_on_signal()?;
-    let gimp = daemon.start_gimp(&config);
+    let gimp = daemon.start_gimp(&config)?;
     announce(&format!("gimp-bridge {} listens on http://{address}/mcp", env!("CARGO_PKG_VERSION")));
     let served = http::serve(&config.server, daemon.ops, daemon.shutdown.clone(), listener).await;
     daemon.shutdown.cancel();
-    gimp.await.map_err(Error::internal)??;
+    gimp.await.map_err(Error::internal)?;
     served.map(|()| ExitCode::SUCCESS)
 }
 

@@ -19,11 +19,11 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let mut config = config.clone();
     config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
-    let daemon = Daemon::new(&config, "stdio");
+    let daemon = Daemon::new(&config, "stdio")?;
     daemon.end_on_signal()?;
-    let gimp = daemon.start_gimp(&config);
+    let gimp = daemon.start_gimp(&config)?;
     let served = mcp::serve_stdio(Mcp::new(daemon.ops), config.server.max_body, daemon.shutdown.clone()).await;
     daemon.shutdown.cancel();
-    gimp.await.map_err(Error::internal)??;
+    gimp.await.map_err(Error::internal)?;
     served.map(|()| ExitCode::SUCCESS)
 }
