@@ -51,6 +51,13 @@ impl Running {
         })
     }
 
+    /// Waits until GIMP answers, if it does not now; `None` when it has ended for good.
+    pub async fn ready(&self) -> Option<Instance> {
+        let mut record = self.record.clone();
+        record.wait_for(Option::is_some).await.ok()?;
+        self.instance()
+    }
+
     /// Waits until GIMP has ended for good: quit by hand, told to, or crashed too often (an error).
     pub async fn wait(&mut self) -> Result<()> {
         (&mut self.task).await.unwrap_or_else(|error| Err(Error::internal(error)))
@@ -161,7 +168,7 @@ impl Supervisor {
         let began = SystemTime::now();
         let answered = tokio::select! {
             link = self.answer(process.pid, began) => Ok(link),
-            status = process.wait() => Err(format!("GIMP ended before it answered ({status})")),
+            why = process.wait_or_refusal() => Err(why),
             _ = tokio::time::sleep(self.launch.patience) => {
                 Err(format!("GIMP started, but its plug-in did not answer within {} s", self.launch.patience.as_secs()))
             }
