@@ -286,17 +286,17 @@ impl Process {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Asks process `pid` to end.
+    /// Sends SIGINT to process `pid`: a GIMP without windows quits by it.
     #[cfg(unix)]
-    pub fn terminate(pid: u32) {
+    pub fn interrupt(pid: u32) {
         use rustix::process::{Pid, Signal, kill_process};
         if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, Signal::INT);
         }
     }
 
     #[cfg(not(unix))]
-    pub fn terminate(_pid: u32) {}
+    pub fn interrupt(_pid: u32) {}
 
     /// Kills what is left of GIMP and its plug-ins, and waits for it.
     pub async fn kill(&mut self) {
