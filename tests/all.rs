@@ -9,4 +9,6 @@ mod images;
 mod install;
 mod link;
 mod rooms;
+mod live;
+mod live_gimp;
 mod vectors;

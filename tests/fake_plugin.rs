@@ -7,6 +7,8 @@ use gimp_bridge::gimp::handshake::proof;
 use gimp_bridge::gimp::secret::{self, Secret};
 use gimp_bridge::gimp::{Client, Gimp, Request, Settings};
 use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::codec::Framed;
@@ -17,6 +19,7 @@ pub struct Fake {
     pub port: u16,
     pub pid: u32,
     pub version: &'static str,
+    pub started: f64,
     listener: TcpListener,
     secret: Secret,
 }
@@ -32,20 +35,35 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let secret = secret::ensure(state.path()).unwrap();
-        let fake = Fake { state, port, pid, version: env!("CARGO_PKG_VERSION"), listener, secret };
+        let fake = Fake { state, port, pid, version: env!("CARGO_PKG_VERSION"), started: 1.0, listener, secret };
         fake.announce();
         fake
     }
 
     pub fn record(&self) -> Value {
-        json!({"id": format!("{}-{}", self.pid, self.port), "port": self.port, "pid": self.pid, "started": 1.0,
+        json!({"id": self.id(), "port": self.port, "pid": self.pid, "started": self.started,
                "gimp_version": "3.0.4", "plugin_version": self.version, "protocol": 1, "headless": true, "profile": "/p"})
     }
 
     pub fn announce(&self) {
-        let dir = self.state.path().join("instances");
+        self.announce_in(self.state.path());
+    }
+
+    pub fn announce_in(&self, state: &Path) {
+        let dir = state.join("instances");
         std::fs::create_dir_all(&dir).unwrap();
-        std::fs::write(dir.join(format!("{}.json", self.pid)), self.record().to_string()).unwrap();
+        // Whole or not at all, as the plug-in does it.
+        let mut file = tempfile::NamedTempFile::new_in(&dir).unwrap();
+        file.write_all(self.record().to_string().as_bytes()).unwrap();
+        file.persist(dir.join(format!("{}.json", self.pid))).unwrap();
+    }
+
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.pid, self.port)
+    }
+
+    pub fn proof(&self, role: &str, daemon_nonce: &str, plugin_nonce: &str) -> String {
+        proof(&self.secret, role, self.port, daemon_nonce, plugin_nonce)
     }
 
     pub fn gimp(&self) -> Gimp {
@@ -66,10 +84,10 @@ impl Fake {
         let ours = "5a".repeat(32);
         conn.answer(&hello, json!({"protocol": 1, "nonce": ours})).await;
         let prove = conn.message().await.unwrap();
-        assert_eq!(prove["params"]["proof"], proof(&self.secret, "daemon", self.port, &theirs, &ours));
+        assert_eq!(prove["params"]["proof"], self.proof("daemon", &theirs, &ours));
         conn.framed.codec_mut().open();
         let result = json!({
-            "proof": proof(&self.secret, "plugin", self.port, &theirs, &ours),
+            "proof": self.proof("plugin", &theirs, &ours),
             "software": {"name": "gimp-bridge-plugin", "version": self.version},
             "instance": self.record(), "policy": {},
         });

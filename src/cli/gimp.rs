@@ -70,7 +70,10 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
         ended = running.wait() => return ended.map(|()| ExitCode::SUCCESS),
         _ = signals.next() => running.quit(),
     }
-    eprintln!("ending GIMP{}", if mode == Mode::Gui { "; answer its questions, or press ctrl-c again" } else { "" });
+    eprintln!(
+        "ending GIMP{}",
+        if mode == Mode::Gui { "; answer its questions, or press ctrl-c again to end it without saving" } else { "" }
+    );
     tokio::select! {
         ended = running.wait() => return ended.map(|()| ExitCode::SUCCESS),
         _ = signals.next() => running.kill(),

@@ -21,6 +21,8 @@ const QUEUE: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_secs(5);
 /// The plug-in takes no longer time limit; a longer one is taken for this one.
 const LONGEST: Duration = Duration::from_secs(86_400);
+/// How long a stream that nobody reads may hold up the connection, at most.
+const STALLED_READER: Duration = Duration::from_secs(20);
 /// How often a request past its time limit is looked at.
 const CHECK: Duration = Duration::from_millis(500);
 
@@ -58,7 +60,8 @@ impl Flight {
             let message = format!("an upload of {} bytes, over the limit of {MAX_UPLOAD}", upload.len());
             return Err(Error::new(Kind::TooLarge, message).hint("write it to a file and pass the path"));
         }
-        let Ticket { id, reply, opened } = shared.pending.add(request.progress.clone(), streams)?;
+        let patience = streams.then(|| request.timeout.min(STALLED_READER));
+        let Ticket { id, reply, opened } = shared.pending.add(request.progress.clone(), patience)?;
         let mut flight = Flight {
             shared: shared.clone(),
             id,

@@ -5,7 +5,7 @@ use super::frame::{Frame, FrameCodec, FrameError};
 use super::handshake::{self, Peer};
 use super::heartbeat;
 use super::outbox::Outbox;
-use super::pending::{Chunk, Pending};
+use super::pending::Pending;
 use super::secret::Secret;
 use super::wire::{self, Message, Pong};
 use super::{Client, Progress, Request, Streamed};
@@ -24,8 +24,6 @@ use tokio::time::Instant;
 use tokio_util::codec::{Framed, FramedParts, FramedRead};
 use tokio_util::sync::CancellationToken;
 
-/// How long a full stream may hold up the connection before it is given up.
-pub const STALLED_READER: Duration = Duration::from_secs(20);
 /// Connecting to a port of this machine takes microseconds or fails.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 
@@ -261,7 +259,7 @@ impl Shared {
 
     /// Hands a chunk to its reader; a reader that does not keep up loses its stream, not the connection.
     async fn deliver(&self, id: u64, data: Bytes) {
-        let Chunk::To(chunks) = self.pending.chunk(id, data.len()) else { return };
+        let Some((chunks, patience)) = self.pending.chunk(id, data.len()) else { return };
         let data = match chunks.try_send(data) {
             Ok(()) => return,
             Err(mpsc::error::TrySendError::Full(data)) => Some(data),
@@ -270,7 +268,7 @@ impl Shared {
         if let Some(data) = data {
             self.reader_waits.store(true, Ordering::Relaxed);
             let sent = tokio::select! {
-                sent = tokio::time::timeout(STALLED_READER, chunks.send(data)) => sent,
+                sent = tokio::time::timeout(patience, chunks.send(data)) => sent,
                 _ = self.ended.cancelled() => return,
             };
             self.reader_waits.store(false, Ordering::Relaxed);
@@ -279,7 +277,7 @@ impl Shared {
                 Ok(Ok(())) => return,
                 Ok(Err(_)) => {}
                 Err(_) => {
-                    let limit = STALLED_READER.as_secs();
+                    let limit = patience.as_secs_f64();
                     let error =
                         Error::new(Kind::Timeout, format!("the reader of the stream took nothing for {limit} s"));
                     self.pending.fail(id, error.hint("read the stream as it comes, or ask for fewer pixels"));

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests in flight on a connection, as the plug-in counts them.
@@ -41,21 +42,21 @@ struct Entry {
 enum Stream {
     /// The caller wants none; chunks are dropped.
     Unwanted,
-    Awaited(oneshot::Sender<Opened>),
+    Awaited {
+        opened: oneshot::Sender<Opened>,
+        patience: Duration,
+    },
     Open {
         chunks: mpsc::Sender<Bytes>,
         bytes: u64,
+        patience: Duration,
     },
     /// The reader of the stream is gone or too slow.
     GivenUp,
 }
 
-/// Where a chunk goes.
-pub enum Chunk {
-    To(mpsc::Sender<Bytes>),
-    /// For nobody: unknown request, or a stream that nobody wants.
-    Drop,
-}
+/// Where a chunk goes, and how long its reader may take to make room for it.
+pub type Destination = (mpsc::Sender<Bytes>, Duration);
 
 /// All requests in flight of one connection.
 #[derive(Default)]
@@ -77,28 +78,28 @@ impl Pending {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Registers a call.
+    /// Registers a call. `patience`, for callers that want a stream: how long they may leave a chunk waiting.
     ///
     /// # Errors
     /// `busy` over the limit; the connection's end if it has ended.
-    pub fn add(&self, progress: Option<ProgressSink>, streams: bool) -> Result<Ticket> {
+    pub fn add(&self, progress: Option<ProgressSink>, patience: Option<Duration>) -> Result<Ticket> {
         let state = self.lock();
         if state.entries.len() >= MAX_IN_FLIGHT {
             let message = format!("{MAX_IN_FLIGHT} requests to this GIMP wait for their answer already");
             return Err(Error::new(Kind::Busy, message).hint("wait for some of them, then try again"));
         }
-        Pending::insert(state, progress, streams)
+        Pending::insert(state, progress, patience)
     }
 
     /// Registers a request that the plug-in's reader answers at once, such as a ping: the limit is not for these.
     pub fn add_control(&self) -> Result<Ticket> {
-        Pending::insert(self.lock(), None, false)
+        Pending::insert(self.lock(), None, None)
     }
 
     fn insert(
         mut state: std::sync::MutexGuard<'_, State>,
         progress: Option<ProgressSink>,
-        streams: bool,
+        patience: Option<Duration>,
     ) -> Result<Ticket> {
         if let Some(reason) = &state.closed {
             return Err(reason.clone());
@@ -106,11 +107,12 @@ impl Pending {
         state.last_id += 1;
         let id = state.last_id;
         let (reply, reply_receiver) = oneshot::channel();
-        let (stream, opened) = if streams {
-            let (sender, receiver) = oneshot::channel();
-            (Stream::Awaited(sender), Some(receiver))
-        } else {
-            (Stream::Unwanted, None)
+        let (stream, opened) = match patience {
+            Some(patience) => {
+                let (opened, receiver) = oneshot::channel();
+                (Stream::Awaited { opened, patience }, Some(receiver))
+            }
+            None => (Stream::Unwanted, None),
         };
         state.entries.insert(id, Entry { reply: Some(reply), progress, stream });
         Ok(Ticket { id, reply: reply_receiver, opened })
@@ -152,23 +154,24 @@ impl Pending {
     pub fn open_stream(&self, id: u64, header: Map<String, Value>) {
         let mut state = self.lock();
         let Some(entry) = state.entries.get_mut(&id) else { return };
-        if !matches!(entry.stream, Stream::Awaited(_)) {
-            return;
-        }
-        let (chunks, receiver) = mpsc::channel(CHUNK_WINDOW);
-        if let Stream::Awaited(opened) = std::mem::replace(&mut entry.stream, Stream::Open { chunks, bytes: 0 }) {
-            let _ = opened.send((header, receiver));
+        match std::mem::replace(&mut entry.stream, Stream::GivenUp) {
+            Stream::Awaited { opened, patience } => {
+                let (chunks, receiver) = mpsc::channel(CHUNK_WINDOW);
+                entry.stream = Stream::Open { chunks, bytes: 0, patience };
+                let _ = opened.send((header, receiver));
+            }
+            other => entry.stream = other,
         }
     }
 
-    /// Counts a chunk of `length` bytes and says where it goes.
-    pub fn chunk(&self, id: u64, length: usize) -> Chunk {
+    /// Counts a chunk of `length` bytes and says where it goes; `None`: nobody knows or wants it.
+    pub fn chunk(&self, id: u64, length: usize) -> Option<Destination> {
         match self.lock().entries.get_mut(&id).map(|entry| &mut entry.stream) {
-            Some(Stream::Open { chunks, bytes }) => {
+            Some(Stream::Open { chunks, bytes, patience }) => {
                 *bytes += length as u64;
-                Chunk::To(chunks.clone())
+                Some((chunks.clone(), *patience))
             }
-            _ => Chunk::Drop,
+            _ => None,
         }
     }
 
@@ -204,30 +207,30 @@ mod tests {
     #[test]
     fn the_limit_counts_what_the_peer_has_not_answered() {
         let pending = Pending::default();
-        let tickets: Vec<_> = (0..MAX_IN_FLIGHT).map(|_| pending.add(None, false).unwrap()).collect();
-        assert_eq!(pending.add(None, false).err().unwrap().kind, Kind::Busy);
+        let tickets: Vec<_> = (0..MAX_IN_FLIGHT).map(|_| pending.add(None, None).unwrap()).collect();
+        assert_eq!(pending.add(None, None).err().unwrap().kind, Kind::Busy);
         pending.abandon(tickets[3].id);
-        assert_eq!(pending.add(None, false).err().unwrap().kind, Kind::Busy);
+        assert_eq!(pending.add(None, None).err().unwrap().kind, Kind::Busy);
         pending.finish(tickets[3].id, Ok(Bytes::new()));
-        assert!(pending.add(None, false).is_ok());
+        assert!(pending.add(None, None).is_ok());
     }
 
     #[test]
     fn a_closed_connection_ends_all_and_takes_none() {
         let pending = Pending::default();
-        let mut ticket = pending.add(None, false).unwrap();
+        let mut ticket = pending.add(None, None).unwrap();
         pending.close(&Error::new(Kind::ConnectionLost, "gone"));
         assert_eq!(ticket.reply.try_recv().unwrap().outcome.unwrap_err().kind, Kind::ConnectionLost);
-        assert_eq!(pending.add(None, false).err().unwrap().kind, Kind::ConnectionLost);
+        assert_eq!(pending.add(None, None).err().unwrap().kind, Kind::ConnectionLost);
     }
 
     #[test]
     fn a_stream_ends_before_its_result() {
         let pending = Pending::default();
-        let ticket = pending.add(None, true).unwrap();
+        let ticket = pending.add(None, Some(Duration::from_secs(1))).unwrap();
         pending.open_stream(ticket.id, Map::new());
         let (_, mut chunks) = ticket.opened.unwrap().try_recv().unwrap();
-        let Chunk::To(to) = pending.chunk(ticket.id, 3) else { panic!() };
+        let (to, _) = pending.chunk(ticket.id, 3).unwrap();
         to.try_send(Bytes::from_static(b"abc")).unwrap();
         drop(to);
         pending.finish(ticket.id, Ok(Bytes::new()));
@@ -235,6 +238,6 @@ mod tests {
         assert_eq!(chunks.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
         let mut reply = ticket.reply;
         assert_eq!(reply.try_recv().unwrap().streamed, Some(3));
-        assert!(matches!(pending.chunk(ticket.id, 1), Chunk::Drop));
+        assert!(pending.chunk(ticket.id, 1).is_none());
     }
 }

@@ -5,11 +5,12 @@ use crate::error::{Error, Kind, Result};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Lines of GIMP's output that are kept for an error.
@@ -17,6 +18,8 @@ const TAIL: usize = 20;
 /// Characters of one line that are kept, and bytes that are read of it.
 const LINE: usize = 500;
 const MAX_LINE: u64 = 64 << 10;
+/// How the plug-in begins the line that says why it does not listen.
+const REFUSAL: &str = "gimp-bridge does not listen: ";
 /// Top-level folders that belong to the system itself: a private root brings its own.
 const SYSTEM: [&str; 17] = [
     "bin",
@@ -55,6 +58,8 @@ pub struct Process {
     /// Of the group's leader, and the group.
     pub pid: u32,
     tail: Arc<Mutex<VecDeque<String>>>,
+    /// Why the plug-in does not listen, if it said so.
+    refusal: watch::Receiver<Option<String>>,
     /// Read the output until its end.
     readers: Vec<JoinHandle<()>>,
 }
@@ -84,12 +89,13 @@ pub fn spawn(launch: &Launch, program: &Program, profile: &Path) -> Result<Proce
         })
     })?;
     let tail = Arc::default();
+    let (refused, refusal) = watch::channel(None);
     let readers = [
-        child.stdout.take().map(|pipe| tokio::spawn(keep_tail(pipe, Arc::clone(&tail)))),
-        child.stderr.take().map(|pipe| tokio::spawn(keep_tail(pipe, Arc::clone(&tail)))),
+        child.stdout.take().map(|pipe| tokio::spawn(keep_tail(pipe, Arc::clone(&tail), refused.clone()))),
+        child.stderr.take().map(|pipe| tokio::spawn(keep_tail(pipe, Arc::clone(&tail), refused))),
     ];
     let pid = child.id().unwrap_or_default();
-    Ok(Process { child, pid, tail, readers: readers.into_iter().flatten().collect() })
+    Ok(Process { child, pid, tail, refusal, readers: readers.into_iter().flatten().collect() })
 }
 
 fn command(launch: &Launch, program: &Program, profile: &Path) -> Command {
@@ -207,7 +213,11 @@ fn shared_folders() -> Vec<PathBuf> {
 }
 
 /// Passes GIMP's output on to the log and keeps its end. stdout may belong to MCP, so none of it is inherited.
-async fn keep_tail(pipe: impl AsyncRead + Unpin, tail: Arc<Mutex<VecDeque<String>>>) {
+async fn keep_tail(
+    pipe: impl AsyncRead + Unpin,
+    tail: Arc<Mutex<VecDeque<String>>>,
+    refused: watch::Sender<Option<String>>,
+) {
     let mut reader = BufReader::new(pipe);
     let mut line = Vec::new();
     loop {
@@ -222,6 +232,9 @@ async fn keep_tail(pipe: impl AsyncRead + Unpin, tail: Arc<Mutex<VecDeque<String
             continue;
         }
         tracing::debug!(target: "gimp_bridge::gimp::output", "{text}");
+        if let Some(why) = text.strip_prefix(REFUSAL) {
+            refused.send_replace(Some(why.to_owned()));
+        }
         let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
         if tail.len() == TAIL {
             tail.pop_front();
@@ -234,7 +247,8 @@ impl Process {
     /// Waits for the end of GIMP. Can be called again and dropped at any time.
     pub async fn wait(&mut self) -> String {
         match self.child.wait().await {
-            Ok(status) => describe(status),
+            // "exit status: 1" or "signal: 9 (SIGKILL)".
+            Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         }
     }
@@ -242,6 +256,26 @@ impl Process {
     /// Whether it ended with status 0, as after a quit by hand.
     pub fn ended_well(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_some_and(|status| status.success()))
+    }
+
+    /// The end of GIMP before it answered: its status, or why its plug-in refuses to listen.
+    pub async fn wait_or_refusal(&mut self) -> String {
+        let mut refusal = self.refusal.clone();
+        let refused = async {
+            let why = refusal.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+            match why {
+                Some(why) => why,
+                // The output ended, and GIMP with it.
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            why = refused => format!("the plug-in does not listen: {why}"),
+            status = self.child.wait() => match status {
+                Ok(status) => format!("GIMP ended before it answered ({status})"),
+                Err(error) => format!("GIMP ended before it answered ({error})"),
+            },
+        }
     }
 
     /// The last lines of GIMP's output, once it has ended.
@@ -252,17 +286,17 @@ impl Process {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// Asks process `pid` to end.
+    /// Sends SIGINT to process `pid`: a GIMP without windows quits by it.
     #[cfg(unix)]
-    pub fn terminate(pid: u32) {
+    pub fn interrupt(pid: u32) {
         use rustix::process::{Pid, Signal, kill_process};
         if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::TERM);
+            let _ = kill_process(pid, Signal::INT);
         }
     }
 
     #[cfg(not(unix))]
-    pub fn terminate(_pid: u32) {}
+    pub fn interrupt(_pid: u32) {}
 
     /// Kills what is left of GIMP and its plug-ins, and waits for it.
     pub async fn kill(&mut self) {
@@ -277,11 +311,6 @@ impl Process {
         let _ = self.child.start_kill();
         let _ = self.child.wait().await;
     }
-}
-
-fn describe(status: ExitStatus) -> String {
-    // "exit status: 1" or "signal: 9 (SIGKILL)".
-    status.to_string()
 }
 
 #[cfg(test)]

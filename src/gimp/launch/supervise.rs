@@ -17,11 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a starting GIMP's announcement is looked for.
 const LOOK: Duration = Duration::from_millis(50);
-/// A GIMP that is told to quit gets this long; one with windows may have to ask about unsaved work.
-const QUIT_HEADLESS: Duration = Duration::from_secs(8);
-const QUIT_GUI: Duration = Duration::from_secs(120);
-/// From SIGTERM to SIGKILL.
-const TERM: Duration = Duration::from_secs(4);
+/// A GIMP that is asked to quit gets this long to do so, or to ask back.
+const QUIT: Duration = Duration::from_secs(5);
 /// How long a GIMP that runs may be without a plug-in that answers.
 const PLUGIN_BACK: Duration = Duration::from_secs(5);
 /// At most so many restarts within the time: a GIMP that cannot live is not started for ever.
@@ -49,6 +46,13 @@ impl Running {
             headless: record.headless,
             state: "connected".into(),
         })
+    }
+
+    /// Waits until GIMP answers, if it does not now; `None` when it has ended for good.
+    pub async fn ready(&self) -> Option<Instance> {
+        let mut record = self.record.clone();
+        record.wait_for(Option::is_some).await.ok()?;
+        self.instance()
     }
 
     /// Waits until GIMP has ended for good: quit by hand, told to, or crashed too often (an error).
@@ -161,7 +165,7 @@ impl Supervisor {
         let began = SystemTime::now();
         let answered = tokio::select! {
             link = self.answer(process.pid, began) => Ok(link),
-            status = process.wait() => Err(format!("GIMP ended before it answered ({status})")),
+            why = process.wait_or_refusal() => Err(why),
             _ = tokio::time::sleep(self.launch.patience) => {
                 Err(format!("GIMP started, but its plug-in did not answer within {} s", self.launch.patience.as_secs()))
             }
@@ -249,49 +253,51 @@ impl Supervisor {
         }
     }
 
-    /// Ends GIMP: asks it, then SIGTERM, then SIGKILL to all that is left of it.
+    /// Ends GIMP. Without windows: SIGINT, which it takes as a quit, then SIGKILL to all that is left of it. With
+    /// windows it may ask its user about unsaved work, and is ended without consent only when told so.
     async fn end(&self, mut live: Live) {
-        let headless = self.launch.mode == Mode::Headless;
-        let patience = if headless { QUIT_HEADLESS } else { QUIT_GUI };
         let gimp = live.link.peer().instance.gimp_pid.unwrap_or(live.process.pid);
-        let asked = async {
-            let arguments = json!({"api_path": "gimp-quit", "args": [headless]});
-            let request = Request {
-                operation: "call_api".into(),
-                arguments: arguments.as_object().cloned().unwrap_or_else(Map::new),
-                client: Client { id: "gimp-bridge".into(), name: "gimp-bridge gimp".into() },
-                instance: None,
-                timeout: patience,
-                upload: None,
-                cancel: CancellationToken::new(),
-                progress: None,
-            };
-            match live.link.call(&request).await {
-                // A GIMP that quits takes the answer with it.
-                Ok(_) => {}
-                Err(error) if error.kind == Kind::ConnectionLost => {}
-                Err(error) => {
-                    tracing::debug!(%error, "GIMP does not quit by request");
-                    return;
-                }
-            }
-            std::future::pending::<()>().await
-        };
-        let ended = tokio::select! {
+        let headless = self.launch.mode == Mode::Headless;
+        if headless {
+            Process::interrupt(gimp);
+        } else {
+            ask_to_quit(&live.link).await;
+        }
+        let by_itself = tokio::select! {
             _ = live.process.wait() => true,
-            _ = asked => false,
-            _ = tokio::time::sleep(patience) => false,
+            _ = tokio::time::sleep(QUIT), if headless => false,
             _ = self.kill.cancelled() => false,
         };
-        if !ended && !self.kill.is_cancelled() {
-            Process::terminate(gimp);
-            tokio::select! {
-                _ = live.process.wait() => {}
-                _ = tokio::time::sleep(TERM) => {}
-                _ = self.kill.cancelled() => {}
-            }
-        }
         live.process.kill().await;
-        tracing::info!("GIMP has ended");
+        tracing::info!(by_itself, "GIMP has ended");
+    }
+}
+
+/// Asks a GIMP with windows to quit, as its menu does. Where policy or another call forbids, its user has to.
+async fn ask_to_quit(link: &Link) {
+    // The plug-in runs `gimp-quit` for no client by name.
+    let lines = [
+        "quit = Gimp.get_pdb().lookup_procedure('gimp-quit')",
+        "config = quit.create_config()",
+        "config.set_property('force', False)",
+        "quit.run(config)",
+    ];
+    let arguments = json!({"api_path": "exec", "args": ["pyGObject-console", lines]});
+    let request = Request {
+        operation: "call_api".into(),
+        arguments: arguments.as_object().cloned().unwrap_or_else(Map::new),
+        client: Client { id: "gimp-bridge".into(), name: "gimp-bridge gimp".into() },
+        instance: None,
+        timeout: QUIT,
+        upload: None,
+        cancel: CancellationToken::new(),
+        progress: None,
+    };
+    match tokio::time::timeout(QUIT, link.call(&request)).await {
+        // A GIMP that quits takes the answer with it.
+        Ok(Err(error)) if error.kind != Kind::ConnectionLost => {
+            tracing::warn!(%error, "GIMP cannot be asked to quit; close its windows");
+        }
+        _ => {}
     }
 }
