@@ -2,21 +2,22 @@
 
 from gi.repository import Gimp
 
-_headless = None
 _shown = {}  # image id -> [displays that we opened]; GIMP has no call that lists an image's displays
+
+
+def headless():
+    """Whether GIMP runs without windows: only one with windows tells its plug-ins a window class."""
+    return Gimp.wm_class() is None
 
 
 def show(image):
     """Opens a window on `image` where GIMP has a display; returns whether it did."""
-    global _headless
-    if _headless:
+    if headless():
         return False
     try:
         opened = Gimp.Display.new(image)
-    except TypeError:  # "constructor returned NULL": GIMP runs without an interface. It stays that way: ask once only
-        _headless = True
+    except TypeError:  # "constructor returned NULL"
         return False
-    _headless = False
     _shown.setdefault(image.get_id(), []).append(opened)
     return True
 
@@ -30,8 +31,3 @@ def close(image):
     if Gimp.Image.id_is_valid(image_id):
         image.delete()  # refused by GIMP while a window shows it
     return not Gimp.Image.id_is_valid(image_id)
-
-
-def headless():
-    """Whether GIMP runs without windows, or None while nobody has tried to open one."""
-    return _headless

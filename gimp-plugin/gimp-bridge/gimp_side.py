@@ -12,6 +12,8 @@ def resolve_image(call, value, entry):
 def transaction(images, call, verify):
     import history
 
+    if not images:
+        return _NoImages()
     return history.Transaction(images, call.operation, call.client, verify)
 
 
@@ -39,3 +41,26 @@ def is_gimp_error(error):
 def error_text(error):
     """GIMP's own message."""
     return error.message or str(error)
+
+
+class _NoImages:
+    """The transaction of a call that is given no image: whether it opened or closed some."""
+
+    def __init__(self):
+        self._before = _open_ids()
+
+    def finish(self):
+        import history
+
+        now = _open_ids()
+        added, removed = sorted(now - self._before), sorted(self._before - now)
+        effect = history.blank(added[-1] if added else None, now != self._before)
+        return [{**effect, "images_added": added, "images_removed": removed}]
+
+    abort = finish
+
+
+def _open_ids():
+    import history
+
+    return {image.get_id() for image in history.visible_images()}

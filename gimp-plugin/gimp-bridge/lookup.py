@@ -17,10 +17,10 @@ _facts = {}
 def resolve_image(call, value, entry):
     """The image that a call acts on, or None where the catalogue's `image` allows none.
 
-    Sets `call.image_given`, and `call.note` where the choice must be said.
+    `entry` has the catalogue's `image` and `access`. Sets `call.image_given`, and `call.note` where the choice must be said.
     """
     call.image_given = value is not None
-    if entry.get("image", "none") == "none":
+    if entry.image == "none":
         return None
     if value is not None:
         image = image_by_id(value)
@@ -32,12 +32,12 @@ def resolve_image(call, value, entry):
         return chosen
     if len(images) == 1:
         return images[0]
-    required = entry["image"] == "required"
+    required = entry.image == "required"
     if not images:
         if required:
             raise no_image()
         return None
-    if entry["access"] == "read":
+    if entry.access == "read":
         newest = max(images, key=lambda image: image.get_id())
         call.note = f"{len(images)} images are open and none is chosen: this is the newest, image {newest.get_id()}"
         return newest
@@ -166,11 +166,13 @@ def image_path(image):
 
 
 def image_name(image):
-    """What a person would call the image."""
-    fact = _facts.get(image.get_id())
-    if fact:
-        if fact["name"]:
-            return fact["name"]
-        if fact["path"] and image.get_file() is None:
-            return fact["path"].replace("\\", "/").rsplit("/", 1)[-1]
-    return image.get_name()
+    """What a person would call the image: the given name, else its file's, else GIMP's."""
+    name = _facts.get(image.get_id(), {}).get("name")
+    if name:
+        return name
+    name = image.get_name()
+    if name.startswith("["):  # GIMP's "[photo] (imported)", or 3.0's "[Untitled]" for the same
+        path = image_path(image)
+        if path:
+            return path.replace("\\", "/").rsplit("/", 1)[-1]
+    return name

@@ -39,7 +39,7 @@ def visible(image, need_layer=True):
     try:
         if _has_overlays(image, base):
             image = copy = image.duplicate()
-            _remove_overlays(copy, base)
+            remove_overlays(copy)
         width, height = image.get_width(), image.get_height()
         layers = image.get_layers()
         only = layers[0] if len(layers) == 1 and _is_whole_picture(layers[0], width, height) else None
@@ -61,10 +61,11 @@ def _has_overlays(image, base):
     return not all(image.get_component_visible(getattr(Gimp.ChannelType, name)) for name in (*_COMPONENTS[base], "ALPHA"))
 
 
-def _remove_overlays(image, base):
+def remove_overlays(image):
+    """Switches off what tints GIMP's canvas but is no part of the picture."""
     for channel in image.get_channels():
         channel.set_visible(False)
-    for name in (*_COMPONENTS[base], "ALPHA"):
+    for name in (*_COMPONENTS[enums.name(Gimp.ImageBaseType, image.get_base_type())], "ALPHA"):
         image.set_component_visible(getattr(Gimp.ChannelType, name), True)
 
 

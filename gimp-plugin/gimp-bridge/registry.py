@@ -71,6 +71,7 @@ class Call:
         self.timeout = request.timeout
         self.upload = request.upload.path if request.upload is not None else None
         self.image = None
+        self.note = None  # what has to be said with the answer
         self.prepared = None
         self.partial = {}  # what an error's details get too: the output so far
         self.stream_bytes = None
@@ -211,12 +212,24 @@ class Dispatcher:
     def _complete(self, call, entry, result, effects):
         if call.stream_bytes is not None:
             result["stream"] = {"bytes": call.stream_bytes}
+        if call.note:
+            result.setdefault("note", call.note)
         if "image" not in result:
             result["image"] = self.gimp.image_id(call.image)
         if effects and "effect" not in result:
+            effects = _changed_first(effects)
             result["effect"] = effects[0]
             if len(effects) > 1:
                 result["effects"] = effects
             if result["image"] is None:
                 result["image"] = effects[0].get("image")
         return result
+
+
+def _changed_first(effects):
+    """Without the first image's effect if only others changed: `effect` alone must not say that nothing did."""
+    changed = [effect for effect in effects if effect.get("changed") is not False]
+    if not changed or changed[0] is effects[0]:
+        return effects
+    opened = {key: effects[0][key] for key in ("images_added", "images_removed") if key in effects[0]}
+    return [{**changed[0], **opened}, *changed[1:]]

@@ -18,7 +18,7 @@ import threading
 import time
 
 REPEAT_SECONDS = 0.25  # between attempts at code that swallows the exception or blocks
-TRACE_AFTER = 6  # attempts; then every line of the code raises
+EACH_LINE_AFTER = 4  # attempts; then every line of the code raises
 GRACE_SECONDS = 5  # after the first attempt: then the operation counts as unresponsive
 _POLL_SECONDS = 0.02
 _IDLE_SECONDS = 1.0
@@ -55,6 +55,7 @@ class Watchdog:
 
     def __init__(self):
         self._thread_id = threading.get_ident()
+        self._each_line = _EachLine(self._thread_id)
         self._run = None
         self._sending = False
         self._ended = 0.0
@@ -117,8 +118,7 @@ class Watchdog:
         while self._sending:
             time.sleep(0)
         _set_async_exc(self._thread_id, _CLEAR)
-        if run is not None and run.attempts > TRACE_AFTER:
-            _trace_all(None)
+        self._each_line.stop()
 
     def masked(self):
         """A context manager: within it nothing is raised; what is due comes right after."""
@@ -186,37 +186,42 @@ class Watchdog:
             run.last_attempt = now
             run.attempts += 1
             _set_async_exc(self._thread_id, Interrupted)
-            if run.attempts > TRACE_AFTER:
-                self._trace()
+            if run.attempts > EACH_LINE_AFTER:
+                self._each_line.start()
         finally:
             self._sending = False
         if _NUDGE is not None and self._run is run:
             _pthread_kill(self._thread_id, _NUDGE)
 
-    def _trace(self):
-        """Makes every line of what runs raise: no `except:` holds against what comes at its own first line too."""
-        frame = sys._current_frames().get(self._thread_id)
-        while frame is not None and frame.f_code is not Watchdog.guard.__code__:
-            frame.f_trace = _raise_at_each_line
-            frame = frame.f_back
-        _Traced.thread_id = self._thread_id
-        _trace_all(_raise_at_each_line)
 
+class _EachLine:
+    """Makes every line that the watched thread runs raise, so that no `except:` holds: it raises at its own first line
+    too. Spares the plug-in's own code, which has things to put back. From Python 3.12; before that it does nothing."""
 
-def _trace_all(function):
-    if hasattr(threading, "settrace_all_threads"):  # from Python 3.12; before that only the attempts go on
-        threading.settrace_all_threads(function)
+    TOOL = 4  # of sys.monitoring; debuggers and profilers use others
 
+    def __init__(self, thread_id):
+        self._thread_id, self._on = thread_id, False
 
-class _Traced:
-    thread_id = None
+    def start(self):
+        if self._on or not hasattr(sys, "monitoring"):
+            return
+        monitoring, events = sys.monitoring, sys.monitoring.events
+        monitoring.use_tool_id(self.TOOL, "gimp-bridge watchdog")
+        self._on = True
+        for event in (events.LINE, events.PY_START):
+            monitoring.register_callback(self.TOOL, event, self._raise)
+        monitoring.set_events(self.TOOL, events.LINE | events.PY_START)
 
+    def stop(self):
+        if self._on:
+            sys.monitoring.set_events(self.TOOL, 0)
+            sys.monitoring.free_tool_id(self.TOOL)
+            self._on = False
 
-def _raise_at_each_line(frame, event, argument):
-    """A trace function. Spares other threads and the plug-in's own code, which has things to put back."""
-    if threading.get_ident() != _Traced.thread_id or frame.f_code.co_filename.startswith(_OWN_FOLDER):
-        return None
-    raise Interrupted
+    def _raise(self, code, *_):
+        if threading.get_ident() == self._thread_id and not code.co_filename.startswith(_OWN_FOLDER):
+            raise Interrupted
 
 
 class _Masking:

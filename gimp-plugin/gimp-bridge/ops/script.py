@@ -33,7 +33,8 @@ def plan(call, api_path, args, kwargs, max_output):
         namespace = call.client.namespace
         if all(namespace.get(name, value) is value for name, value in _READY.items()) and script.verdict.holds_in(namespace):
             return Plan(False)
-    return Plan(True, history.visible_images())
+    images = history.visible_images()
+    return Plan(True, sorted(images, key=lambda image: image.get_id() != call.client.image_id))
 
 
 @operation("call_api", plan=plan)
