@@ -204,7 +204,7 @@ fn a_wrong_call_is_answered_with_what_to_change() {
         ("checkpoint", json!({"label": long}), "checkpoint: `label` has 300 characters, the most is 200"),
         ("save_image", json!({"format": ".png"}), "save_image: `format` must match ^[A-Za-z0-9]{2,10}$, got \".png\""),
         ("undo", json!({"preview": 5}), "undo: `preview` must be from 16 to 2048, got 5"),
-        ("undo", json!({"timeout": 0}), "undo: `timeout` must be from 0.1 to 3600.0, got 0"),
+        ("undo", json!({"timeout": 0}), "undo: `timeout` must be from 0.1 to 3600, got 0"),
         (
             "list_images",
             json!({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6, "g": 7, "h": 8, "i": 9, "j": 10}),

@@ -75,22 +75,29 @@ impl Deflater {
 
     fn find_matches(&mut self, data: &[u8], start: usize, end: usize) {
         self.sequences.clear();
-        let (mut at, mut literals_from, mut misses) = (start, start, 0usize);
+        let (mut at, mut literals_from, mut misses, mut distance) = (start, start, 0usize, 1);
         // A match reads eight bytes at once.
         let last = end.saturating_sub(8);
         while at < last {
             let word = read_u64(data, at);
+            let same = |place: usize| (read_u64(data, place) ^ word) << (64 - 8 * MIN_MATCH) == 0;
             let slot = &mut self.table[hash(word)];
             let candidate = *slot as usize;
             *slot = at as u32 + 1;
-            let distance = at + 1 - candidate;
-            let near = candidate > 0 && distance <= WINDOW;
-            if !near || (read_u64(data, candidate - 1) ^ word) << (64 - 8 * MIN_MATCH) != 0 {
-                misses += 1;
-                at += 1 + (misses >> 5);
-                continue;
+            // The last distance first: what repeats goes on repeating, and its code is short then.
+            if at < distance || !same(at - distance) {
+                if candidate == 0 || at + 1 - candidate > WINDOW || !same(candidate - 1) {
+                    misses += 1;
+                    at += 1 + (misses >> 5);
+                    continue;
+                }
+                distance = at + 1 - candidate;
             }
-            let length = match_length(data, candidate - 1, at, end.min(at + MAX_MATCH));
+            // The stride may have jumped over the beginning.
+            while at > literals_from && at > distance && data[at - 1] == data[at - 1 - distance] {
+                at -= 1;
+            }
+            let length = match_length(data, at - distance, at, end.min(at + MAX_MATCH));
             self.sequences.push(Sequence {
                 literals: (at - literals_from) as u32,
                 length: length as u16,

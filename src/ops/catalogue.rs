@@ -18,7 +18,7 @@ const FILES: [(&str, &str); 5] = [
 ];
 
 /// The longest time limit that a caller may ask for, in seconds.
-pub const MAX_TIMEOUT: f64 = 3600.0;
+pub const MAX_TIMEOUT: u32 = 3600;
 
 /// The longest side of a `preview`, in pixels.
 pub const MAX_PREVIEW: u32 = 2048;

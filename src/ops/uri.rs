@@ -2,6 +2,7 @@
 //!
 //! The query is get_image_bitmap's parameters, so that reading the address gives the picture that was linked.
 
+use super::catalogue::Catalogue;
 use crate::error::{Error, Kind, Result};
 use serde_json::{Map, Value};
 
@@ -15,7 +16,7 @@ pub fn bitmap(image: u64, arguments: &Map<String, Value>) -> String {
         None => format!("gimp://images/{image}/bitmap"),
     };
     let mut separator = '?';
-    for (name, value) in arguments.iter().filter(|(name, _)| !NOT_IN_QUERY.contains(&name.as_str())) {
+    for (name, value) in arguments.iter().filter(|(name, value)| is_written(name, value)) {
         uri.push(separator);
         uri.push_str(name);
         uri.push('=');
@@ -26,6 +27,13 @@ pub fn bitmap(image: u64, arguments: &Map<String, Value>) -> String {
         separator = '&';
     }
     uri
+}
+
+/// Defaults are left out: they are filled in again when the address is read.
+fn is_written(name: &str, value: &Value) -> bool {
+    let bitmap = Catalogue::get().find("get_image_bitmap");
+    let default = bitmap.and_then(|operation| operation.input_schema()["properties"][name].get("default"));
+    !NOT_IN_QUERY.contains(&name) && default != Some(value)
 }
 
 /// The get_image_bitmap arguments that an address stands for; `None` if it is no picture's address.
@@ -94,7 +102,8 @@ mod tests {
 
     #[test]
     fn an_address_gives_its_arguments_back() {
-        let arguments = json!({"max_width": 256, "format": "jpeg", "instance": "12-9877 &ü", "as": "link", "image": 3});
+        let arguments = json!({"max_width": 256, "format": "jpeg", "instance": "12-9877 &ü", "as": "link", "image": 3,
+            "quality": 85, "enlarge": false});
         let uri = bitmap(3, arguments.as_object().unwrap());
         assert_eq!(uri, "gimp://images/3/bitmap?max_width=256&format=jpeg&instance=12-9877%20%26%C3%BC");
         let back = bitmap_arguments(&uri).unwrap().unwrap();

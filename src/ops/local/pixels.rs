@@ -149,6 +149,17 @@ pub async fn measure(call: &Call<'_>, source: Source) -> Result<Header> {
 }
 
 async fn open(call: &Call<'_>, source: Source) -> Result<(Header, Streamed, CancellationToken)> {
+    match open_exactly(call, source).await {
+        // Only GIMP knows the size: it refuses a region that is not inside, and says it.
+        Err(error) if error.kind == Kind::InvalidArgument && source.region.is_some() => {
+            let region = source.region.and_then(|region| clip(region, &error).transpose()).ok_or(error)??;
+            open_exactly(call, Source { region: Some(region), ..source }).await
+        }
+        answer => answer,
+    }
+}
+
+async fn open_exactly(call: &Call<'_>, source: Source) -> Result<(Header, Streamed, CancellationToken)> {
     // A token of its own, so that giving up on the stream does not cancel the call.
     let stop = call.context.cancel.child_token();
     let mut request = call.request("read_pixels", source.arguments());
@@ -162,6 +173,23 @@ async fn open(call: &Call<'_>, source: Source) -> Result<(Header, Streamed, Canc
             Err(error)
         }
     }
+}
+
+/// The part of the region inside the size that a refusal told; `None` if it told none.
+fn clip(region: Region, refusal: &Error) -> Result<Option<Region>> {
+    let side = |name: &str| refusal.details.get(name).and_then(Value::as_u64).and_then(|side| u32::try_from(side).ok());
+    let (Some(width), Some(height)) = (side("width"), side("height")) else { return Ok(None) };
+    let Region { x, y, width: wanted_width, height: wanted_height } = region;
+    if x >= width || y >= height {
+        let message = format!(
+            "the region of {wanted_width} x {wanted_height} at ({x}, {y}) is outside the {width} x {height} pixels"
+        );
+        return Err(Error::new(Kind::InvalidArgument, message)
+            .hint(format!("origin_x must be below {width} and origin_y below {height}")));
+    }
+    let inside = Region { x, y, width: wanted_width.min(width - x), height: wanted_height.min(height - y) };
+    // The same region again would be refused again, for another reason.
+    Ok((inside != region).then_some(inside))
 }
 
 /// Encodes a stream's rows on a thread that may block; ends the stream when the picture cannot be made.

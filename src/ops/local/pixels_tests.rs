@@ -31,6 +31,19 @@ fn a_broken_header_is_refused_by_its_field() {
     }
 }
 
+#[test]
+fn a_region_is_clipped_to_the_size_that_gimp_told() {
+    let refusal = Error::new(Kind::InvalidArgument, "not inside").detail("width", 100).detail("height", 80);
+    let region = |x, y, width, height| Region { x, y, width, height };
+    assert_eq!(clip(region(90, 70, 20, 5), &refusal).unwrap(), Some(region(90, 70, 10, 5)));
+    assert_eq!(clip(region(0, 0, u32::MAX, u32::MAX), &refusal).unwrap(), Some(region(0, 0, 100, 80)));
+    assert_eq!(clip(region(0, 0, 100, 80), &refusal).unwrap(), None);
+    let error = clip(region(100, 0, 1, 2), &refusal).unwrap_err();
+    assert_eq!(error.message, "the region of 1 x 2 at (100, 0) is outside the 100 x 80 pixels");
+    // Another refusal says no size, and stays what it is.
+    assert_eq!(clip(region(1, 1, 1, 1), &Error::new(Kind::InvalidArgument, "no layer")).unwrap(), None);
+}
+
 const OPTIONS: Options = Options { format: Format::Png, quality: 85, max_bytes: None };
 
 fn stream(layout: Layout, chunk: usize, bytes: usize, answer: Result<Map<String, Value>>) -> Streamed {

@@ -40,6 +40,8 @@ async fn collect(mut streamed: Streamed, stop: &CancellationToken, limit: u64) -
         text.push(&chunk);
     }
     let mut result = streamed.result.await.map_err(Error::internal)??;
+    // The wire's own check; the bytes are here instead.
+    result.remove("stream");
     result.insert("path".into(), Value::Null);
     result.insert("bytes".into(), text.bytes().into());
     result.insert("encoding".into(), "base64".into());
@@ -66,9 +68,10 @@ mod tests {
 
     #[tokio::test]
     async fn streamed_bytes_become_base64() {
-        let streamed = stream(&[b"a", b"bc", b"defg"], json!({"format": "png"}));
+        let streamed = stream(&[b"a", b"bc", b"defg"], json!({"format": "png", "stream": {"bytes": 7}}));
         let result = collect(streamed, &CancellationToken::new(), 7).await.unwrap();
         assert_eq!(result["image_data"], "YWJjZGVmZw==");
+        assert!(!result.contains_key("stream"));
         assert_eq!((&result["bytes"], &result["format"]), (&json!(7), &json!("png")));
     }
 
