@@ -13,7 +13,7 @@ async fn look(at: &Path, config: &Config) -> Vec<Finding> {
     let text = |path: &str| at.join(path).to_string_lossy().into_owned();
     let variables = BTreeMap::from([("HOME".to_owned(), text("home")), ("PATH".to_owned(), text("bin"))]);
     let machine = Machine { os: Os::Linux, variables, root: at.join("root") };
-    let patient = Patient { config, machine, state_dir: at.join("state"), cache_dir: Some(at.join("cache")) };
+    let patient = Patient { config, machine, state_dir: at.join("state") };
     examine(&patient).await
 }
 
@@ -46,6 +46,25 @@ async fn an_empty_machine_is_broken_and_every_line_has_its_mend() {
         assert_eq!(finding.mend.is_some(), status != Status::Ok, "{finding:?}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the doctor changed something");
+}
+
+#[tokio::test]
+async fn a_private_gimp_is_enough() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("home/.cache/gimp-bridge/gimp-3.0");
+    for file in ["usr/bin/gimp", "usr/lib/python3/dist-packages/gi/__init__.py"] {
+        std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+        std::fs::write(root.join(file), "").unwrap();
+    }
+    let findings = look(folder.path(), &config()).await;
+    assert_eq!((find(&findings, "gimp").status, find(&findings, "profile").status), (Status::Ok, Status::Warn));
+    assert_eq!(find(&findings, "python").status, Status::Fail, "the typelib is missing");
+    let typelibs = root.join("usr/lib/x86_64-linux-gnu/girepository-1.0");
+    std::fs::create_dir_all(&typelibs).unwrap();
+    std::fs::write(typelibs.join("Gimp-3.0.typelib"), "").unwrap();
+    let findings = look(folder.path(), &config()).await;
+    assert_eq!(find(&findings, "python").status, Status::Ok);
+    assert!(findings.iter().all(|finding| finding.status != Status::Fail), "{findings:?}");
 }
 
 #[cfg(unix)]

@@ -12,16 +12,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The roots that scripts/setup-gimp made, newest version first.
-pub fn private_gimps(patient: &Patient<'_>) -> Vec<PathBuf> {
-    let Some(cache) = &patient.cache_dir else { return Vec::new() };
-    ["3.2", "3.0"]
-        .iter()
-        .map(|version| cache.join(format!("gimp-{version}")))
-        .filter(|root| root.join("usr/bin/gimp").exists())
-        .collect()
-}
-
 pub fn gimps(found: &[Found], private: &[PathBuf]) -> Vec<Finding> {
     let usable = found.iter().any(Found::is_version_3) || !private.is_empty();
     let mut findings = Vec::new();

@@ -66,18 +66,12 @@ pub struct Patient<'a> {
     pub config: &'a Config,
     pub machine: Machine,
     pub state_dir: PathBuf,
-    /// Holds the GIMPs that scripts/setup-gimp made.
-    pub cache_dir: Option<PathBuf>,
 }
 
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let machine = Machine::this();
-    let cache_dir = match machine.variable("GIMP_BRIDGE_CACHE_DIR") {
-        Some(dir) => Some(PathBuf::from(dir)),
-        None => dirs::cache_dir().map(|dir| dir.join("gimp-bridge")),
-    };
     let state_dir = super::install::state_dir(config)?;
-    let patient = Patient { config, machine, state_dir, cache_dir };
+    let patient = Patient { config, machine, state_dir };
     let mut findings: Vec<Finding> = match &args.configuration_error {
         Some(error) => vec![Finding::of_error("configuration", error)],
         None => vec![Finding::ok("configuration", "read; `gimp-bridge config` shows it")],
@@ -92,7 +86,8 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 /// All checks but the configuration's, in the order in which things depend on each other.
 pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let found = super::install::found::find(&patient.machine, patient.config.gimp.executable.as_deref());
-    let private = checks::private_gimps(patient);
+    let cache = patient.machine.cache_dir();
+    let private = cache.map_or_else(Vec::new, |cache| super::install::found::private_roots(&cache));
     let mut findings = checks::gimps(&found, &private);
     findings.extend(checks::profiles(patient, &private));
     findings.extend(checks::flatpak(patient, &found));

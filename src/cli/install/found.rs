@@ -57,6 +57,16 @@ pub fn find(machine: &Machine, configured: Option<&Path>) -> Vec<Found> {
     found
 }
 
+/// The private GIMPs that scripts/setup-gimp made in this cache folder, newest version first. They need no
+/// installation: `gimp-bridge gimp` gives them a profile with the plug-in.
+pub fn private_roots(cache: &Path) -> Vec<PathBuf> {
+    ["gimp-3.2", "gimp-3.0"]
+        .iter()
+        .map(|name| cache.join(name))
+        .filter(|root| root.join("usr/bin/gimp").is_file())
+        .collect()
+}
+
 /// The executables that exist among the usual names and places.
 fn executables(machine: &Machine) -> Vec<PathBuf> {
     let file = |name: &str| if machine.os == Os::Windows { format!("{name}.exe") } else { name.to_owned() };

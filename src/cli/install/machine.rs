@@ -68,6 +68,16 @@ impl Machine {
         }
     }
 
+    /// Where our scripts keep what they fetch.
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        let ours = self.variable("GIMP_BRIDGE_CACHE_DIR").map(PathBuf::from);
+        let user = || match self.variable("XDG_CACHE_HOME") {
+            Some(folder) => Some(PathBuf::from(folder)),
+            None => Some(self.home()?.join(".cache")),
+        };
+        ours.or_else(|| Some(user()?.join("gimp-bridge")))
+    }
+
     /// An absolute path below `root`.
     pub fn system(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))

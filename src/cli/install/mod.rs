@@ -32,8 +32,8 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let executable = std::env::current_exe().map_err(Error::internal)?;
-    let target = Target { machine: Machine::this(), state_dir: state_dir(config)?, executable };
+    let machine = Machine::this();
+    let target = Target { executable: executable(&machine)?, machine, state_dir: state_dir(config)? };
     let found = found::find(&target.machine, config.gimp.executable.as_deref());
     install(&args, &target, &found, &config.plugin, &mut std::io::stdout())
 }
@@ -44,6 +44,17 @@ pub struct Target {
     pub state_dir: PathBuf,
     /// The program that clients start.
     pub executable: PathBuf,
+}
+
+/// The path to register: the one on PATH if it leads here, since package managers move what it points to.
+pub fn executable(machine: &Machine) -> Result<PathBuf> {
+    let this = std::env::current_exe().map_err(Error::internal)?;
+    let name = format!("gimp-bridge{}", std::env::consts::EXE_SUFFIX);
+    let folders: Vec<PathBuf> =
+        machine.variable("PATH").map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
+    let real = this.canonicalize().unwrap_or_else(|_| this.clone());
+    let on_path = folders.iter().filter(|folder| folder.is_absolute()).map(|folder| folder.join(&name));
+    Ok(on_path.into_iter().find(|path| path.canonicalize().is_ok_and(|path| path == real)).unwrap_or(this))
 }
 
 /// The folder of the secret, by configuration or by default.
@@ -94,8 +105,13 @@ pub fn install(
     if !args.print && !plan.profiles.is_empty() {
         text += "restart GIMP for it to load the plug-in; `gimp-bridge doctor` checks the whole\n";
     }
+    let private = target.machine.cache_dir().map_or_else(Vec::new, |cache| found::private_roots(&cache));
+    for root in &private {
+        text +=
+            &format!("the GIMP in `{}` needs nothing: `gimp-bridge gimp` starts it with the plug-in\n", root.display());
+    }
     out.write_all(text.as_bytes()).map_err(Error::internal)?;
-    if plan.profiles.is_empty() && plan.notes.is_empty() {
+    if plan.profiles.is_empty() && plan.notes.is_empty() && private.is_empty() {
         return Err(Error::new(Kind::NoGimp, "no GIMP 3 and no GIMP 3 profile was found: no plug-in was installed")
             .hint("install GIMP 3 and run this again, or name it as `gimp.executable` in gimp-bridge.toml"));
     }

@@ -18,8 +18,8 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let executable = std::env::current_exe().map_err(Error::internal)?;
-    let target = Target { machine: Machine::this(), state_dir: state_dir(config)?, executable };
+    let machine = Machine::this();
+    let target = Target { executable: super::executable(&machine)?, machine, state_dir: state_dir(config)? };
     uninstall(args.print, &target, &mut std::io::stdout())
 }
 
