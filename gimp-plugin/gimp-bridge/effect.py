@@ -9,7 +9,7 @@ from bisect import bisect_left
 
 from errors import OperationError
 from pixeldiff import compare
-from snapshot import Snapshot
+from snapshot import encoding
 
 FULL_PIXELS = 24_000_000  # pixels of all drawables that one call's proof compares whole
 SMALL_PIXELS = 262_144  # a drawable this small is compared whole in any case
@@ -50,6 +50,7 @@ class Pair:
     def __init__(self, node, what, old, new, offsets, size, likely=False, area=None):
         self.node, self.what, self.old, self.new, self.offsets = node, what, old, new, offsets
         self.size, self.likely, self.area = size, likely, area
+        self.coverage = False  # whether one is linear and one gamma-encoded
         self.region = None
         box = area or (0, 0, *size)
         self.pixels = (box[2] - box[0]) * (box[3] - box[1])
@@ -58,11 +59,11 @@ class Pair:
 class Difference:
     """Everything that differs between two snapshots: what `effect` reports and what `restore` mends."""
 
-    def __init__(self, before, after, ids, budget=None, check=None, only=None, likely=()):
+    def __init__(self, before, after, ids, budget=None, check=None, only=None, likely=(), lenient=False):
         """`before`: the checkpoint's Snapshot, whose items had the ids `ids` (in walk order) in the live image.
 
         `only`: ids of the items whose pixels are compared, where the caller knows that no other was touched;
-        `likely`: ids that come first where the budget does not reach for all.
+        `likely`: ids that come first where the budget does not reach for all. `lenient`: see `_selection_pair`.
         """
         self.before, self.after = before, after
         self.old_nodes = dict(zip(ids, before.walk()))
@@ -77,9 +78,10 @@ class Difference:
         by_old_id = {node.id: id_ for id_, node in self.old_nodes.items()}
         self.selected = {by_old_id[id_] for id_ in before.selected if id_ in by_old_id}  # ids in the live image, some may be gone
         if self.selected.difference(self.removed) != after.selected.difference(self.added):
-            self.properties.add("selected_layers")
+            if not (before.properties["floating_selection"] and after.properties["floating_selection"]):
+                self.properties.add("selected_layers")  # in GIMP's duplicate of a floating selection it is always another
         self._structure()
-        self._pixels(budget or Budget("full"), check, only)
+        self._pixels(budget or Budget("full"), check, only, lenient)
 
     def __bool__(self):
         return bool(self.added or self.removed or self.changed or self.properties)
@@ -121,7 +123,7 @@ class Difference:
                 if places[id_] not in still:
                     self._mark(id_, "order")
 
-    def _pixels(self, budget, check, only):
+    def _pixels(self, budget, check, only, lenient):
         for id_ in self.common:
             old, new = self.old_nodes[id_], self.new_nodes[id_]
             if old.kind == "path" or (only is not None and id_ not in only):
@@ -134,9 +136,9 @@ class Difference:
                 offsets = new.properties.get("offsets") or tuple(new.item.get_offsets()[-2:])
                 self._pair(Pair(id_, "mask_pixels", old.mask, new.mask, offsets, new.mask_shape[0], likely),
                            old.mask_shape, new.mask_shape)
-        self._selection_pair()
+        self._selection_pair(lenient)
         for pair, share in zip(self.pairs, budget.shares(self.pairs)):
-            pair.region, whole = compare(pair.old, pair.new, pair.size, share, check, pair.area)
+            pair.region, whole = compare(pair.old, pair.new, pair.size, share, check, pair.area, pair.coverage)
             if pair.region and pair.node is None:
                 self.properties.add("selection")
             elif pair.region:
@@ -154,13 +156,26 @@ class Difference:
         else:  # alpha, mode or precision changed: the numbers cannot be compared
             self._mark(pair.node, "format")
 
-    def _selection_pair(self):
-        box = self.after.properties["selection"]
-        if box and box == self.before.properties["selection"] and "size" not in self.properties \
-                and "precision" not in self.properties:
-            pair = Pair(None, "selection", self.before.image.get_selection(), self.after.image.get_selection(),
-                        (0, 0), self.after.properties["size"], False, box)
-            self.pairs.append(pair)
+    def _selection_pair(self, lenient):
+        """Compares the selections' content where bounds do not tell.
+
+        GIMP's duplicate rewrites a selection that is gamma-encoded (after a flatten), and rounds; it clips a float one
+        that overshoots (after a scale) when it is set. `lenient` and encodings that differ therefore leave 1/255.
+        """
+        boxes = self.before.properties["selection"], self.after.properties["selection"]
+        if None in boxes or self.properties & {"size", "precision"}:
+            return
+        old, new = self.before.image.get_selection(), self.after.image.get_selection()
+        coverage = lenient or encoding(old) != encoding(new)
+        if coverage:
+            self.properties.discard("selection")
+        elif boxes[0] != boxes[1]:
+            return
+        box = (min(boxes[0][0], boxes[1][0]), min(boxes[0][1], boxes[1][1]),
+               max(boxes[0][2], boxes[1][2]), max(boxes[0][3], boxes[1][3]))
+        pair = Pair(None, "selection", old, new, (0, 0), self.after.properties["size"], False, box)
+        pair.coverage = coverage
+        self.pairs.append(pair)
 
     def region(self):
         """`(x, y, width, height)` in the image, or None: where the picture, or a drawable of it, changed."""

@@ -13,22 +13,24 @@ from gi.repository import Gimp, GLib  # noqa: E402
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 EXTENSION = "plug-in-gimp-bridge"
+GUARD = "plug-in-gimp-bridge-guard"
 
 
 class GimpBridge(Gimp.PlugIn):
-    """One PERSISTENT procedure, which GIMP starts by itself."""
+    """Two PERSISTENT procedures, which GIMP starts by itself, each in a process of its own."""
 
     bridge = None
 
     def do_query_procedures(self):
-        return [EXTENSION]
+        return [EXTENSION, GUARD]
 
     def do_set_i18n(self, name):
         return False
 
     def do_create_procedure(self, name):
-        procedure = Gimp.Procedure.new(self, name, Gimp.PDBProcType.PERSISTENT, self.run_extension, None)
-        procedure.set_documentation("Lets AI clients work in this GIMP", "Serves the gimp-bridge daemon", name)
+        run = self.run_extension if name == EXTENSION else self.run_guard
+        procedure = Gimp.Procedure.new(self, name, Gimp.PDBProcType.PERSISTENT, run, None)
+        procedure.set_documentation("Lets AI clients work in this GIMP", "Serves the gimp-bridge daemon, or starts that again", name)
         procedure.set_attribution("gimp-bridge", "gimp-bridge, MIT licence", "2026")
         return procedure
 
@@ -41,6 +43,15 @@ class GimpBridge(Gimp.PlugIn):
         procedure.persistent_ready()
         GLib.MainLoop().run()
         self.bridge.stop()
+        return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+
+    def run_guard(self, procedure, config, data):
+        from guard import Guard
+
+        self.persistent_enable()
+        Guard(EXTENSION).start()
+        procedure.persistent_ready()
+        GLib.MainLoop().run()
         return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
     def do_quit(self):

@@ -32,8 +32,7 @@ from gi.repository import Gimp
 
 import effect as effects
 from errors import OperationError
-from pixeldiff import copy_buffer
-from snapshot import Snapshot, encoding, selection_bounds, walk_ids
+from snapshot import Snapshot, walk_ids
 
 MOVED_LIMIT = 10_000
 GROUP_LIMIT = 1_000  # undo groups or freezes that a call may have left open
@@ -57,7 +56,6 @@ class Checkpoint:
         self.copy = image.duplicate()
         HISTORY.hidden.add(self.copy.get_id())
         self.copy.clean_all()  # or GIMP would count it as unsaved work
-        keep_selection_numbers(image, self.copy)
 
     def snapshot(self):
         """The structure, read once: a checkpoint never changes."""
@@ -80,18 +78,6 @@ class Checkpoint:
         if self.copy.is_valid():
             self.copy.delete()
         HISTORY.hidden.discard(self.copy.get_id())
-
-
-def keep_selection_numbers(image, copy):
-    """Makes the duplicate's selection the image's, number for number.
-
-    Some of GIMP's own operations (flatten is one) leave the selection in a gamma-encoded format; the duplicate's is
-    linear, and GIMP converts, which changes the coverage of soft edges and loses steps.
-    """
-    filled, left, top, right, bottom = selection_bounds(image)
-    old, new = image.get_selection(), copy.get_selection()
-    if filled and encoding(old) != encoding(new):
-        copy_buffer(old, new, (left, top, right, bottom))
 
 
 class History:
@@ -195,14 +181,29 @@ def install(per_image=20, memory_mb=1024):
     if _get_images is None:
         _get_images = Gimp.get_images
         Gimp.get_images = visible_images
-        _undo_disable = Gimp.Image.undo_disable
+        guard_undo_calls()
 
-        def undo_disable(image):
-            """As GIMP's, after ending our undo group: GIMP frees the open group and then stumbles over it."""
-            end_groups(image)
-            return _undo_disable(image)
 
-        Gimp.Image.undo_disable = undo_disable
+def guard_undo_calls():
+    """Keeps GIMP's count of open undo groups and its plug-in's apart from what scripts do to a frozen undo.
+
+    A group that is started or ended while undo is frozen is counted on one side only: later ends then fail, or a group
+    stays open for ever. And disabling undo frees the group that is open, over which GIMP stumbles at the next change.
+    """
+    start, end, disable = Gimp.Image.undo_group_start, Gimp.Image.undo_group_end, Gimp.Image.undo_disable
+
+    def undo_group_start(image):
+        return start(image) if image.undo_is_enabled() else True
+
+    def undo_group_end(image):
+        return end(image) if image.undo_is_enabled() else True
+
+    def undo_disable(image):
+        end_groups(image)
+        return disable(image)
+
+    Gimp.Image.undo_group_start, Gimp.Image.undo_group_end = undo_group_start, undo_group_end
+    Gimp.Image.undo_disable = undo_disable
 
 
 def is_hidden(image):
@@ -390,7 +391,7 @@ def close_groups(image):
 
 def end_groups(image):
     for _ in range(GROUP_LIMIT):
-        if not image.undo_group_end():  # GIMP answers False when this plug-in has no group open
+        if not image.undo_is_enabled() or not image.undo_group_end():  # GIMP answers False when this plug-in has no group open
             return
 
 

@@ -10,10 +10,13 @@ GEGL's scaled reads are cheaper (both visit every tile). So a bounded comparison
 lattice of whole tiles, exactly, then around each find; what it did not see it does not vouch for.
 """
 
+from operator import sub
+
 from gi.repository import Babl, Gegl
 
 TILE = 128
 ABYSS = Gegl.AbyssPolicy.NONE
+COVERAGE = "Y u8"  # linear, as GIMP reads a mask
 LATTICE = 20  # of so many tiles along a row (more for small fractions), `fraction` are looked at
 
 
@@ -38,14 +41,15 @@ class Bounds:
         return (self.left, self.top, self.right - self.left, self.bottom - self.top) if self else None
 
 
-def compare(old, new, size, fraction=1.0, check=None, area=None):
+def compare(old, new, size, fraction=1.0, check=None, area=None, coverage=False):
     """`((x, y, width, height) or None, whole)`: the bounding box of what differs, and whether all pixels were seen.
 
     `old` and `new` are Gimp.Drawables of equal `size` and format. `check()` is called between strips and may raise.
-    `area` (left, top, right, bottom) leaves out what the caller knows to be equal.
+    `area` (left, top, right, bottom) leaves out what the caller knows to be equal. `coverage`: selections of
+    which one is linear and one gamma-encoded; they are equal where they cover the same to within 1/255.
     """
     width, height = size
-    reader = _Reader(old.get_buffer(), new.get_buffer(), check)
+    reader = _Reader(old.get_buffer(), new.get_buffer(), check, COVERAGE if coverage else None)
     if fraction >= 1.0:
         left, top, right, bottom = area or (0, 0, width, height)
         while top < bottom:
@@ -60,9 +64,9 @@ def compare(old, new, size, fraction=1.0, check=None, area=None):
 
 
 def copy_buffer(old, new, area=None):
-    """The raw numbers of `old` into `new`, without an undo step: for drawables that no undo step needs to know.
+    """The pixels of `old` into `new`, without an undo step: for drawables that no undo step needs to know.
 
-    Raw, because a selection may be linear where a channel is not, and both numbers mean the same coverage.
+    Number for number, as GIMP itself copies channels, although one may be linear and the other gamma-encoded.
     """
     left, top, right, bottom = area or (0, 0, new.get_width(), new.get_height())
     source, target = old.get_buffer(), new.get_buffer()
@@ -79,17 +83,17 @@ def copy_buffer(old, new, area=None):
 class _Reader:
     """Compares one rectangle of both buffers at a time and widens `bounds`."""
 
-    def __init__(self, old, new, check):
+    def __init__(self, old, new, check, format_name):
         self.old, self.new, self.check, self.bounds = old, new, check, Bounds()
+        self.format_name = format_name  # None means the buffer's native format: no conversion, no rounding
 
     def look(self, left, top, right, bottom):
         if self.check:
             self.check()
         rectangle = Gegl.Rectangle.new(left, top, right - left, bottom - top)
-        # None means the buffer's native format: no conversion, no rounding
-        old = self.old.get(rectangle, 1.0, None, ABYSS)
-        new = self.new.get(rectangle, 1.0, None, ABYSS)
-        if old == new:
+        old = self.old.get(rectangle, 1.0, self.format_name, ABYSS)
+        new = self.new.get(rectangle, 1.0, self.format_name, ABYSS)
+        if old == new or (self.format_name and max(map(abs, map(sub, old, new))) <= 1):
             return False
         self._narrow(old, new, left, top, right, bottom)
         return True

@@ -45,7 +45,8 @@ class Restore:
         self.lost, self.differed, self.touched = [], True, set()
 
     def difference(self, only=None):
-        return Difference(self.before, Snapshot(self.image), self.ids, Budget("full"), self.check, only)
+        return Difference(self.before, Snapshot(self.image), self.ids, Budget("full"), self.check, only,
+                          lenient=only is not None)
 
     def run(self):
         self._floating_selection()
@@ -121,7 +122,10 @@ class Restore:
         if old["colormap"] != new["colormap"] and old["colormap"] is not None:
             image.set_palette(copy.get_palette())
         if old["profile"] is None and new["profile"] is not None:
-            image.detach_parasite("icc-profile")  # set_color_profile takes no None
+            # set_color_profile takes no None; and the groups' compositions follow a profile that is set, not one that goes
+            builtin = Gimp.ColorProfile.new_rgb_srgb if old["mode"] != 1 else Gimp.ColorProfile.new_d65_gray_srgb_trc
+            image.set_color_profile(builtin())
+            image.detach_parasite("icc-profile")
         elif old["profile"] != new["profile"]:
             image.set_color_profile(copy.get_color_profile())
         if old["resolution"] != new["resolution"]:
@@ -143,7 +147,7 @@ class Restore:
             chosen = [Gimp.Item.get_by_id(id_) for id_ in selected]
             if chosen and chosen[0].is_channel():
                 image.set_selected_channels(chosen)
-            else:
+            elif chosen:  # GIMP takes no empty list
                 image.set_selected_layers(chosen)
 
     def _guides(self, wanted):

@@ -7,7 +7,6 @@ those restore.py takes copies.
 
 from gi.repository import Babl, Gegl, Gimp
 
-from pixeldiff import copy_buffer
 from snapshot import component_kinds, encoding
 
 TILE = 128
@@ -94,7 +93,18 @@ def write(image, old, new, region, check):
         shadow.set(rectangle, name, source.get(rectangle, 1.0, None, ABYSS))
     shadow.flush()
     new.merge_shadow(True)
+    if has_effects(new):  # GIMP would renew the area alone, and not how far an effect such as a blur carries it
+        left, top, width, height = 0, 0, new.get_width(), new.get_height()
     new.update(left, top, width, height)
+
+
+def has_effects(item):
+    """Whether the layer, or a group round it, has layer effects."""
+    while item is not None:
+        if item.is_layer() and item.get_filters():
+            return True
+        item = item.get_parent()
+    return False
 
 
 def set_selection(image, copy, before):
@@ -106,10 +116,27 @@ def set_selection(image, copy, before):
     old = copy.get_selection()
     channel = Gimp.Channel.new(image, "gimp-bridge selection", *before.properties["size"], 100.0,
                                Gegl.Color.new("black"))
-    copy_buffer(old, channel)
+    copy_coverage(old, image.get_selection(), channel)
     image.insert_channel(channel, None, 0)
     image.select_item(Gimp.ChannelOps.REPLACE, channel)
     image.remove_channel(channel)
+
+
+def copy_coverage(old, selection, channel):
+    """Fills `channel` so that `selection` covers what `old` covers, once the channel was made the selection.
+
+    GIMP takes a channel's numbers over as they are, whichever of the two is linear. `old` and `selection` may
+    differ in that, too (after a flatten the selection is gamma-encoded).
+    """
+    wanted = Babl.format_get_encoding(selection.get_format())
+    channel_format = Babl.format_get_encoding(channel.get_format())
+    source, target = old.get_buffer(), channel.get_buffer()
+    width, height = channel.get_width(), channel.get_height()
+    for top in range(0, height, TILE):
+        rectangle = Gegl.Rectangle.new(0, top, width, min(TILE, height - top))
+        target.set(rectangle, channel_format, source.get(rectangle, 1.0, wanted, ABYSS))
+    target.flush()
+    channel.update(0, 0, width, height)
 
 
 def set_components(image, copy):

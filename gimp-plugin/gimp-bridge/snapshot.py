@@ -281,8 +281,10 @@ def effect_properties(effect):
 def channel_node(channel):
     properties = item_properties(channel)
     properties.update(
-        size=(channel.get_width(), channel.get_height()), format=encoding(channel), opacity=round(channel.get_opacity(), 6),
-        color=color_tuple(channel.get_color()), show_masked=channel.get_show_masked())
+        # GIMP's conversions and duplicates relabel a channel as linear or not, and leave the numbers as they are
+        size=(channel.get_width(), channel.get_height()), format=encoding(channel).replace("'", ""),
+        opacity=round(channel.get_opacity(), 6), color=color_tuple(channel.get_color()),
+        show_masked=channel.get_show_masked())
     return Node(channel, "channel", properties)
 
 

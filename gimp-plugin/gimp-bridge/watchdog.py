@@ -62,7 +62,8 @@ class Watchdog:
         self._wake = threading.Event()
         self._asleep = self._stop = False
         self._chores = []
-        if _NUDGE is not None:
+        self._nudges = _NUDGE is not None and threading.current_thread() is threading.main_thread()
+        if self._nudges:  # Python runs signal handlers in its main thread only; without, blocking calls are not cut short
             signal.signal(_NUDGE, lambda number, frame: None)
         self._thread = threading.Thread(target=self._watch, name="gimp-bridge watchdog", daemon=True)
 
@@ -190,7 +191,7 @@ class Watchdog:
                 self._each_line.start()
         finally:
             self._sending = False
-        if _NUDGE is not None and self._run is run:
+        if self._nudges and self._run is run:
             _pthread_kill(self._thread_id, _NUDGE)
 
 
