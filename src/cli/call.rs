@@ -34,11 +34,8 @@ pub struct Args {
 
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let shutdown = CancellationToken::new();
-    let settings = Settings {
-        state_dir: super::install::state_dir(config)?,
-        port: config.gimp.port,
-        label: "call".into(),
-    };
+    let settings =
+        Settings { state_dir: super::install::state_dir(config)?, port: config.gimp.port, label: "call".into() };
     let answer = run_with(&Ops::new(Gimp::new(settings, shutdown.clone())), args).await;
     shutdown.cancel();
     answer
@@ -99,9 +96,7 @@ fn arguments(text: &str) -> Result<Map<String, Value>> {
     match serde_json::from_str(&given) {
         Ok(Value::Object(arguments)) => Ok(arguments),
         Ok(_) => Err(Error::new(Kind::InvalidArgument, "the arguments are JSON, but not an object").hint(hint)),
-        Err(error) => {
-            Err(Error::new(Kind::InvalidArgument, format!("the arguments are not JSON: {error}")).hint(hint))
-        }
+        Err(error) => Err(Error::new(Kind::InvalidArgument, format!("the arguments are not JSON: {error}")).hint(hint)),
     }
 }
 
