@@ -20,11 +20,12 @@ const MAX_THREADS: usize = 4;
 const SAMPLE_ROWS: usize = 4;
 const SAMPLE_BYTES: usize = 3 << 10;
 
-/// A band is coded if that saves so much. Inflating camera noise costs a local client about 5 ms a megabyte of pixels,
+/// Largest share of its size that a coded band may keep; else it is stored. Inflating camera noise costs a local client about 5 ms a megabyte of pixels,
 /// and a megabyte not sent saves it about 8 ms of base64 and JSON, so noise that keeps half its size is quicker stored.
 const WORTH_FAST: f64 = 0.5;
 
-/// The same where size matters more: pictures for a model's eyes, which the client sends on, and those with a limit.
+/// The same where size matters more: in pictures for a model's eyes, which the client sends on, in those with a limit,
+/// and in the blocks of a band that is coded.
 const WORTH_SMALL: f64 = 0.95;
 
 /// Raw bytes up to which a picture is thought to be for a model's eyes.
@@ -68,7 +69,7 @@ pub fn encode(layout: Layout, compact: bool, rows: &mut impl Read, sink: &mut im
         for _ in 0..threads {
             let take_band = take_band.clone();
             scope.spawn(move || {
-                let mut worker = Worker { layout, worth, deflater: Deflater::new(worth), filtered: Vec::new() };
+                let mut worker = Worker { layout, worth, deflater: Deflater::new(WORTH_SMALL), filtered: Vec::new() };
                 loop {
                     // The lock is held while waiting, which only keeps the other idle threads in line.
                     let next = take_band.lock().unwrap_or_else(std::sync::PoisonError::into_inner).recv();
@@ -170,7 +171,7 @@ impl Worker {
     }
 
     /// The filter that makes a sample of the band smallest, the quickest of those that come within two percent;
-    /// `None` if even that is clearly not worth coding.
+    /// `None` if even that is not worth coding: then no filter either, whose undoing would cost the reader time.
     fn choose(&mut self, raw: &[u8]) -> Option<Filter> {
         let row = self.layout.row_bytes();
         let rows = raw.len() / row - 1;
@@ -193,8 +194,7 @@ impl Worker {
                 best = (size, filter);
             }
         }
-        // The sample is small, so near the border the blocks decide for themselves.
-        (best.0 as f64 <= (self.worth + 0.05) * sample as f64).then_some(best.1)
+        (best.0 as f64 <= self.worth * sample as f64).then_some(best.1)
     }
 }
 
