@@ -280,7 +280,8 @@ async fn ask_to_quit(link: &Link) {
         "quit = Gimp.get_pdb().lookup_procedure('gimp-quit')",
         "config = quit.create_config()",
         "config.set_property('force', False)",
-        "quit.run(config)",
+        // After this call has ended: its undo group would count as unsaved work.
+        "GLib.timeout_add(300, lambda: bool(quit.run(config)) and False)",
     ];
     let arguments = json!({"api_path": "exec", "args": ["pyGObject-console", lines]});
     let request = Request {
