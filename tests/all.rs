@@ -1,4 +1,5 @@
 mod fake_plugin;
+mod instances;
 mod link;
 mod live;
 mod live_gimp;
