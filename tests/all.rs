@@ -7,6 +7,7 @@ mod doctor;
 mod fake_plugin;
 mod images;
 mod install;
+mod instances;
 mod link;
 mod rooms;
 mod live;

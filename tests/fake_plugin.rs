@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use gimp_bridge::error::{Kind, Result};
 use gimp_bridge::gimp::frame::{Frame, FrameCodec};
 use gimp_bridge::gimp::handshake::proof;
 use gimp_bridge::gimp::secret::{self, Secret};
@@ -176,4 +177,23 @@ pub fn request(operation: &str, n: u64) -> Request {
         cancel: CancellationToken::new(),
         progress: None,
     }
+}
+
+type Answer = Result<Map<String, Value>>;
+
+/// The kind of a call's error.
+pub fn kind(answer: Answer) -> Kind {
+    answer.expect_err("the call should fail").kind
+}
+
+/// Accepts the link of `call` and plays `plugin` on it.
+pub async fn with_plugin<T>(fake: &Fake, call: impl Future<Output = T>, plugin: impl AsyncFnOnce(&mut Conn)) -> T {
+    let play = async {
+        let mut conn = fake.accept().await;
+        plugin(&mut conn).await;
+        conn
+    };
+    // The connection lives until the call has ended.
+    let (_conn, answer) = tokio::join!(play, call);
+    answer
 }

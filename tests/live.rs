@@ -82,7 +82,12 @@ async fn wait_until_busy(live: &Live) {
 async fn a_killed_gimp_is_told_at_once_and_comes_back() {
     let state = tempfile::tempdir().unwrap();
     let live = Live::in_folder(state.path().into());
-    let running = launch::start(how(state.path().into()), CancellationToken::new()).await.unwrap();
+    // Files that GIMP is started with are open when it is ready, after a restart too.
+    let photo = state.path().join("photo.png");
+    image::RgbImage::from_pixel(20, 10, image::Rgb([200, 100, 0])).save(&photo).unwrap();
+    let started = Launch { files: vec![photo], ..how(state.path().into()) };
+    let running = launch::start(started, CancellationToken::new()).await.unwrap();
+    assert_eq!(live.eval("[i.get_width() for i in Gimp.get_images()]").await.unwrap(), json!([20]));
     let before = running.instance().unwrap();
     let gimp = live.eval("__import__('os').getppid()").await.unwrap().as_u64().unwrap();
     let (answer, killed) = tokio::join!(
@@ -110,8 +115,14 @@ async fn a_killed_gimp_is_told_at_once_and_comes_back() {
     };
     assert_eq!(value, 7);
     assert_ne!(running.ready().await.unwrap().pid, before.pid);
+    assert_eq!(live.eval("[i.get_width() for i in Gimp.get_images()]").await.unwrap(), json!([20]));
     running.shutdown().await.unwrap();
-    assert!(live.gimp.instances().await.is_empty(), "an ended GIMP is not listed");
+    // The socket's end is read by another task.
+    let ended = Instant::now();
+    while !live.gimp.instances().await.is_empty() {
+        assert!(ended.elapsed() < Duration::from_secs(2), "an ended GIMP is still listed");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]

@@ -153,7 +153,13 @@ async fn play(conn: &mut Conn, exchange: &[Value], name: &str) {
             if let Some(version) = expected.pointer_mut("/params/software/version") {
                 *version = env!("CARGO_PKG_VERSION").into();
             }
-            let got = conn.message().await.unwrap_or_else(|| panic!("{name}: the daemon closed instead of {expected}"));
+            let got = loop {
+                let got = conn.message().await.unwrap_or_else(|| panic!("{name}: closed instead of {expected}"));
+                // On a slow machine the heartbeat comes between; no vector expects it.
+                if got["method"] != "$/ping" || expected["method"] == "$/ping" {
+                    break got;
+                }
+            };
             assert!(matches(&expected, &got), "{name}: expected {expected}, got {got}");
         }
     }

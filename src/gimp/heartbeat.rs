@@ -26,7 +26,7 @@ pub async fn watch(shared: Arc<Shared>) {
     // In a container (Flatpak) the plug-in's and GIMP's pids are others here: only those that exist are watched.
     let pids: Vec<u32> = [Some(instance.pid), instance.gimp_pid].into_iter().flatten().collect();
     let pids: Vec<u32> = pids.into_iter().filter(|pid| process::life(*pid) != Life::Gone).collect();
-    let mut ticks = tokio::time::interval(TICK);
+    let mut ticks = tokio::time::interval_at(Instant::now() + TICK, TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ping: Option<super::pending::Ticket> = None;
     let mut last_ping = Instant::now();

@@ -11,12 +11,14 @@ use std::time::Duration;
 const VERSION_TIME: Duration = Duration::from_secs(20);
 pub(super) const FLATPAK: &str = "org.gimp.GIMP";
 
+/// Major, minor, micro.
+pub type Version = (u32, u32, u32);
+
 /// A GIMP that can be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     pub how: How,
-    /// Such as (3, 0).
-    pub version: (u32, u32),
+    pub version: Version,
 }
 
 /// How it is started.
@@ -30,11 +32,12 @@ pub enum How {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (major, minor) = self.version;
+        let (major, minor, micro) = self.version;
+        write!(f, "GIMP {major}.{minor}.{micro} ")?;
         match &self.how {
-            How::Native(path) => write!(f, "GIMP {major}.{minor} at `{}`", path.display()),
-            How::Flatpak => write!(f, "GIMP {major}.{minor} of the Flatpak {FLATPAK}"),
-            How::Root(root) => write!(f, "GIMP {major}.{minor} in the root folder `{}`", root.display()),
+            How::Native(path) => write!(f, "at `{}`", path.display()),
+            How::Flatpak => write!(f, "of the Flatpak {FLATPAK}"),
+            How::Root(root) => write!(f, "in the root folder `{}`", root.display()),
         }
     }
 }
@@ -51,7 +54,7 @@ pub async fn find(mode: Mode, named: Option<&Path>) -> Result<Program> {
     for path in candidates(mode) {
         match version(&path).await {
             Some(version) if version.0 >= 3 => return Ok(Program { how: How::Native(path), version }),
-            Some((major, minor)) => too_old.push(format!("`{}` is {major}.{minor}", path.display())),
+            Some((major, minor, _)) => too_old.push(format!("`{}` is {major}.{minor}", path.display())),
             None => {}
         }
     }
@@ -61,7 +64,7 @@ pub async fn find(mode: Mode, named: Option<&Path>) -> Result<Program> {
         return Ok(Program { how: How::Flatpak, version });
     }
     for root in roots() {
-        if let Some(version) = root_version(&root) {
+        if let Some(version) = root_version(&root).await {
             return Ok(Program { how: How::Root(root), version });
         }
     }
@@ -73,7 +76,7 @@ pub async fn find(mode: Mode, named: Option<&Path>) -> Result<Program> {
 
 async fn explicit(path: &Path) -> Result<Program> {
     if path.is_dir() {
-        let found = root_version(path).map(|version| Program { how: How::Root(path.to_owned()), version });
+        let found = root_version(path).await.map(|version| Program { how: How::Root(path.to_owned()), version });
         return found.ok_or_else(|| {
             Error::new(Kind::NoGimp, format!("the folder `{}` is no root folder with a GIMP 3", path.display()))
                 .hint("name GIMP's executable, or a folder that `scripts/setup-gimp` made")
@@ -84,7 +87,7 @@ async fn explicit(path: &Path) -> Result<Program> {
             .hint("name GIMP's executable in `gimp.executable`")
     })?;
     if version.0 < 3 {
-        let (major, minor) = version;
+        let (major, minor, _) = version;
         return Err(Error::new(Kind::Unsupported, format!("`{}` is GIMP {major}.{minor}", path.display()))
             .hint("gimp-bridge needs GIMP 3.0 or newer"));
     }
@@ -119,11 +122,11 @@ fn candidates(mode: Mode) -> Vec<PathBuf> {
 }
 
 /// Asks an executable.
-async fn version(path: &Path) -> Option<(u32, u32)> {
+async fn version(path: &Path) -> Option<Version> {
     output(tokio::process::Command::new(path).arg("--version")).await.and_then(|text| parse_version(&text))
 }
 
-async fn flatpak_version() -> Option<(u32, u32)> {
+async fn flatpak_version() -> Option<Version> {
     if !cfg!(target_os = "linux") {
         return None;
     }
@@ -139,10 +142,10 @@ async fn output(command: &mut tokio::process::Command) -> Option<String> {
 }
 
 /// From "GNU Image Manipulation Program version 3.0.4".
-fn parse_version(text: &str) -> Option<(u32, u32)> {
+fn parse_version(text: &str) -> Option<Version> {
     let (_, number) = text.split_once("version ")?;
-    let mut parts = number.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    let mut parts = number.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??, parts.next().flatten().unwrap_or(0)))
 }
 
 /// Private roots, the newest GIMP first.
@@ -153,13 +156,23 @@ fn roots() -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> = std::fs::read_dir(cache)
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default();
-    roots.retain(|root| root_version(root).is_some());
-    roots.sort_by_key(|root| std::cmp::Reverse(root_version(root)));
+    roots.retain(|root| console(root).is_some());
+    roots.sort_by_key(|root| std::cmp::Reverse(console(root)));
     roots
 }
 
-/// The GIMP in a root folder, by the name of its executable.
-fn root_version(root: &Path) -> Option<(u32, u32)> {
+/// Asks the GIMP in a root folder.
+async fn root_version(root: &Path) -> Option<Version> {
+    let (major, minor) = console(root)?;
+    let mut command = tokio::process::Command::new("bwrap");
+    command.arg("--bind").arg(root).args(["/", "--dev", "/dev", "--proc", "/proc"]);
+    command.arg(format!("/usr/bin/gimp-console-{major}.{minor}")).arg("--version").env_remove("GIMP3_DIRECTORY");
+    // Where bubblewrap may not work, starting GIMP says why.
+    output(&mut command).await.and_then(|text| parse_version(&text)).or(Some((major, minor, 0)))
+}
+
+/// The newest GIMP in a root folder, by the name of its executable.
+fn console(root: &Path) -> Option<(u32, u32)> {
     let entries = std::fs::read_dir(root.join("usr/bin")).ok()?;
     let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     names
@@ -177,8 +190,8 @@ mod tests {
 
     #[test]
     fn versions_are_read() {
-        assert_eq!(parse_version("GNU Image Manipulation Program version 3.0.4\n"), Some((3, 0)));
-        assert_eq!(parse_version("GNU Image Manipulation Program version 2.10.34"), Some((2, 10)));
+        assert_eq!(parse_version("GNU Image Manipulation Program version 3.0.4\n"), Some((3, 0, 4)));
+        assert_eq!(parse_version("GNU Image Manipulation Program version 2.10.34"), Some((2, 10, 34)));
         assert_eq!(parse_version("usage: sleep"), None);
     }
 
@@ -195,7 +208,7 @@ mod tests {
             path
         };
         let (new, old) = (program("new", "3.2.6"), program("old", "2.10.34"));
-        assert_eq!(find(Mode::Gui, Some(&new)).await.unwrap().version, (3, 2));
+        assert_eq!(find(Mode::Gui, Some(&new)).await.unwrap().version, (3, 2, 6));
         assert_eq!(find(Mode::Gui, Some(&old)).await.unwrap_err().kind, Kind::Unsupported);
         assert_eq!(find(Mode::Gui, Some(dir.path())).await.unwrap_err().kind, Kind::NoGimp);
         assert_eq!(find(Mode::Gui, Some(&dir.path().join("none"))).await.unwrap_err().kind, Kind::NoGimp);

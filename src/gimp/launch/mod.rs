@@ -9,7 +9,7 @@ mod profile;
 mod spawn;
 mod supervise;
 
-pub use find::{How, Program, find};
+pub use find::{How, Program, Version, find};
 pub use supervise::Running;
 
 use super::instances::Record;

@@ -1,6 +1,6 @@
 //! What a started GIMP finds in its profile: the plug-in, and a gimprc that lets it start without a question.
 
-use super::{How, Launch, Profile, Program};
+use super::{How, Launch, Profile, Program, Version};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::gimp::{plugin, secret};
@@ -8,8 +8,15 @@ use serde_json::json;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Switches that a profile of ours gets where it has none: nothing may wait for a click, nothing goes online.
-const GIMPRC: [(&str, &str); 2] = [("show-welcome-dialog", "no"), ("check-updates", "no")];
+/// Switches that a profile of ours gets where it has none: nothing may wait for a click, nothing goes online. The
+/// version is there because a profile that never met this GIMP is welcomed all the same.
+fn switches((major, minor, micro): Version) -> [(&'static str, String); 3] {
+    [
+        ("show-welcome-dialog", "no".into()),
+        ("check-updates", "no".into()),
+        ("config-version", format!("\"{major}.{minor}.{micro}\"")),
+    ]
+}
 
 /// Writes the plug-in, its settings and the secret; gives the profile folder.
 pub fn prepare(launch: &Launch, program: &Program) -> Result<PathBuf> {
@@ -27,14 +34,14 @@ pub fn prepare(launch: &Launch, program: &Program) -> Result<PathBuf> {
         plugin::write_to(&plug_ins).map_err(cannot)?;
     }
     if launch.profile != Profile::User {
-        set_switches(&folder.join("gimprc")).map_err(cannot)?;
+        set_switches(&folder.join("gimprc"), program.version).map_err(cannot)?;
     }
     Ok(folder)
 }
 
 fn folder(launch: &Launch, program: &Program) -> Result<PathBuf> {
     let homeless = || Error::new(Kind::Config, "there is no home folder for a profile").hint("name one with --profile");
-    let (major, minor) = program.version;
+    let (major, minor, _) = program.version;
     match &launch.profile {
         Profile::Folder(folder) => std::path::absolute(folder).map_err(Error::internal),
         Profile::Private => {
@@ -78,12 +85,12 @@ fn write_settings(state_dir: &Path, settings: &config::Plugin) -> Result<()> {
 }
 
 /// Adds the switches that a gimprc lacks; what the user set stays.
-fn set_switches(path: &Path) -> io::Result<()> {
+fn set_switches(path: &Path, version: Version) -> io::Result<()> {
     let before = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         read => read?,
     };
-    let missing = GIMPRC.iter().filter(|(key, _)| !before.contains(&format!("({key} ")));
+    let missing = switches(version).into_iter().filter(|(key, _)| !before.contains(&format!("({key} ")));
     let added: String = missing.map(|(key, value)| format!("({key} {value})\n")).collect();
     if added.is_empty() { Ok(()) } else { replace(path, format!("{}\n{added}", before.trim_end()).as_bytes()) }
 }
@@ -110,12 +117,12 @@ mod tests {
             ..Default::default()
         };
         let launch = Launch::new(&config, Mode::Headless).unwrap();
-        let program = Program { how: How::Flatpak, version: (3, 0) };
+        let program = Program { how: How::Flatpak, version: (3, 0, 4) };
         std::fs::create_dir_all(&profile).unwrap();
         std::fs::write(profile.join("gimprc"), "# mine\n(check-updates yes)\n").unwrap();
         assert_eq!(prepare(&launch, &program).unwrap(), profile);
         let gimprc = std::fs::read_to_string(profile.join("gimprc")).unwrap();
-        assert_eq!(gimprc, "# mine\n(check-updates yes)\n(show-welcome-dialog no)\n");
+        assert_eq!(gimprc, "# mine\n(check-updates yes)\n(show-welcome-dialog no)\n(config-version \"3.0.4\")\n");
         assert!(plugin::is_current(&profile.join("plug-ins")));
         let settings: serde_json::Value =
             serde_json::from_slice(&std::fs::read(state.join("plugin.json")).unwrap()).unwrap();

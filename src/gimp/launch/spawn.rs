@@ -99,7 +99,7 @@ pub fn spawn(launch: &Launch, program: &Program, profile: &Path) -> Result<Proce
 }
 
 fn command(launch: &Launch, program: &Program, profile: &Path) -> Command {
-    let (major, minor) = program.version;
+    let (major, minor, _) = program.version;
     let mut variables: Vec<(OsString, OsString)> =
         vec![("GIMP_BRIDGE_STATE_DIR".into(), launch.state_dir.clone().into())];
     if launch.profile != Profile::User {
@@ -336,7 +336,7 @@ mod tests {
             Mode::Gui,
         );
         let launch = Launch { files: vec!["a.png".into()], port: Some(0), ..launch.unwrap() };
-        let program = Program { how: How::Native("/usr/bin/gimp".into()), version: (3, 0) };
+        let program = Program { how: How::Native("/usr/bin/gimp".into()), version: (3, 0, 4) };
         let command = command(&launch, &program, Path::new("/p"));
         let arguments: Vec<_> =
             command.as_std().get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();

@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::gimp::instances::{Announced, Record};
 use crate::gimp::link::Link;
 use crate::gimp::{Client, Instance, Request, process, secret};
-use serde_json::{Map, json};
+use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_millis(50);
 /// A GIMP that is asked to quit gets this long to do so, or to ask back.
 const QUIT: Duration = Duration::from_secs(5);
+/// How long the files that GIMP was started with may take to open.
+const OPENING: Duration = Duration::from_secs(20);
 /// How long a GIMP that runs may be without a plug-in that answers.
 const PLUGIN_BACK: Duration = Duration::from_secs(5);
 /// At most so many restarts within the time: a GIMP that cannot live is not started for ever.
@@ -173,6 +175,13 @@ impl Supervisor {
         };
         match answered {
             Ok(link) => {
+                if !self.launch.files.is_empty() {
+                    tokio::select! {
+                        _ = files_open(&link, self.launch.files.len()) => {}
+                        _ = self.stop.cancelled() => {}
+                        _ = process.wait() => {}
+                    }
+                }
                 let record = link.peer().instance.clone();
                 tracing::info!(instance = record.id, "{} answers", title(&record));
                 self.record.send_replace(Some(record));
@@ -273,6 +282,35 @@ impl Supervisor {
     }
 }
 
+fn request(operation: &str, arguments: Value, timeout: Duration) -> Request {
+    Request {
+        operation: operation.into(),
+        arguments: arguments.as_object().cloned().unwrap_or_default(),
+        client: Client { id: "gimp-bridge".into(), name: "gimp-bridge gimp".into() },
+        instance: None,
+        timeout,
+        upload: None,
+        cancel: CancellationToken::new(),
+        progress: None,
+    }
+}
+
+/// Returns when `wanted` images are open: the plug-in answers before GIMP opens the files that it was started with.
+async fn files_open(link: &Link, wanted: usize) {
+    let began = Instant::now();
+    loop {
+        let listed = link.call(&request("list_images", json!({}), OPENING)).await;
+        let open = listed.as_ref().ok().and_then(|listed| listed.get("images")?.as_array().map(Vec::len));
+        if open.is_some_and(|open| open >= wanted) {
+            return;
+        }
+        if began.elapsed() >= OPENING || !link.is_open() {
+            return tracing::warn!(wanted, ?open, "not all files are open; see GIMP's output with --log-level debug");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 /// Asks a GIMP with windows to quit, as its menu does. Where policy or another call forbids, its user has to.
 async fn ask_to_quit(link: &Link) {
     // The plug-in runs `gimp-quit` for no client by name.
@@ -280,19 +318,11 @@ async fn ask_to_quit(link: &Link) {
         "quit = Gimp.get_pdb().lookup_procedure('gimp-quit')",
         "config = quit.create_config()",
         "config.set_property('force', False)",
-        "quit.run(config)",
+        // After this call has ended: its undo group would count as unsaved work.
+        "GLib.timeout_add(300, lambda: bool(quit.run(config)) and False)",
     ];
     let arguments = json!({"api_path": "exec", "args": ["pyGObject-console", lines]});
-    let request = Request {
-        operation: "call_api".into(),
-        arguments: arguments.as_object().cloned().unwrap_or_else(Map::new),
-        client: Client { id: "gimp-bridge".into(), name: "gimp-bridge gimp".into() },
-        instance: None,
-        timeout: QUIT,
-        upload: None,
-        cancel: CancellationToken::new(),
-        progress: None,
-    };
+    let request = request("call_api", arguments, QUIT);
     match tokio::time::timeout(QUIT, link.call(&request)).await {
         // A GIMP that quits takes the answer with it.
         Ok(Err(error)) if error.kind != Kind::ConnectionLost => {
