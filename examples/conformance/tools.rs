@@ -137,7 +137,8 @@ pub async fn call(
             text("Progress reported")
         }
         "test_reconnection" => {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // With a message before the answer, the reply is an event stream, which the scenario is about.
+            log(context, LoggingLevel::Info, "working").await;
             text("Reconnection test completed successfully.")
         }
         "test_headers" | "json_schema_2020_12_tool" => text("Called"),

@@ -125,7 +125,10 @@ impl ServerHandler for Server {
             return Err(unknown.map_or_else(|| ErrorData::internal_error("the tool list is broken", None), edge));
         }
         let client = self.client(&context);
-        let (progress, reports) = match context.meta.get_progress_token() {
+        // Reports make the reply an event stream, and some clients take no large events: for a picture, which takes
+        // well under a second, the picture matters more.
+        let token = context.meta.get_progress_token().filter(|_| request.name != "get_image_bitmap");
+        let (progress, reports) = match token {
             Some(token) => {
                 let (sink, reports) = progress_channel();
                 (Some(sink), Some((token, reports)))
