@@ -137,8 +137,7 @@ pub async fn call(
             text("Progress reported")
         }
         "test_reconnection" => {
-            // With a message before the answer, the reply is an event stream, which the scenario is about.
-            log(context, LoggingLevel::Info, "working").await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             text("Reconnection test completed successfully.")
         }
         "test_headers" | "json_schema_2020_12_tool" => text("Called"),

@@ -23,6 +23,7 @@ mod tools;
 mod transport;
 
 pub use clients::CLIENT_HEADER;
+pub use replies::HELD as REPLY_HELD;
 pub use server::{Mcp, Server};
 pub use transport::{HttpSettings, http_router, serve_stdio, serve_streams};
 

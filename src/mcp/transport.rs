@@ -15,6 +15,7 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,8 @@ const SESSION_HEADER: &str = "mcp-session-id";
 pub struct HttpSettings {
     /// Bytes; the largest request body.
     pub max_body: usize,
+    /// How long an answer may take and still be one JSON document; usually [`REPLY_HELD`](super::REPLY_HELD).
+    pub held: Duration,
     /// Ends all sessions and open streams.
     pub shutdown: CancellationToken,
 }
@@ -50,11 +53,15 @@ where
     let shared = mcp.clone();
     let make = move || Ok(wrap(Server::new(shared.clone())));
     let service = StreamableHttpService::new(make, sessions.manager.clone(), config);
-    Router::new().route_service("/mcp", service).layer(from_fn_with_state((mcp, sessions), around))
+    Router::new().route_service("/mcp", service).layer(from_fn_with_state((mcp, sessions, settings.held), around))
 }
 
 /// Counts sessions, and gives the reply its form.
-async fn around(State((mcp, sessions)): State<(Arc<Mcp>, Sessions)>, request: Request, next: Next) -> Response {
+async fn around(
+    State((mcp, sessions, held)): State<(Arc<Mcp>, Sessions, Duration)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let session = |headers: &axum::http::HeaderMap| Some(headers.get(SESSION_HEADER)?.to_str().ok()?.to_owned());
     let known = session(request.headers());
     let method = request.method().clone();
@@ -72,7 +79,7 @@ async fn around(State((mcp, sessions)): State<(Arc<Mcp>, Sessions)>, request: Re
             {
                 sessions.begun(&id).await;
             }
-            replies::shape(response, &mcp.attachments, replies::HELD).await
+            replies::shape(response, &mcp.attachments, held).await
         }
         Method::DELETE => {
             // rmcp says 202, for which Python's client warns that the session did not end.
