@@ -32,7 +32,8 @@ class Daemon:
 
     def __init__(self, binary, environment, *options):
         command = [binary, "serve", "--port", "0", *options]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
         line = self.process.stdout.readline()
         assert "listens on " in line, self.process.stderr.read()
         self.url = line.split("listens on ")[1].strip()

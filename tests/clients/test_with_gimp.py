@@ -78,7 +78,8 @@ def test_open_edit_see_undo_close(connect):
             metadata = json.loads((await client.read_resource(f"gimp://images/{image}")).contents[0].text)
             layer = metadata["structure"]["layers"][0]["id"]
             blob = (await client.read_resource(f"gimp://layers/{layer}/bitmap")).contents[0]
-            assert blob.mime_type == "image/png" and Image.open(io.BytesIO(base64.b64decode(blob.blob))).size == (64, 48)
+            alone = Image.open(io.BytesIO(base64.b64decode(blob.blob)))
+            assert (blob.mime_type, alone.size) == ("image/png", (64, 48))
             listed = [str(resource.uri) for resource in (await client.list_resources()).resources]
             assert f"gimp://images/{image}" in listed
             await python(client, "i.get_layers()[0].invert(False)")
