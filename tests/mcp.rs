@@ -224,7 +224,7 @@ async fn every_revision_is_spoken() {
         let headers = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", revision)];
         let prompts = daemon.post(&headers, list).await.message();
         assert_eq!(prompts["result"]["prompts"].as_array().unwrap().len(), 2);
-        assert_eq!(daemon.request("DELETE", "/mcp", &headers, "").await.status, 202);
+        assert_eq!(daemon.request("DELETE", "/mcp", &headers, "").await.status, 204);
         let after = json!({"jsonrpc": "2.0", "id": 2, "method": "prompts/list"});
         assert_eq!(daemon.post(&headers, after).await.status, 404);
     }

@@ -15,6 +15,7 @@ use gimp_bridge::mcp::{HttpSettings, Mcp, http_router};
 use gimp_bridge::ops::Ops;
 use server::{Fixtures, Shared};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
@@ -29,7 +30,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("http://{}/mcp", listener.local_addr()?);
     let mcp = Mcp::new(ops.clone());
     let shared = Arc::new(Shared::new(mcp.clone()));
-    let transport = HttpSettings { max_body: settings.max_body, shutdown: shutdown.clone() };
+    // Short, so that the scenarios about event streams get one from a tool that takes 100 ms.
+    let held = Duration::from_millis(50);
+    let transport = HttpSettings { max_body: settings.max_body, held, shutdown: shutdown.clone() };
     let routes = http_router(mcp, transport, move |inner| Fixtures::new(inner, shared.clone()));
     let stop = shutdown.clone();
     tokio::spawn(async move {

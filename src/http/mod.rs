@@ -58,7 +58,7 @@ pub async fn serve(
     shutdown: CancellationToken,
     listener: TcpListener,
 ) -> Result<()> {
-    let transport = HttpSettings { max_body: settings.max_body, shutdown: shutdown.clone() };
+    let transport = HttpSettings { max_body: settings.max_body, held: mcp::REPLY_HELD, shutdown: shutdown.clone() };
     let routes = mcp::http_router(Mcp::new(ops.clone()), transport, |server| server);
     serve_routes(settings, ops, routes, shutdown, listener).await
 }

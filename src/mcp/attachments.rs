@@ -103,27 +103,36 @@ impl Attachments {
         Ok(Some(parts))
     }
 
-    /// Puts the pictures into an HTTP reply. A body that is whole already keeps its content length.
-    pub async fn fill(&self, body: Body) -> Body {
-        let outgoing = |parts, whole| Outgoing { attachments: self.clone(), parts, whole };
-        if HttpBody::size_hint(&body).exact().is_none() {
-            return Body::new(FilledBody { source: Some(body), out: outgoing(VecDeque::new(), false) });
-        }
-        let filled = match axum::body::to_bytes(body, usize::MAX).await {
-            Ok(text) => match self.cut(&text) {
-                Ok(None) => return Body::from(text),
-                Ok(Some(parts)) => Ok(parts),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(io::Error::other(error)),
-        };
-        match filled {
-            Ok(parts) => Body::new(FilledBody { source: None, out: outgoing(parts, true) }),
+    /// Puts the pictures into an HTTP reply: `head`, then `body`. A body that is whole already keeps its length.
+    pub async fn fill(&self, head: Vec<Bytes>, body: Body) -> Body {
+        match self.try_fill(head, body).await {
+            Ok(body) => body,
             Err(error) => {
                 tracing::error!(%error, "a reply could not be sent");
                 Body::new(Failed(Some(error)))
             }
         }
+    }
+
+    async fn try_fill(&self, head: Vec<Bytes>, body: Body) -> io::Result<Body> {
+        let mut out = Outgoing { attachments: self.clone(), parts: VecDeque::new(), whole: false };
+        for text in head {
+            match self.cut(&text)? {
+                Some(parts) => out.parts.extend(parts),
+                None => out.parts.push_back(Part::Text(text)),
+            }
+        }
+        if HttpBody::size_hint(&body).exact().is_none() {
+            return Ok(Body::new(FilledBody { source: Some(body), out }));
+        }
+        let text = axum::body::to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
+        match self.cut(&text)? {
+            Some(parts) => out.parts.extend(parts),
+            None if out.parts.is_empty() => return Ok(Body::from(text)),
+            None => out.parts.push_back(Part::Text(text)),
+        }
+        out.whole = true;
+        Ok(Body::new(FilledBody { source: None, out }))
     }
 }
 
@@ -313,7 +322,7 @@ mod tests {
             let base64 = picture(length);
             let text = format!("{{\"a\":\"{}\",\"b\":1}}", attachments.put(base64.clone()));
             let expected = format!("{{\"a\":\"{}\",\"b\":1}}", base64);
-            let body = attachments.fill(Body::from(text)).await;
+            let body = attachments.fill(Vec::new(), Body::from(text)).await;
             assert_eq!(HttpBody::size_hint(&body).exact(), Some(expected.len() as u64));
             assert_eq!(axum::body::to_bytes(body, usize::MAX).await.unwrap(), expected);
         }
@@ -324,10 +333,10 @@ mod tests {
     async fn two_pictures_and_none() {
         let attachments = Attachments::new();
         let (a, b) = (attachments.put(picture(10)), attachments.put(picture(20)));
-        let body = attachments.fill(Body::from(format!("{b}{a}"))).await;
+        let body = attachments.fill(Vec::new(), Body::from(format!("{b}{a}"))).await;
         let expected = picture(20) + &picture(10);
         assert_eq!(axum::body::to_bytes(body, usize::MAX).await.unwrap(), expected);
-        let plain = attachments.fill(Body::from("gimp-bridge-attachment:0000")).await;
+        let plain = attachments.fill(Vec::new(), Body::from("gimp-bridge-attachment:0000")).await;
         assert_eq!(axum::body::to_bytes(plain, usize::MAX).await.unwrap(), "gimp-bridge-attachment:0000");
     }
 
@@ -335,8 +344,12 @@ mod tests {
     async fn a_picture_that_is_gone_breaks_the_reply_off() {
         let attachments = Attachments::new();
         let token = attachments.put(picture(10));
-        drop(axum::body::to_bytes(attachments.fill(Body::from(token.clone())).await, usize::MAX).await.unwrap());
-        let again = attachments.fill(Body::from(token)).await;
+        drop(
+            axum::body::to_bytes(attachments.fill(Vec::new(), Body::from(token.clone())).await, usize::MAX)
+                .await
+                .unwrap(),
+        );
+        let again = attachments.fill(Vec::new(), Body::from(token)).await;
         assert!(axum::body::to_bytes(again, usize::MAX).await.is_err());
     }
 
@@ -344,8 +357,8 @@ mod tests {
     async fn a_reply_that_broke_off_can_be_sent_again() {
         let attachments = Attachments::new();
         let token = attachments.put(picture(PIECE * 2));
-        drop(attachments.fill(Body::from(token.clone())).await);
-        let again = attachments.fill(Body::from(token)).await;
+        drop(attachments.fill(Vec::new(), Body::from(token.clone())).await);
+        let again = attachments.fill(Vec::new(), Body::from(token)).await;
         assert_eq!(axum::body::to_bytes(again, usize::MAX).await.unwrap(), picture(PIECE * 2));
     }
 

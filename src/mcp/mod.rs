@@ -10,11 +10,12 @@
 //! | `resources.rs`, `prompts.rs` | the `gimp://` resources, the prompts |
 //! | `clients.rs` | which AI client a request belongs to, and when that client is gone |
 //! | `attachments.rs` | pictures that leave as base64 without ever being a string |
-//! | `transport.rs`, `sessions.rs` | stdio and HTTP around the handler |
+//! | `transport.rs`, `sessions.rs`, `replies.rs` | stdio and HTTP around the handler |
 
 mod attachments;
 mod clients;
 mod prompts;
+mod replies;
 mod resources;
 mod server;
 mod sessions;
@@ -22,6 +23,7 @@ mod tools;
 mod transport;
 
 pub use clients::CLIENT_HEADER;
+pub use replies::HELD as REPLY_HELD;
 pub use server::{Mcp, Server};
 pub use transport::{HttpSettings, http_router, serve_stdio, serve_streams};
 

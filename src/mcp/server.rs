@@ -11,7 +11,6 @@ use crate::ops::{Context, Ops};
 use rmcp::model::*;
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
-use serde_json::Map;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -125,7 +124,10 @@ impl ServerHandler for Server {
             return Err(unknown.map_or_else(|| ErrorData::internal_error("the tool list is broken", None), edge));
         }
         let client = self.client(&context);
-        let (progress, reports) = match context.meta.get_progress_token() {
+        // Reports make the reply an event stream, and some clients take no large events: for a picture, which takes
+        // well under a second, the picture matters more.
+        let token = context.meta.get_progress_token().filter(|_| request.name != "get_image_bitmap");
+        let (progress, reports) = match token {
             Some(token) => {
                 let (sink, reports) = progress_channel();
                 (Some(sink), Some((token, reports)))
@@ -193,7 +195,7 @@ impl ServerHandler for Server {
         request: GetPromptRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let arguments = request.arguments.unwrap_or_else(Map::new);
+        let arguments = request.arguments.unwrap_or_default();
         Ok(prompts::get(&request.name, &arguments).map_err(edge)?.into())
     }
 }

@@ -1,12 +1,13 @@
 //! The handler behind stdio and behind HTTP.
 
 use super::attachments::FilledWriter;
+use super::replies;
 use super::server::{Mcp, Server};
 use super::sessions::{RETRY, Sessions};
 use crate::error::{Error, Kind, Result};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use rmcp::service::{QuitReason, ServerInitializeError, serve_server_with_ct};
@@ -14,6 +15,7 @@ use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +25,8 @@ const SESSION_HEADER: &str = "mcp-session-id";
 pub struct HttpSettings {
     /// Bytes; the largest request body.
     pub max_body: usize,
+    /// How long an answer may take and still be one JSON document; usually [`REPLY_HELD`](super::REPLY_HELD).
+    pub held: Duration,
     /// Ends all sessions and open streams.
     pub shutdown: CancellationToken,
 }
@@ -38,7 +42,7 @@ pub fn http_router<H>(
 where
     H: rmcp::ServerHandler + Send + 'static,
 {
-    // Revision 2026-07-28 gets application/json unless there is progress to report; sessions always get event streams.
+    // For revision 2026-07-28; `replies` does the same for sessions.
     let config = StreamableHttpServerConfig::default()
         .with_json_response(true)
         .with_sse_retry(Some(RETRY))
@@ -49,27 +53,47 @@ where
     let shared = mcp.clone();
     let make = move || Ok(wrap(Server::new(shared.clone())));
     let service = StreamableHttpService::new(make, sessions.manager.clone(), config);
-    Router::new().route_service("/mcp", service).layer(from_fn_with_state((mcp, sessions), around))
+    Router::new().route_service("/mcp", service).layer(from_fn_with_state((mcp, sessions, settings.held), around))
 }
 
-/// Counts sessions, and puts the pictures into the reply.
-async fn around(State((mcp, sessions)): State<(Arc<Mcp>, Sessions)>, request: Request, next: Next) -> Response {
+/// Counts sessions, and gives the reply its form.
+async fn around(
+    State((mcp, sessions, held)): State<(Arc<Mcp>, Sessions, Duration)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let session = |headers: &axum::http::HeaderMap| Some(headers.get(SESSION_HEADER)?.to_str().ok()?.to_owned());
     let known = session(request.headers());
+    let method = request.method().clone();
     if let Some(id) = &known {
-        match *request.method() {
+        match method {
             Method::DELETE => sessions.ended(id),
             _ => sessions.called(id),
         }
     }
-    let response = next.run(request).await;
-    if known.is_none()
-        && let Some(id) = session(response.headers())
-    {
-        sessions.begun(&id).await;
+    let mut response = next.run(request).await;
+    match method {
+        Method::POST => {
+            if known.is_none()
+                && let Some(id) = session(response.headers())
+            {
+                sessions.begun(&id).await;
+            }
+            replies::shape(response, &mcp.attachments, held).await
+        }
+        Method::DELETE => {
+            // rmcp says 202, for which Python's client warns that the session did not end.
+            if response.status() == StatusCode::ACCEPTED {
+                *response.status_mut() = StatusCode::NO_CONTENT;
+            }
+            response
+        }
+        // A stream for what belongs to no request; or the rest of a reply, pictures included.
+        _ => {
+            let (parts, body) = response.into_parts();
+            Response::from_parts(parts, mcp.attachments.fill(Vec::new(), body).await)
+        }
     }
-    let (parts, body) = response.into_parts();
-    Response::from_parts(parts, mcp.attachments.fill(body).await)
 }
 
 /// MCP over this process's stdin and stdout, until stdin closes or `shutdown`.

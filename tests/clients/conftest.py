@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
@@ -31,7 +32,8 @@ class Daemon:
 
     def __init__(self, binary, environment, *options):
         command = [binary, "serve", "--port", "0", *options]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True)
         line = self.process.stdout.readline()
         assert "listens on " in line, self.process.stderr.read()
         self.url = line.split("listens on ")[1].strip()
@@ -64,3 +66,36 @@ def catalogue():
             if operation.get("audience", "public") == "public":
                 operations[operation["name"]] = operation
     return operations
+
+
+# With a real GIMP behind: the harness of tests/gimp.
+sys.path.insert(0, str(ROOT / "tests" / "gimp"))
+GIMP_VERSIONS = ("3.0", "3.2")
+
+
+def pytest_generate_tests(metafunc):
+    if "gimp" in metafunc.fixturenames:
+        chosen = os.environ.get("GIMP_BRIDGE_TEST_GIMP", "all")
+        metafunc.parametrize("gimp", GIMP_VERSIONS if chosen == "all" else (chosen,), scope="module", indirect=True)
+
+
+@pytest.fixture(scope="module")
+def gimp(request):
+    """A running headless GIMP with the plug-in."""
+    from harness import Gimp
+
+    with Gimp(request.param) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def gimp_environment(gimp):
+    """An environment whose state folder is that GIMP's."""
+    return {**os.environ, "GIMP_BRIDGE_STATE_DIR": str(gimp.state_dir)}
+
+
+@pytest.fixture(scope="module")
+def gimp_daemon(binary, gimp_environment):
+    started = Daemon(binary, gimp_environment)
+    yield started
+    assert started.stop() == 0

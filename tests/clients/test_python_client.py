@@ -1,6 +1,7 @@
 """The Python MCP client over stdio and HTTP, in the newest revision and in the ones with sessions."""
 
 import contextlib
+import json
 import os
 import subprocess
 import time
@@ -13,6 +14,10 @@ from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 
 MODES = ["auto", "legacy"]
+INITIALIZE = json.dumps({
+    "jsonrpc": "2.0", "id": 0, "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+})
 
 
 @pytest.fixture(params=["stdio", "http"])
@@ -29,6 +34,11 @@ async def connected(server, mode):
     info = types.Implementation(name="test_python_client", version="1")
     async with Client(server, mode=mode, client_info=info, read_timeout_seconds=20) as client:
         yield client
+
+
+def finished(command, environment, given=""):
+    """A command that ends by itself."""
+    return subprocess.run(command, input=given, env=environment, capture_output=True, text=True, timeout=20)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -118,13 +128,13 @@ def test_stdio_keeps_stdout_clean_and_ends_with_stdin(binary, environment):
         '"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},' \
         '"io.modelcontextprotocol/clientInfo":{"name":"t","version":"1"}}}}\n'
     loud = {**environment, "GIMP_BRIDGE_LOG_LEVEL": "debug"}
-    ended = subprocess.run([binary, "stdio"], input="garbage\n" + request, env=loud, capture_output=True, text=True, timeout=20)
+    ended = finished([binary, "stdio"], loud, "garbage\n" + request)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("\n") == 1 and ended.stdout.startswith('{"jsonrpc":"2.0","id":1,"result"')
 
 
 def test_a_daemon_with_an_open_stream_ends_on_sigterm(daemon):
-    body = b'{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}'
+    body = INITIALIZE.encode()
     headers = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
     session = urllib.request.urlopen(urllib.request.Request(daemon.url, body, headers)).headers["mcp-session-id"]
     stream = urllib.request.urlopen(urllib.request.Request(daemon.url, headers={**headers, "mcp-session-id": session}))
@@ -136,21 +146,22 @@ def test_a_daemon_with_an_open_stream_ends_on_sigterm(daemon):
 
 def test_a_second_daemon_on_the_port_says_so(binary, environment, daemon):
     port = daemon.origin.rsplit(":", 1)[1]
-    second = subprocess.run([binary, "serve", "--port", port], env=environment, capture_output=True, text=True, timeout=20)
+    second = finished([binary, "serve", "--port", port], environment)
     assert second.returncode != 0
     assert port in second.stderr and "--port" in second.stderr
 
 
 def test_an_open_address_needs_a_key(binary, environment):
     without = {name: value for name, value in environment.items() if name != "GIMP_BRIDGE_API_KEY"}
-    refused = subprocess.run([binary, "serve", "--host", "0.0.0.0", "--port", "0"], env=without, capture_output=True, text=True, timeout=20)
+    refused = finished([binary, "serve", "--host", "0.0.0.0", "--port", "0"], without)
     assert refused.returncode != 0 and "API key" in refused.stderr, refused.stderr
 
 
 def test_idle_memory_is_small(binary, environment):
-    process = subprocess.Popen([binary, "stdio"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([binary, "stdio"], stdin=pipe, stdout=pipe, env=environment, text=True)
     try:
-        process.stdin.write('{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}\n')
+        process.stdin.write(INITIALIZE + "\n")
         process.stdin.flush()
         process.stdout.readline()
         pages = int(open(f"/proc/{process.pid}/statm").read().split()[1])

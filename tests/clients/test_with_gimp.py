@@ -1,0 +1,156 @@
+"""Python MCP clients work in a real GIMP, over stdio and HTTP, in both kinds of revision."""
+
+import base64
+import io
+import json
+import time
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from PIL import Image
+
+WAYS = [("http", "auto"), ("http", "legacy"), ("stdio", "auto"), ("stdio", "legacy")]
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def connect(request, binary, gimp_environment):
+    """Makes clients: `connect(name)`."""
+    transport, mode = request.param
+    if transport == "http":
+        server = request.getfixturevalue("gimp_daemon").url
+    else:
+        server = StdioServerParameters(command=binary, args=["stdio"], env=gimp_environment)
+    # A name for each test, since clients without a session are told apart by it.
+    run = f"{request.node.name}-{time.monotonic_ns()}"
+
+    def make(name="one"):
+        info = types.Implementation(name=f"{run}-{name}", version="1")
+        return Client(server, mode=mode, client_info=info, read_timeout_seconds=60)
+
+    make.sessions = mode == "legacy" or transport == "stdio"
+    return make
+
+
+async def done(client, tool, **arguments):
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result.content[0].text
+    return result
+
+
+async def python(client, *lines, **arguments):
+    result = await done(client, "call_api", api_path="exec", args=["pyGObject-console", list(lines)], **arguments)
+    return result.structured_content["output"].strip()
+
+
+def picture(content):
+    assert content.type == "image"
+    return Image.open(io.BytesIO(base64.b64decode(content.data, validate=True)))
+
+
+def test_open_edit_see_undo_close(connect):
+    async def run():
+        async with connect() as client:
+            created = (await done(client, "create_new_image", width=64, height=48, color="#2850a0")).structured_content
+            image = created["image"]
+            seen = await done(client, "get_image_bitmap")
+            assert seen.structured_content["image"] == image and "image_data" not in seen.structured_content
+            shown = picture(seen.content[0])
+            assert (shown.size, shown.convert("RGB").getpixel((5, 5))) == ((64, 48), (0x28, 0x50, 0xA0))
+            # The text block is the same result, for clients that read no structured content.
+            assert json.loads(seen.content[1].text) == seen.structured_content
+            changed = await done(
+                client, "call_api", api_path="exec", preview=32,
+                args=["pyGObject-console", ["i = Gimp.get_images()[0]", "i.get_layers()[0].invert(False)"]],
+            )
+            assert changed.structured_content["effect"]["changed"] is True
+            preview = picture(changed.content[0]).convert("RGB")
+            assert preview.size == (32, 24) and preview.getpixel((3, 3)) != (0x28, 0x50, 0xA0)
+            await done(client, "undo")
+            again = picture((await done(client, "get_image_bitmap", format="webp", quality=100)).content[0])
+            assert (again.format, again.convert("RGB").getpixel((5, 5))) == ("WEBP", (0x28, 0x50, 0xA0))
+            linked = await done(client, "get_image_bitmap", **{"as": "link", "max_width": 16})
+            [link] = [content for content in linked.content if content.type == "resource_link"]
+            read = (await client.read_resource(str(link.uri))).contents[0]
+            assert Image.open(io.BytesIO(base64.b64decode(read.blob))).size == (16, 12)
+            metadata = json.loads((await client.read_resource(f"gimp://images/{image}")).contents[0].text)
+            layer = metadata["structure"]["layers"][0]["id"]
+            blob = (await client.read_resource(f"gimp://layers/{layer}/bitmap")).contents[0]
+            alone = Image.open(io.BytesIO(base64.b64decode(blob.blob)))
+            assert (blob.mime_type, alone.size) == ("image/png", (64, 48))
+            listed = [str(resource.uri) for resource in (await client.list_resources()).resources]
+            assert f"gimp://images/{image}" in listed
+            await python(client, "i.get_layers()[0].invert(False)")
+            refused = await client.call_tool("close_image", {"image": image})
+            assert refused.is_error and refused.structured_content["kind"] == "unsaved_changes"
+            await done(client, "close_image", image=image, discard_changes=True)
+
+    anyio.run(run)
+
+
+def test_a_large_picture_arrives_whole(connect):
+    async def run():
+        async with connect() as client:
+            image = (await done(client, "create_new_image", width=2000, height=1500)).structured_content["image"]
+            await python(
+                client, "i = Gimp.get_images()[0]", "l = i.get_layers()[0]",
+                "f = Gimp.DrawableFilter.new(l, 'gegl:noise-rgb', 'n')", "f.get_config().set_property('red', 1.0)",
+                "f.update()", "l.merge_filter(f)",
+            )
+            seen = await done(client, "get_image_bitmap")
+            assert seen.structured_content["bytes"] == len(base64.b64decode(seen.content[0].data)) > 1_000_000
+            picture(seen.content[0]).load()
+            await done(client, "close_image", image=image, discard_changes=True)
+
+    anyio.run(run)
+
+
+def test_each_client_has_its_own_namespace_and_image(connect):
+    async def run():
+        async with connect("one") as one, connect("two") as two:
+            first = (await done(one, "create_new_image", width=10, height=10)).structured_content["image"]
+            second = (await done(two, "create_new_image", width=20, height=20)).structured_content["image"]
+            await python(one, "x = 'one'")
+            await python(two, "x = 'two'")
+            assert (await python(one, "print(x)"), await python(two, "print(x)")) == ("one", "two")
+            for client, image in [(one, first), (two, second)]:
+                chosen = await done(client, "get_image_metadata")
+                assert chosen.structured_content["image"] == image
+                await done(client, "close_image", discard_changes=True)
+        # A session's end is the namespace's end; a client without sessions finds it again.
+        async with connect("one") as one:
+            again = await client_has(one, "x")
+            assert again == (not connect.sessions)
+
+    async def client_has(client, name):
+        return await python(client, f"print({name!r} in globals())") == "True"
+
+    anyio.run(run)
+
+
+def test_a_cancelled_call_ends_in_gimp(connect):
+    async def run():
+        async with connect() as client:
+            await python(client, "x = 1")
+            with anyio.move_on_after(1):
+                await python(client, "x = 2", "while True: pass", timeout=50)
+            started = time.monotonic()
+            assert await python(client, "print(x)") == "2"
+            assert time.monotonic() - started < 2
+
+    anyio.run(run)
+
+
+def test_python_errors_say_what_and_where(connect):
+    async def run():
+        async with connect() as client:
+            code = ["print('before')", "1 / 0"]
+            failed = await client.call_tool("call_api", {"api_path": "exec", "args": ["pyGObject-console", code]})
+            assert failed.is_error and failed.structured_content["kind"] == "python_error"
+            assert "ZeroDivisionError" in failed.content[0].text and "line 2" in failed.content[0].text
+            details = json.loads(failed.content[1].text)
+            assert details == failed.structured_content["details"] and "before" in details["output"]
+
+    anyio.run(run)
