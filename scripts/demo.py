@@ -41,8 +41,8 @@ class Transcript:
         self.client = client
         self.lines = ["# What the demo did", ""]
 
-    async def call(self, why, tool, arguments, shown=None):
-        """Calls a tool; an error of the tool ends the demo."""
+    async def call(self, why, tool, arguments, shown=None, may_fail=False):
+        """Calls a tool: its structured answer and pictures. An error of the tool ends the demo, or gives None."""
         begun = time.perf_counter()
         result = await self.client.call_tool(tool, arguments)
         took = (time.perf_counter() - begun) * 1000
@@ -50,14 +50,20 @@ class Transcript:
         answer = data.get("structuredContent") or {}
         texts = [part["text"] for part in data["content"] if part["type"] == "text"]
         pictures = [part for part in data["content"] if part["type"] == "image"]
-        self.lines += [
-            f"## {why}", "", f"`{tool}` ({took:.0f} ms)", "",
-            "```json", json.dumps(shown or arguments, indent=1, ensure_ascii=False), "```", "", "answered", "",
-            "```json", shorten(answer) if answer else "\n".join(texts)[:1500], "```", "",
-        ]
+        self.lines += [f"## {why}", "", f"`{tool}` ({took:.0f} ms)", "", *asked(shown or arguments), "answered", ""]
+        self.lines += ["```json", shorten(answer) if answer else "\n".join(texts)[:1500], "```", ""]
         if data.get("isError"):
+            if may_fail:
+                return None
             raise SystemExit(f"error: {tool}: " + " ".join(texts))
         return answer, [Image.open(io.BytesIO(base64.b64decode(part["data"]))) for part in pictures]
+
+
+def asked(arguments):
+    """The arguments; Python code as code."""
+    if arguments.get("api_path") == "exec":
+        return ["```python", *arguments["args"][1], "```", ""]
+    return ["```json", json.dumps(arguments, indent=1, ensure_ascii=False), "```", ""]
 
 
 def shorten(value):
@@ -77,14 +83,13 @@ def shorten(value):
 
 async def open_photo(transcript, photo):
     """By path; as bytes where GIMP, in a sandbox or a private root folder, does not see that path."""
-    result = await transcript.client.call_tool("open_image", {"path": str(photo)})
-    if not result.model_dump(by_alias=True).get("isError"):
-        await transcript.client.call_tool("close_image", {"discard_changes": True})
-        return (await transcript.call(f"Open {photo.name}", "open_image", {"path": str(photo)}))[0]
+    opened = await transcript.call(f"Open {photo.name}", "open_image", {"path": str(photo)}, may_fail=True)
+    if opened:
+        return opened[0]
     data = base64.b64encode(photo.read_bytes()).decode()
     shown = {"image_data": f"… {photo.stat().st_size} bytes of {photo.name} in base64", "name": photo.name}
     arguments = {"image_data": data, "name": photo.name}
-    return (await transcript.call(f"Open {photo.name}", "open_image", arguments, shown))[0]
+    return (await transcript.call("Open it from bytes", "open_image", arguments, shown))[0]
 
 
 async def main(url, photo, out):

@@ -13,7 +13,7 @@ pub mod instances;
 pub mod serve;
 pub mod stdio;
 
-use crate::config::{Config, Flag, Sources};
+use crate::config::{Config, Flag, Origin, Sources};
 use crate::error::{Error, Kind, Result};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::IsTerminal;
@@ -145,8 +145,11 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
         (Command::Completions(_), Err(_)) => Config::default(),
         (_, Err(error)) => return Err(error),
     };
-    log_to_stderr(&config.log)?;
-    let mut runtime = match cli.command.threads() {
+    let threads = cli.command.threads();
+    // What a server tells about its work is noise beside the answer of a short command.
+    let quiet = threads == Threads::One && config.origin("log.level") == Origin::Default;
+    log_to_stderr(if quiet { "warn" } else { &config.log.level }, config.log.json)?;
+    let mut runtime = match threads {
         Threads::One => tokio::runtime::Builder::new_current_thread(),
         Threads::Workers => {
             let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -168,10 +171,10 @@ fn load(global: Global) -> Result<Config> {
     Config::load(&Sources::of_process(global.config, flags))
 }
 
-fn log_to_stderr(log: &crate::config::Log) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&log.level).map_err(Error::internal)?;
+fn log_to_stderr(level: &str, json: bool) -> Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(Error::internal)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if log.json {
+    if json {
         subscriber.json().init();
     } else {
         subscriber.with_ansi(std::io::stderr().is_terminal()).init();
