@@ -12,6 +12,7 @@ import catalogue
 import exec_guards
 import gimp_side
 import instance
+import menu
 import settings as settings_module
 from clients import Clients
 from registry import Dispatcher
@@ -26,6 +27,8 @@ SWEEP_SECONDS = 60
 
 class Bridge:
     """Lives as long as the plug-in. All methods are for the main thread."""
+
+    version = VERSION
 
     def __init__(self, plug_in):
         self.plug_in = plug_in
@@ -48,6 +51,7 @@ class Bridge:
         GLib.timeout_add_seconds(SWEEP_SECONDS, self._sweep)
         atexit.register(self.stop)
         self.listen()
+        menu.install(self)
 
     def stop(self):
         """Twice is fine: GIMP's quit, the end of the main loop and atexit all call it."""
@@ -83,6 +87,10 @@ class Bridge:
             server, self.server = self.server, None
             self._watchdog.forget_chore(server.housekeeping)
             server.stop()
+
+    def busy(self):
+        """What runs now, for people; see `$/ping`."""
+        return self._runner.state()["busy"] if self._runner is not None else None
 
     def describe(self):
         """What the handshake tells. Any thread."""
