@@ -23,6 +23,7 @@ from watchdog import Watchdog
 VERSION = "0.1.0"
 SOFTWARE = {"name": "gimp-bridge-plugin", "version": VERSION}
 SWEEP_SECONDS = 60
+WINDOWS_SECONDS = 30  # for GIMP to show its first window
 
 
 class Bridge:
@@ -50,8 +51,20 @@ class Bridge:
         self._watchdog.start()
         GLib.timeout_add_seconds(SWEEP_SECONDS, self._sweep)
         atexit.register(self.stop)
-        self.listen()
         menu.install(self)
+        if is_headless():
+            self.listen()
+        else:
+            self._windows_deadline = time.monotonic() + WINDOWS_SECONDS
+            GLib.timeout_add(100, self._listen_with_windows)
+
+    def _listen_with_windows(self):
+        """GIMP starts its extensions before its windows, and an image opened then would get none: waits for them."""
+        # The first display is the empty image window, or that of the first image
+        if not Gimp.Display.id_is_valid(1) and time.monotonic() < self._windows_deadline:
+            return True
+        self.listen()
+        return False
 
     def stop(self):
         """Twice is fine: GIMP's quit, the end of the main loop and atexit all call it."""
