@@ -12,6 +12,7 @@ import catalogue
 import exec_guards
 import gimp_side
 import instance
+import menu
 import settings as settings_module
 from clients import Clients
 from registry import Dispatcher
@@ -22,10 +23,13 @@ from watchdog import Watchdog
 VERSION = "0.1.0"
 SOFTWARE = {"name": "gimp-bridge-plugin", "version": VERSION}
 SWEEP_SECONDS = 60
+WINDOWS_SECONDS = 30  # for GIMP to show its first window
 
 
 class Bridge:
     """Lives as long as the plug-in. All methods are for the main thread."""
+
+    version = VERSION
 
     def __init__(self, plug_in):
         self.plug_in = plug_in
@@ -47,7 +51,20 @@ class Bridge:
         self._watchdog.start()
         GLib.timeout_add_seconds(SWEEP_SECONDS, self._sweep)
         atexit.register(self.stop)
+        menu.install(self)
+        if is_headless():
+            self.listen()
+        else:
+            self._windows_deadline = time.monotonic() + WINDOWS_SECONDS
+            GLib.timeout_add(100, self._listen_with_windows)
+
+    def _listen_with_windows(self):
+        """GIMP starts its extensions before its windows, and an image opened then would get none: waits for them."""
+        # The first display is the empty image window, or that of the first image
+        if not Gimp.Display.id_is_valid(1) and time.monotonic() < self._windows_deadline:
+            return True
         self.listen()
+        return False
 
     def stop(self):
         """Twice is fine: GIMP's quit, the end of the main loop and atexit all call it."""
@@ -83,6 +100,10 @@ class Bridge:
             server, self.server = self.server, None
             self._watchdog.forget_chore(server.housekeeping)
             server.stop()
+
+    def busy(self):
+        """What runs now, for people; see `$/ping`."""
+        return self._runner.state()["busy"] if self._runner is not None else None
 
     def describe(self):
         """What the handshake tells. Any thread."""

@@ -51,15 +51,17 @@ _FRESH = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 
 class Verdict:
     """`reason` is None for code that cannot change anything, provided that `reads`, the names that it takes from its
-    namespace, hold plain values (`are_plain`) and `builtins` are not rebound there."""
+    namespace, hold plain values (`is_plain`), `builtins` are not rebound there, and `filled`, what it puts elements
+    into, is not something else from before."""
 
-    def __init__(self, reason, reads=frozenset(), builtins=frozenset()):
-        self.reason, self.reads, self.builtins = reason, reads, builtins
+    def __init__(self, reason, reads=frozenset(), builtins=frozenset(), filled=frozenset()):
+        self.reason, self.reads, self.builtins, self.filled = reason, reads, builtins, filled
 
     def holds_in(self, namespace):
         """Whether code with this verdict cannot change anything when it runs in `namespace`."""
         return self.reason is None and self.builtins.isdisjoint(namespace) and all(
-            is_plain(namespace[name]) for name in self.reads if name in namespace)
+            is_plain(namespace[name]) for name in self.reads if name in namespace) and all(
+            type(namespace[name]) in (list, dict, set) for name in self.filled if name in namespace)
 
 
 class _Doubt(Exception):
@@ -83,6 +85,7 @@ class _Judge:
         self.bound = set()  # names that the script binds
         self.pure_names = set()  # functions from `from math import sqrt`
         self.modules = {}  # name → module of _MODULES
+        self.filled = set()  # fresh names that get elements
         self.fresh = {}  # name → whether only fresh containers are bound to it
 
     def verdict(self):
@@ -100,7 +103,7 @@ class _Judge:
                 check(node)
         loaded = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         builtins = loaded & (BUILTINS | _EXCEPTIONS)
-        return Verdict(None, frozenset(loaded - builtins), frozenset(builtins))
+        return Verdict(None, frozenset(loaded - builtins), frozenset(builtins), frozenset(self.filled))
 
     # --- what is bound ---
 
@@ -126,13 +129,14 @@ class _Judge:
                 if isinstance(target, ast.Name):
                     self.fresh[target.id] = self.fresh.get(target.id, True) and len(targets) == 1 and _is_fresh(node.value)
                 else:
-                    for name in ast.walk(target):
-                        if isinstance(name, ast.Name):
-                            self.fresh[name.id] = False
+                    self._not_fresh(target)
         elif isinstance(node, (ast.For, ast.comprehension, ast.NamedExpr)):
-            for name in ast.walk(node.target):
-                if isinstance(name, ast.Name):
-                    self.fresh[name.id] = False
+            self._not_fresh(node.target)
+
+    def _not_fresh(self, target):
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                self.fresh[node.id] = False
 
     def _bind(self, name, fresh=None):
         if name.startswith("__"):
@@ -225,7 +229,10 @@ class _Judge:
             raise _Doubt("a `key` that is no lambda")
 
     def _on_fresh(self, node):
-        return isinstance(node, ast.Name) and self.fresh.get(node.id, False)
+        if not isinstance(node, ast.Name) or not self.fresh.get(node.id, False):
+            return False
+        self.filled.add(node.id)
+        return True
 
     def _bound_once(self, name):
         return not any(isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(self.tree))

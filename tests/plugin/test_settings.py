@@ -1,0 +1,78 @@
+"""plugin.json, the environment, state folders and instance files."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+
+import instance
+import pytest
+import settings
+
+
+def load(folder, given=None, environ=None):
+    if given is not None:
+        (folder / "plugin.json").write_text(given if isinstance(given, str) else json.dumps(given))
+    return settings.load(str(folder), environ or {})
+
+
+def test_defaults(tmp_path):
+    found = load(tmp_path)
+    assert (found.port, found.auto_disconnect, found.exec, found.read_only, found.folders) == (9877, 300, True, False, None)
+
+
+def test_the_environment_wins(tmp_path):
+    found = load(tmp_path, {"port": 1, "read_only": False}, {"GIMP_BRIDGE_PORT": "2", "GIMP_BRIDGE_READ_ONLY": "true",
+                                                             "GIMP_BRIDGE_FOLDERS": "/a:/b", "GIMP_BRIDGE_AUTO_DISCONNECT": "false"})
+    assert (found.port, found.read_only, found.folders, found.auto_disconnect) == (2, True, ["/a", "/b"], False)
+
+
+@pytest.mark.parametrize("given", [
+    {"port": 65536}, {"port": "9877"}, {"port": True}, {"read_only": "yes"}, {"exec": 1}, {"folders": "all"}, {"folders": ["relative"]},
+    {"auto_disconnect": True}, {"auto_disconnect": 0}, {"checkpoints": -1}, {"checkpoint_memory_mb": 1}, {"prot": 1}])
+def test_a_bad_value_names_its_place(tmp_path, given):
+    with pytest.raises(settings.SettingsError) as raised:
+        load(tmp_path, given)
+    assert str(tmp_path / "plugin.json") in str(raised.value) and f"`{next(iter(given))}`" in str(raised.value)
+
+
+def test_all_problems_are_told(tmp_path):
+    with pytest.raises(settings.SettingsError) as raised:
+        load(tmp_path, {"port": -1}, {"GIMP_BRIDGE_EXEC": "perhaps"})
+    assert "`port`" in str(raised.value) and "GIMP_BRIDGE_EXEC" in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff", "[" * 100_000])
+def test_a_broken_file_is_told(tmp_path, text):
+    (tmp_path / "plugin.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(settings.SettingsError, match="plugin.json"):
+        load(tmp_path)
+
+
+def test_state_folders():
+    def folder(platform, **environ):
+        return settings.state_dir(environ, platform)
+
+    assert folder("linux", HOME="/h") == "/h/.local/state/gimp-bridge"
+    assert folder("linux", HOME="/h", XDG_STATE_HOME="/s") == "/s/gimp-bridge"
+    assert folder("linux", HOME="/h", GIMP_BRIDGE_STATE_DIR="/g") == "/g"
+    assert folder("darwin", HOME="/h") == "/h/Library/Application Support/gimp-bridge"
+    assert folder("win32", HOME="h", LOCALAPPDATA="l") == os.path.join("l", "gimp-bridge")
+
+
+def test_an_instance_file_is_private_and_stale_ones_go(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    folder = tmp_path / "instances"
+    folder.mkdir()
+    (folder / f"{ended.pid}.json").write_text("{}")
+    (folder / "notes.json").write_text("{}")
+    path = instance.announce(str(tmp_path), {"pid": os.getpid(), "port": 5})
+    assert json.loads(open(path).read()) == {"pid": os.getpid(), "port": 5}
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert sorted(os.listdir(folder)) == [f"{os.getpid()}.json", "notes.json"]
+    instance.withdraw(path)
+    instance.withdraw(path)
+    assert os.listdir(folder) == ["notes.json"]
