@@ -133,12 +133,12 @@ class Dispatcher:
         arguments, common = entry.arguments(request.arguments)
         call = Call(request, self.clients.get(request.client_id, request.client_name), self.settings, self.watchdog)
         make_plan = _PLANS.get(entry.name)
+        if entry.image != "none" and (make_plan is None or common.get("image") is not None):
+            call.image = self.gimp.resolve_image(call, common.get("image"), entry)
         plan = make_plan(call, **arguments) if make_plan else Plan(entry.changes, isolated=entry.changes)
         if plan.changes and self.settings.read_only:
             raise OperationError("forbidden", f"`{entry.name}` would change something, and this GIMP is read-only",
                                  hint="the policy `read_only` in plugin.json of GIMP's user decides")
-        if entry.image != "none" and (make_plan is None or common.get("image") is not None):
-            call.image = self.gimp.resolve_image(call, common.get("image"), entry)
 
         def run():
             if request.cancelled:

@@ -151,7 +151,10 @@ async def value(client, expression, **arguments):
 
 def decode(data):
     """Encoded picture to an array (height, width, channels)."""
-    array = numpy.asarray(Image.open(io.BytesIO(data)))
+    picture = Image.open(io.BytesIO(data))
+    if picture.mode == "P":
+        picture = picture.convert("RGBA" if "transparency" in picture.info else "RGB")
+    array = numpy.asarray(picture)
     return array[:, :, None] if array.ndim == 2 else array
 
 
