@@ -22,7 +22,7 @@ const QUIT: Duration = Duration::from_secs(5);
 /// How long the files that GIMP was started with may take to open.
 const OPENING: Duration = Duration::from_secs(20);
 /// How long a GIMP that runs may be without a plug-in that answers.
-const PLUGIN_BACK: Duration = Duration::from_secs(5);
+const PLUGIN_BACK: Duration = Duration::from_secs(15);
 /// At most so many restarts within the time: a GIMP that cannot live is not started for ever.
 const RESTARTS: (usize, Duration) = (5, Duration::from_secs(600));
 /// Before a restart: doubled from the first to the last.
