@@ -13,3 +13,4 @@ mod rooms;
 mod live;
 mod live_gimp;
 mod vectors;
+mod mcp;
