@@ -37,8 +37,12 @@ impl Daemon {
         };
         let launch = Launch::new(config, mode)?;
         let shutdown = self.shutdown.clone();
+        let gimp = self.ops.gimp().clone();
+        gimp.set_starting(true);
         Ok(tokio::spawn(async move {
-            let ended = match launch::start(launch, shutdown.clone()).await {
+            let started = launch::start(launch, shutdown.clone()).await;
+            gimp.set_starting(false);
+            let ended = match started {
                 Ok(running) => keep(running, &shutdown).await,
                 Err(error) => Err(error),
             };

@@ -158,7 +158,10 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
         }
     };
     let runtime = runtime.enable_all().build().map_err(Error::internal)?;
-    runtime.block_on(cli.command.run(&config))
+    let done = runtime.block_on(cli.command.run(&config));
+    // A thread that reads a terminal's stdin cannot be woken; the process does not wait for it.
+    runtime.shutdown_background();
+    done
 }
 
 fn load(global: Global) -> Result<Config> {
@@ -172,7 +175,8 @@ fn load(global: Global) -> Result<Config> {
 }
 
 fn log_to_stderr(level: &str, json: bool) -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(level).map_err(Error::internal)?;
+    // rmcp writes arguments and results at its debug level.
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{level},rmcp=warn")).map_err(Error::internal)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
         subscriber.json().init();

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long a call waits for a GIMP that starts, or comes back.
 const STARTING: Duration = Duration::from_secs(2);
+/// The same while this daemon is starting one itself; the first start of a new profile takes long.
+const STARTING_OURSELVES: Duration = Duration::from_secs(90);
 /// After a call has waited in vain, others do not wait for this long: there is no GIMP.
 const NO_GIMP: Duration = Duration::from_secs(30);
 /// How often the instance folder is looked at meanwhile.
@@ -31,10 +33,20 @@ pub struct Hub {
     shutdown: CancellationToken,
     announced: Announced,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
-    /// Instance ids by client id.
-    chosen: Mutex<HashMap<String, String>>,
+    /// By client id.
+    chosen: Mutex<HashMap<String, Choice>>,
+    /// This daemon is starting a GIMP.
+    starting: AtomicBool,
     waited_in_vain: Mutex<Option<Instant>>,
     reconnecting: AtomicBool,
+}
+
+/// The instance that a client works with.
+#[derive(Clone)]
+struct Choice {
+    id: String,
+    /// Selected by the client, not just used so far.
+    selected: bool,
 }
 
 /// The place of one instance's link.
@@ -70,18 +82,29 @@ impl Hub {
             shutdown,
             slots: Mutex::default(),
             chosen: Mutex::default(),
+            starting: AtomicBool::new(false),
             waited_in_vain: Mutex::default(),
             reconnecting: AtomicBool::new(false),
         }
     }
 
-    /// An open link to `instance`, else to the client's choice, else to the newest reachable instance.
-    pub async fn link(self: &Arc<Self>, client: &Client, instance: Option<&str>) -> Result<Link> {
-        let began = Instant::now();
-        let patience = match *lock(&self.waited_in_vain) {
+    /// Whether this daemon is starting a GIMP: calls wait for it meanwhile.
+    pub fn set_starting(&self, starting: bool) {
+        self.starting.store(starting, Ordering::Relaxed);
+    }
+
+    fn patience(&self) -> Duration {
+        match *lock(&self.waited_in_vain) {
+            _ if self.starting.load(Ordering::Relaxed) => STARTING_OURSELVES,
             Some(when) if when.elapsed() < NO_GIMP => Duration::ZERO,
             _ => STARTING,
-        };
+        }
+    }
+
+    /// An open link to `instance`, else to the client's choice, else to the newest reachable instance. A client stays
+    /// with the instance that it began with, whatever GIMP is opened later.
+    pub async fn link(self: &Arc<Self>, client: &Client, instance: Option<&str>) -> Result<Link> {
+        let began = Instant::now();
         loop {
             let attempt = match self.pick(client, instance) {
                 Ok(slot) => self.connect(&slot).await,
@@ -90,10 +113,13 @@ impl Hub {
             match attempt {
                 Ok(link) => {
                     *lock(&self.waited_in_vain) = None;
+                    if instance.is_none() {
+                        self.stay(client, &link);
+                    }
                     return Ok(link);
                 }
                 Err(error) if error.kind != Kind::NoGimp || self.shutdown.is_cancelled() => return Err(error),
-                Err(error) if began.elapsed() >= patience => {
+                Err(error) if began.elapsed() >= self.patience() => {
                     lock(&self.waited_in_vain).get_or_insert_with(Instant::now);
                     return Err(error);
                 }
@@ -112,17 +138,27 @@ impl Hub {
             return found.ok_or_else(|| unknown(id, &slots));
         }
         let choice = lock(&self.chosen).get(&client.id).cloned();
-        if let Some(id) = choice {
-            if let Some(slot) = slots.iter().find(|slot| slot.id() == id) {
+        if let Some(choice) = choice {
+            if let Some(slot) = slots.iter().find(|slot| slot.id() == choice.id) {
                 return Ok(slot.clone());
             }
-            // Said once: the next call goes to the default, and never silently to another GIMP.
             lock(&self.chosen).remove(&client.id);
-            return Err(unknown(&id, &slots)
-                .hint("the GIMP that you had chosen has ended; the next call goes to the newest one"));
+            // Said once: the next call goes to the default, and never silently to another GIMP.
+            if choice.selected {
+                return Err(unknown(&choice.id, &slots)
+                    .hint("the GIMP that you had chosen has ended; the next call goes to the newest one"));
+            }
         }
         let newest = slots.iter().find(|slot| !slot.unreachable.load(Ordering::Relaxed)).or_else(|| slots.first());
         newest.cloned().ok_or_else(no_gimp)
+    }
+
+    fn stay(&self, client: &Client, link: &Link) {
+        let mut chosen = lock(&self.chosen);
+        if chosen.len() < MAX_CHOICES && !chosen.contains_key(&client.id) {
+            let id = link.peer().instance.id.clone();
+            chosen.insert(client.id.clone(), Choice { id, selected: false });
+        }
     }
 
     /// The slots of all announced instances, newest first; those of vanished ones are dropped.
@@ -228,8 +264,10 @@ impl Hub {
     pub fn selected(&self, client: &Client) -> Option<String> {
         let choice = lock(&self.chosen).get(&client.id).cloned();
         let slots = self.slots();
-        if let Some(id) = choice {
-            return slots.iter().any(|slot| slot.id() == id).then_some(id);
+        if let Some(Choice { id, .. }) = choice
+            && slots.iter().any(|slot| slot.id() == id)
+        {
+            return Some(id);
         }
         self.pick(client, None).ok().map(|slot| slot.id()).filter(|id| !id.is_empty())
     }
@@ -245,7 +283,7 @@ impl Hub {
             return Err(Error::new(Kind::Busy, format!("{MAX_CHOICES} clients have chosen an instance already"))
                 .hint("close sessions that are not used"));
         }
-        chosen.insert(client.id.clone(), id.to_owned());
+        chosen.insert(client.id.clone(), Choice { id: id.to_owned(), selected: true });
         Ok(())
     }
 

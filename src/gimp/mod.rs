@@ -142,6 +142,11 @@ impl Gimp {
         self.hub.selected(client)
     }
 
+    /// Tells that this daemon is starting a GIMP, or has done so: calls wait for it meanwhile instead of failing.
+    pub fn set_starting(&self, starting: bool) {
+        self.hub.set_starting(starting);
+    }
+
     /// Chooses the instance for this client.
     pub async fn select_instance(&self, client: &Client, id: &str) -> Result<()> {
         self.hub.select(client, id)
