@@ -307,9 +307,12 @@ def test_unknown_layers_are_named(client):
 
 def test_reading_changes_nothing(client):
     make(client, SCENES["selection"] + "; c = Gimp.Channel.new(im, 'c', 70, 50, 50.0, Gegl.Color.new('red')); im.insert_channel(c, None, 0); im.clean_all()")
+    assert client.call("list_images")["images"][0]["is_dirty"] is False
     client.python("named = Gimp.edit_named_copy([im.get_layers()[0]], 'kept')", "before = state(im)")
     for arguments in ({}, {"fit": {"max_width": 20}}, {"region": {"x": 3, "y": 3, "w": 9, "h": 9}}, {"depth": 16}, {"layer": client.eval("im.get_layers()[0].get_id()")}):
         client.stream("read_pixels", **arguments)
+        listed = client.call("list_images")["images"]
+        assert len(listed) == 1 and listed[0]["is_dirty"] is False
     assert client.eval("before == state(im)"), json.dumps(client.eval("[before, state(im)]"))
     assert client.eval("'kept' in Gimp.buffers_get_name_list('')")
     with pytest.raises(CallError):

