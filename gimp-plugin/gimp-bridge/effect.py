@@ -76,10 +76,12 @@ class Difference:
         self.likely = after.selected.union(likely)
         self.pairs, self.whole, self.scale = [], True, 1.0
         by_old_id = {node.id: id_ for id_, node in self.old_nodes.items()}
-        self.selected = {by_old_id[id_] for id_ in before.selected if id_ in by_old_id}  # ids in the live image, some may be gone
+        # Ids in the live image, some of which may be gone
+        self.selected = {by_old_id[id_] for id_ in before.selected if id_ in by_old_id}
         if self.selected.difference(self.removed) != after.selected.difference(self.added):
             if not (before.properties["floating_selection"] and after.properties["floating_selection"]):
-                self.properties.add("selected_layers")  # in GIMP's duplicate of a floating selection it is always another
+                # (in GIMP's duplicate of a floating selection it is always another)
+                self.properties.add("selected_layers")
         self._structure()
         self._pixels(budget or Budget("full"), check, only, lenient)
 
@@ -131,7 +133,8 @@ class Difference:
             likely = id_ in self.likely
             if old.kind != "group_layer" and new.kind != "group_layer":
                 offsets = new.properties.get("offsets", (0, 0))
-                self._pair(Pair(id_, "pixels", old.item, new.item, offsets, new.shape()[0], likely), old.shape(), new.shape())
+                self._pair(Pair(id_, "pixels", old.item, new.item, offsets, new.shape()[0], likely),
+                           old.shape(), new.shape())
             if old.mask and new.mask:
                 offsets = new.properties.get("offsets") or tuple(new.item.get_offsets()[-2:])
                 self._pair(Pair(id_, "mask_pixels", old.mask, new.mask, offsets, new.mask_shape[0], likely),

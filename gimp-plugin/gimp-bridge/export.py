@@ -60,6 +60,9 @@ def prepare_options(procedure, name, quality, options, has_profile, alpha):
         values.update(mapped)
     if alpha and name == "bmp":
         values.setdefault("rgb-format", "rgba-8888")  # GIMP's default drops the alpha channel that BMP can hold
+    if "include-thumbnail" in specs:
+        # GIMP's default adds one: it makes small files large, and GIMP 3.2 then opens a TIFF's thumbnail as the picture
+        values.setdefault("include-thumbnail", False)
     if has_profile and "include-color-profile" in specs:
         # Without its profile the colours would be read wrongly
         values.setdefault("include-color-profile", True)

@@ -1,7 +1,7 @@
 """Where two drawables of equal size differ, from their raw bytes in native format.
 
-Owns the comparison and its cost bound, and the raw copy; knows nothing of images or layers. Bytes come in strips or tiles that follow
-GIMP's own 128-pixel tiles, so memory stays at a few MiB and each tile crosses the pipe once. Equality is one memcmp;
+Owns the comparison and its cost bound, and the raw copy; knows nothing of images or layers. Bytes come in strips or
+tiles that follow GIMP's own 128-pixel tiles, so memory stays at a few MiB and each tile crosses the pipe once. Equality is one memcmp;
 bounds are narrowed only where it fails. Refuses drawables of different sizes or formats: the caller knows what that
 means.
 

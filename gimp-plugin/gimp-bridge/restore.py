@@ -1,8 +1,8 @@
 """Brings an image back to a checkpoint in place: same image, window and file, as part of one undo step.
 
 Owns the way from a `Difference` to none. Items that still exist are kept and mended (their ids stay), missing ones come
-back as copies (the caller learns the new ids), what was added goes. At the end the image is compared with the checkpoint
-again, and whatever still differs is named: nothing is claimed. Expects an open undo group, and opens none.
+back as copies (the caller learns the new ids), what was added goes. At the end the image is compared with the
+checkpoint again, and whatever still differs is named: nothing is claimed. Expects an open undo group, and opens none.
 """
 
 from gi.repository import Gimp
@@ -34,8 +34,8 @@ def restore(image, checkpoint, check=None, moved=None):
 class Restore:
     """One restore: `ids` follow the items through it.
 
-    Afterwards `lost` names what could not be brought back, `differed` says whether there was anything to do, and `touched`
-    has the ids of the items whose pixels were written.
+    Afterwards `lost` names what could not be brought back, `differed` says whether there was anything to do, and
+    `touched` has the ids of the items whose pixels were written.
     """
 
     def __init__(self, image, checkpoint, check, moved):
@@ -122,7 +122,7 @@ class Restore:
         if old["colormap"] != new["colormap"] and old["colormap"] is not None:
             image.set_palette(copy.get_palette())
         if old["profile"] is None and new["profile"] is not None:
-            # set_color_profile takes no None; and the groups' compositions follow a profile that is set, not one that goes
+            # set_color_profile takes no None; and groups follow a profile that is set, not one that goes
             builtin = Gimp.ColorProfile.new_rgb_srgb if old["mode"] != 1 else Gimp.ColorProfile.new_d65_gray_srgb_trc
             image.set_color_profile(builtin())
             image.detach_parasite("icc-profile")

@@ -1,7 +1,7 @@
 """Writes pixels, the selection and the image's mode back from a checkpoint so that GIMP records an undo step.
 
-A plain buffer write leaves no undo step; GIMP's shadow buffer, merged through a rectangular selection, does. GIMP merges
-in 32-bit float, as old + (new - old), so that 8, 16 bit and half come out exact and the wider formats do not: of
+A plain buffer write leaves no undo step; GIMP's shadow buffer, merged through a rectangular selection, does. GIMP
+merges in 32-bit float, as old + (new - old), so that 8, 16 bit and half come out exact and the wider formats do not: of
 those restore.py takes copies.
 """
 

@@ -17,7 +17,7 @@ VECTOR_GETTERS = (
     "stroke_cap_style", "stroke_join_style", "stroke_miter_limit", "stroke_dash_offset", "stroke_dash_pattern",
 )
 # Parasites that stand for what has a property of its own, or are no part of the picture
-PRIVATE_PARASITES = ("gimp-image-grid", "icc-profile", "gimp-image-metadata")
+PRIVATE_PARASITES = ("gimp-image-grid", "icc-profile", "gimp-image-metadata", "gimp-bridge-checkpoint")
 
 
 class Node:
@@ -105,7 +105,8 @@ def image_properties(image):
         "parasites": parasites(image),
         "metadata": metadata_text(image),
         "floating_selection": selection_is_floating(image),
-        "hidden_components": tuple(int(kind) for kind in component_kinds(image) if not image.get_component_visible(kind)),
+        "hidden_components": tuple(
+            int(kind) for kind in component_kinds(image) if not image.get_component_visible(kind)),
     }
 
 

@@ -21,7 +21,8 @@ def list_checkpoints(call):
     now = time.time()
     rows = [{
         "checkpoint": kept.id, "label": kept.label, "automatic": kept.automatic, "before": kept.operation,
-        "age_seconds": round(now - kept.taken, 1), "undoable": kept.undoable, "megabytes": round(kept.cost / 1048576, 1),
+        "age_seconds": round(now - kept.taken, 1), "undoable": kept.undoable,
+        "megabytes": round(kept.cost / 1048576, 1),
     } for kept in reversed(history.HISTORY.of(call.image))]
     answer = {"checkpoints": rows}
     dropped = history.HISTORY.dropped.get(call.image.get_id())
