@@ -27,11 +27,11 @@ impl Daemon {
     }
 
     /// Starts the GIMP that `--gimp headless` and `--gimp gui` ask for, beside the server: clients get their first
-    /// answer at once, and calls find GIMP when it is up. The task ends after `shutdown`, when that GIMP has ended;
-    /// if GIMP ends for good before that, the error is logged and the server goes on with whatever GIMP there is.
-    pub fn start_gimp(&self, config: &Config) -> Result<JoinHandle<()>> {
+    /// answer at once, and calls wait until GIMP is up. The task ends after `shutdown`, when that GIMP has ended; a
+    /// GIMP that cannot be started, or cannot be kept, ends the server with its error.
+    pub fn start_gimp(&self, config: &Config) -> Result<JoinHandle<Result<()>>> {
         let mode = match config.gimp.mode {
-            GimpMode::Attach => return Ok(tokio::spawn(async {})),
+            GimpMode::Attach => return Ok(tokio::spawn(async { Ok(()) })),
             GimpMode::Headless => Mode::Headless,
             GimpMode::Gui => Mode::Gui,
         };
@@ -46,9 +46,8 @@ impl Daemon {
                 Ok(running) => keep(running, &shutdown).await,
                 Err(error) => Err(error),
             };
-            if let Err(error) = ended {
-                tracing::error!(%error, hint = error.hint.as_deref().unwrap_or_default(), "GIMP has ended");
-            }
+            shutdown.cancel();
+            ended
         }))
     }
 

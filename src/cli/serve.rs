@@ -58,7 +58,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     announce(&format!("gimp-bridge {} listens on http://{address}/mcp", env!("CARGO_PKG_VERSION")));
     let served = http::serve(&config.server, daemon.ops, daemon.shutdown.clone(), listener).await;
     daemon.shutdown.cancel();
-    gimp.await.map_err(Error::internal)?;
+    gimp.await.map_err(Error::internal)??;
     served.map(|()| ExitCode::SUCCESS)
 }
 

@@ -24,6 +24,6 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let gimp = daemon.start_gimp(&config)?;
     let served = mcp::serve_stdio(Mcp::new(daemon.ops), config.server.max_body, daemon.shutdown.clone()).await;
     daemon.shutdown.cancel();
-    gimp.await.map_err(Error::internal)?;
+    gimp.await.map_err(Error::internal)??;
     served.map(|()| ExitCode::SUCCESS)
 }
