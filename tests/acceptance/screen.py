@@ -63,6 +63,13 @@ class Screen:
     def wait_window(self, title, seconds=60):
         return wait_for(f"a window `{title}`", lambda: self.windows(title), seconds)[0]
 
+    def focus(self, title, fill=False):
+        """Gives the keyboard to the window with this text in its title; `fill` makes it as large as the screen."""
+        window = self.wait_window(title)
+        if fill:
+            self.run("xdotool", "windowsize", "--sync", window, "100%", "100%", "windowmove", window, "0", "0")
+        self.run("xdotool", "windowactivate", "--sync", window, "windowfocus", "--sync", window)
+
     def key(self, *keys):
         self.run("xdotool", "key", "--delay", "60", *keys)
 

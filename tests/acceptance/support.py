@@ -41,7 +41,9 @@ def wait_line(process, pattern, seconds):
         if ready:
             line = process.stdout.readline()
             if not line:
-                raise RuntimeError(f"`{process.args}` ended with {process.wait()}: {seen}")
+                process.wait(30)
+                process.log.seek(0)
+                raise RuntimeError(f"`{process.args}` ended with {process.returncode}: {seen} {process.log.read()}")
             seen.append(line)
             match = re.search(pattern, line)
             if match:
@@ -72,10 +74,10 @@ class Bridge:
         self.processes.append(process)
         return process
 
-    def start_gimp(self, *arguments):
-        """`gimp-bridge gimp --headless`; gives the instance that it printed."""
+    def start_gimp(self, mode="--headless"):
+        """`gimp-bridge gimp`; gives the instance that it printed."""
         profile = os.path.join(self.folder.name, f"profile-{len(self.processes)}")
-        self.gimp = self.start("gimp", "--headless", "--profile", profile, *arguments)
+        self.gimp = self.start("gimp", mode, "--profile", profile)
         return json.loads(wait_line(self.gimp, r"^\{.*\}", 120).group(0))
 
     def start_daemon(self):
