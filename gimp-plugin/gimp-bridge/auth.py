@@ -62,7 +62,8 @@ def _read(path):
             raise SecretError(f"the secret `{path}` belongs to another user (uid {info.st_uid}); remove it")
         if info.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise SecretError(
-                f"the secret `{path}` is open to others (mode {stat.S_IMODE(info.st_mode):04o}); remove it, a new one is made"
+                f"the secret `{path}` is open to others (mode {stat.S_IMODE(info.st_mode):04o}); "
+                "remove it, a new one is made"
             )
     value = text.decode("ascii", "replace")
     if not is_hex32(value):

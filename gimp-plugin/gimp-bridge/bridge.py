@@ -111,9 +111,16 @@ class Bridge:
 
     def _describe_instance(self):
         return {
-            "id": f"{os.getpid()}-{self.server.port}", "port": self.server.port, "pid": os.getpid(),
-            "started": int(_STARTED), "gimp_version": Gimp.version(), "plugin_version": VERSION,
-            "protocol": auth.PROTOCOL, "headless": is_headless(), "profile": Gimp.directory(), "gimp_pid": os.getppid(),
+            "id": f"{os.getpid()}-{self.server.port}",
+            "port": self.server.port,
+            "pid": os.getpid(),
+            "started": int(_STARTED),
+            "gimp_version": Gimp.version(),
+            "plugin_version": VERSION,
+            "protocol": auth.PROTOCOL,
+            "headless": is_headless(),
+            "profile": Gimp.directory(),
+            "gimp_pid": os.getppid(),
         }
 
     def _prepare(self):

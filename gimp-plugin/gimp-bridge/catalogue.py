@@ -34,12 +34,17 @@ class Entry:
             elif name in COMMON:
                 common[name] = value
             else:
-                raise OperationError("invalid_argument", f"`{self.name}` has no parameter `{name[:100]}`",
-                                     hint=self._nearest(name), known=sorted(self.known))
+                raise OperationError(
+                    "invalid_argument",
+                    f"`{self.name}` has no parameter `{name[:100]}`",
+                    hint=self._nearest(name),
+                    known=sorted(self.known),
+                )
         for name in self.required:
             if name not in own:
-                raise OperationError("invalid_argument", f"`{self.name}` needs the parameter `{name}`",
-                                     known=sorted(self.known))
+                raise OperationError(
+                    "invalid_argument", f"`{self.name}` needs the parameter `{name}`", known=sorted(self.known)
+                )
         for name, value in self.defaults.items():
             if name not in own:
                 # Lists and objects are copied: an operation may change its own

@@ -24,7 +24,7 @@ class Goodbye(Exception):
 
 
 class Connection:
-    """What `server` offers: port, secret, software, describe(), queue, runner, spools, auto_disconnect, gone(connection)."""
+    """`server` offers port, secret, software, describe(), queue, runner, spools, auto_disconnect, gone(connection)."""
 
     def __init__(self, server, sock):
         self.server, self._sock = server, sock
@@ -79,7 +79,9 @@ class Connection:
 
     def _refuse(self, error):
         """Tells why the framing ends the connection, and gives the peer a moment to read it."""
-        self._outbox.send(wire.encode_message(_error(None, OperationError("protocol_error", str(error), reason=error.reason))))
+        self._outbox.send(
+            wire.encode_message(_error(None, OperationError("protocol_error", str(error), reason=error.reason)))
+        )
         self._outbox.drain(1)
         try:
             # Unread input would turn the close into a reset, which could overtake the message.
@@ -117,12 +119,18 @@ class Connection:
                 self.close()
             return
         with self._lock:
-            late = [r for r in self._in_flight.values()
-                    if r.upload is not None and not r.upload.complete and now - r.arrived > r.timeout]
+            late = [
+                r
+                for r in self._in_flight.values()
+                if r.upload is not None and not r.upload.complete and now - r.arrived > r.timeout
+            ]
             idle = not self._in_flight
         for request in late:
-            request.finish(error=OperationError(
-                "timeout", f"the upload was not complete within the time limit of {request.timeout:g} s"))
+            request.finish(
+                error=OperationError(
+                    "timeout", f"the upload was not complete within the time limit of {request.timeout:g} s"
+                )
+            )
         limit = self.server.auto_disconnect
         if limit and not self.keep and idle and not self._outbox.pending:
             if now - max(self.last_heard, self._outbox.last_sent) > limit:
@@ -180,8 +188,13 @@ class Connection:
             raise Goodbye
         if version != auth.PROTOCOL:
             side = "the gimp-bridge plug-in" if version > auth.PROTOCOL else "gimp-bridge"
-            error = OperationError("version_mismatch", f"the plug-in speaks protocol {auth.PROTOCOL}, the daemon {version}",
-                                   hint=f"update {side}", ours=auth.PROTOCOL, theirs=version)
+            error = OperationError(
+                "version_mismatch",
+                f"the plug-in speaks protocol {auth.PROTOCOL}, the daemon {version}",
+                hint=f"update {side}",
+                ours=auth.PROTOCOL,
+                theirs=version,
+            )
             self._sock.sendall(wire.encode_message(_error(request_id, error)))
             raise Goodbye
         if not auth.is_hex32(daemon_nonce):
@@ -208,13 +221,19 @@ class Connection:
         if method is None and ("result" in message or "error" in message):
             return  # an answer to a request that we did not send, or do not wait for any more
         if "id" in message and not _is_id(request_id):
-            self._fail(None, OperationError("protocol_error", f"a request id must be an integer from 1 to {wire.MAX_ID}"))
+            self._fail(
+                None, OperationError("protocol_error", f"a request id must be an integer from 1 to {wire.MAX_ID}")
+            )
         elif message.get("jsonrpc") != "2.0" or not isinstance(method, str):
-            self._fail(request_id, OperationError("protocol_error", "the message is no JSON-RPC 2.0 request or response"))
+            self._fail(
+                request_id, OperationError("protocol_error", "the message is no JSON-RPC 2.0 request or response")
+            )
         elif "id" not in message:
             self._notification(method, message.get("params"))
         elif request_id in self._in_flight:
-            self._fail(request_id, OperationError("protocol_error", f"a request with id {request_id} is in flight already"))
+            self._fail(
+                request_id, OperationError("protocol_error", f"a request with id {request_id} is in flight already")
+            )
         else:
             self._request(request_id, method, message.get("params", {}))
 
@@ -230,8 +249,11 @@ class Connection:
                 self.keep = True
                 self.send(_result(request_id, {"auto_disconnect": False}))
             else:
-                raise OperationError("unknown_operation", f"unknown method `{method[:100]}`",
-                                     hint="methods are call, disable_auto_disconnect, $/ping")
+                raise OperationError(
+                    "unknown_operation",
+                    f"unknown method `{method[:100]}`",
+                    hint="methods are call, disable_auto_disconnect, $/ping",
+                )
         except OperationError as error:
             self._fail(request_id, error)
         while self._outbox.full and not self._outbox.closed:
@@ -259,8 +281,11 @@ class Connection:
         with self._lock:
             if len(self._in_flight) >= MAX_IN_FLIGHT or self._closed:
                 request.clean_up()
-                raise OperationError("busy", f"{MAX_IN_FLIGHT} requests of this connection are in flight already",
-                                     hint="wait for answers before sending more")
+                raise OperationError(
+                    "busy",
+                    f"{MAX_IN_FLIGHT} requests of this connection are in flight already",
+                    hint="wait for answers before sending more",
+                )
             self._in_flight[request_id] = request
             if len(self.clients) < 1000:
                 self.clients[request.client_id] = request.client_name

@@ -68,18 +68,23 @@ class Scripts:
 
     def error(self, exception, script):
         """The `python_error` for what `script` raised; the caller adds the output."""
-        frames = [f for f in traceback.extract_tb(exception.__traceback__, limit=-1000)
-                  if f.filename.startswith("<script ")]
+        frames = [
+            f for f in traceback.extract_tb(exception.__traceback__, limit=-1000) if f.filename.startswith("<script ")
+        ]
         here = [f for f in frames if f.filename == script.filename]
         line = here[-1].lineno if here else None
         shown = frames if len(frames) <= _MAX_FRAMES else frames[: _MAX_FRAMES // 2] + frames[-_MAX_FRAMES // 2 :]
         rows = [self._row(f, script) for f in shown]
         if len(shown) < len(frames):
             rows.insert(_MAX_FRAMES // 2, f"  … {len(frames) - len(shown)} more")
-        return python_error(type(exception).__name__, _message(exception), line, self._text(script.filename, line), rows)
+        return python_error(
+            type(exception).__name__, _message(exception), line, self._text(script.filename, line), rows
+        )
 
     def _row(self, frame, script):
-        where = f"line {frame.lineno}" if frame.filename == script.filename else f"line {frame.lineno} of an earlier call"
+        where = (
+            f"line {frame.lineno}" if frame.filename == script.filename else f"line {frame.lineno} of an earlier call"
+        )
         text = self._text(frame.filename, frame.lineno)
         return f"  {where}, in {frame.name}" + (f": {text}" if text else "")
 
@@ -91,8 +96,9 @@ class Scripts:
 def _parse(args):
     """(kind, source) from ["pyGObject-console", ["line", …]]; one string instead of the list is fine too."""
     if len(args) != 2 or args[0] not in _MODES:
-        raise OperationError("invalid_argument", f"`exec` needs args [\"{CONSOLE}\" or \"{EVAL}\", [code, …]], "
-                             f"not {str(args)[:200]}")
+        raise OperationError(
+            "invalid_argument", f'`exec` needs args ["{CONSOLE}" or "{EVAL}", [code, …]], not {str(args)[:200]}'
+        )
     lines = [args[1]] if isinstance(args[1], str) else args[1]
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise OperationError("invalid_argument", "`exec`: args[1] must be a list of strings of Python code")

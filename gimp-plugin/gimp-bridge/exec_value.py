@@ -19,7 +19,9 @@ def to_json(value, depth=MAX_DEPTH):
         return value
     if kind is float and math.isfinite(value):
         return value
-    if depth > 0 and kind in (list, tuple):
+    if depth > 0 and (
+        kind is list or isinstance(value, tuple)
+    ):  # GIMP's functions with several results give a subclass
         return [to_json(item, depth - 1) for item in value]
     if depth > 0 and kind is dict and all(type(key) is str for key in value):
         return {key: to_json(item, depth - 1) for key, item in value.items()}

@@ -30,7 +30,9 @@ class GimpBridge(Gimp.PlugIn):
     def do_create_procedure(self, name):
         run = self.run_extension if name == EXTENSION else self.run_guard
         procedure = Gimp.Procedure.new(self, name, Gimp.PDBProcType.PERSISTENT, run, None)
-        procedure.set_documentation("Lets AI clients work in this GIMP", "Serves the gimp-bridge daemon, or starts that again", name)
+        procedure.set_documentation(
+            "Lets AI clients work in this GIMP", "Serves the gimp-bridge daemon, or starts that again", name
+        )
         procedure.set_attribution("gimp-bridge", "gimp-bridge, MIT licence", "2026")
         return procedure
 

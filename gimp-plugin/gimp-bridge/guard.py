@@ -77,8 +77,12 @@ class Guard:
         if os.path.exists(self._file) and os.getppid() == self._gimp:
             instance.withdraw(self._file)
             if len(self._restarts) >= RESTARTS:
-                print(f"gimp-bridge: the plug-in ended {RESTARTS} times within {PER_SECONDS} s and is not started again; "
-                      "restart GIMP", file=sys.stderr, flush=True)
+                print(
+                    f"gimp-bridge: the plug-in ended {RESTARTS} times within {PER_SECONDS} s and is not started again; "
+                    "restart GIMP",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 return False
             self._restarts.append(now)
             print("gimp-bridge: the plug-in's process died and is started again", file=sys.stderr, flush=True)

@@ -109,9 +109,13 @@ class FairQueue:
         for request in waiting:
             limit = request.timeout + QUEUE_PATIENCE
             if now - request.arrived > limit and self.remove(request):
-                request.finish(error=OperationError(
-                    "busy", f"the request waited {limit:g} s and GIMP was busy all the time",
-                    hint="try again later; `list_instances` says what keeps GIMP busy"))
+                request.finish(
+                    error=OperationError(
+                        "busy",
+                        f"the request waited {limit:g} s and GIMP was busy all the time",
+                        hint="try again later; `list_instances` says what keeps GIMP busy",
+                    )
+                )
 
 
 class Spool:
@@ -123,8 +127,11 @@ class Spool:
     def __init__(self, folder, size):
         with Spool._total_lock:
             if Spool._total + size > MAX_SPOOLED:
-                raise OperationError("busy", f"uploads of {Spool._total} bytes are under way, {size} more are over the limit "
-                                     f"of {MAX_SPOOLED}", hint="try again when they are done")
+                raise OperationError(
+                    "busy",
+                    f"uploads of {Spool._total} bytes are under way, {size} more are over the limit of {MAX_SPOOLED}",
+                    hint="try again when they are done",
+                )
             Spool._total += size
         self.size, self.received = size, 0
         try:
@@ -141,14 +148,16 @@ class Spool:
     def write(self, data):
         try:
             while data:
-                data = memoryview(data)[self._file.write(data):]
+                data = memoryview(data)[self._file.write(data) :]
         except OSError as error:
             raise OperationError("io_error", f"cannot write the upload to `{self.path}`: {error.strerror}") from error
 
     def add(self, data):
         """Appends a chunk; raises OperationError if it is too much or the disk is full."""
         if self.received + len(data) > self.size:
-            raise OperationError("protocol_error", f"the upload has more than the {self.size} bytes that it was said to have")
+            raise OperationError(
+                "protocol_error", f"the upload has more than the {self.size} bytes that it was said to have"
+            )
         self.write(data)
         self.received += len(data)
         if self.complete:

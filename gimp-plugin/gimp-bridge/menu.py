@@ -16,8 +16,14 @@ def install(bridge):
     for name, label, blurb in _ENTRIES:
         procedure = Gimp.Procedure.new(bridge.plug_in, name, Gimp.PDBProcType.TEMPORARY, _run, bridge)
         # GIMP wants a run mode of a procedure in the image menu, and these work without an image
-        procedure.add_enum_argument("run-mode", "Run mode", "The run mode", Gimp.RunMode.__gtype__,
-                                    Gimp.RunMode.NONINTERACTIVE, GObject.ParamFlags.READWRITE)
+        procedure.add_enum_argument(
+            "run-mode",
+            "Run mode",
+            "The run mode",
+            Gimp.RunMode.__gtype__,
+            Gimp.RunMode.NONINTERACTIVE,
+            GObject.ParamFlags.READWRITE,
+        )
         procedure.add_string_return_value("report", "Report", "The status as text", "", GObject.ParamFlags.READWRITE)
         procedure.set_menu_label(label)
         procedure.set_documentation(blurb, blurb, name)
@@ -56,21 +62,29 @@ def report(bridge):
     lines += _policy(bridge.settings)
     busy = bridge.busy()
     if busy:
-        lines.append(f"Running: {busy['operation']} for {busy['seconds']:.0f} s" + (", cannot be ended" if busy["unresponsive"] else ""))
+        lines.append(
+            f"Running: {busy['operation']} for {busy['seconds']:.0f} s"
+            + (", cannot be ended" if busy["unresponsive"] else "")
+        )
     connections = [c for c in bridge.server.connections() if c.authenticated]
     lines.append(f"Connected: {len(connections) or 'nobody'}")
     for connection in connections:
-        software = " ".join(filter(None, (connection.software.get("name"), connection.software.get("version"), connection.label)))
+        software = " ".join(
+            filter(None, (connection.software.get("name"), connection.software.get("version"), connection.label))
+        )
         names = sorted(set(connection.clients.values()))
         lines.append(f"  {software}" + (f": {', '.join(names)}" if names else ""))
     return "\n".join(lines)
 
 
 def _policy(settings):
-    yield "Policy: " + ", ".join((
-        "read-only" if settings.read_only else "may change images",
-        "Python code allowed" if settings.exec else "Python code refused",
-        "all folders" if settings.folders is None else f"folders: {', '.join(settings.folders) or 'none'}"))
+    yield "Policy: " + ", ".join(
+        (
+            "read-only" if settings.read_only else "may change images",
+            "Python code allowed" if settings.exec else "Python code refused",
+            "all folders" if settings.folders is None else f"folders: {', '.join(settings.folders) or 'none'}",
+        )
+    )
     limit = settings.auto_disconnect
     yield f"Idle connections are closed after {limit:g} s" if limit else "Idle connections are kept"
 

@@ -1,4 +1,4 @@
-"""What one connection still has to send: ordered, bounded, and never waited for by GIMP's main thread but in streams."""
+"""What one connection still has to send: ordered, bounded, and waited for by the main thread in streams only."""
 
 import collections
 import socket

@@ -9,6 +9,7 @@ import re
 from gi.repository import Gimp
 
 import history
+import pdb_results
 import pdb_values
 from errors import OperationError
 from pdb_values import canonical
@@ -45,7 +46,7 @@ def prepare(call, name, args, kwargs):
             pdb_values.set_argument(files, config, spec, given[spec.name], name)
         elif spec.value_type.name == "GimpRunMode":
             config.set_property(spec.name, Gimp.RunMode.NONINTERACTIVE)
-        for image in pdb_values.images_of(config, spec):
+        for image in pdb_results.images_of(config, spec):
             images[image.get_id()] = image
     if call.image is None:
         call.image = next(iter(images.values()), None)
@@ -64,9 +65,13 @@ def run(call, prepared):
         raise _failure(name, status, values, prepared.procedure)
     specs = prepared.procedure.get_return_values()
     return {
-        "status": "success", "procedure": name,
-        "values": {spec.name: pdb_values.result(values, place + 1, spec) for place, spec in enumerate(specs)
-                   if place + 1 < values.length()},
+        "status": "success",
+        "procedure": name,
+        "values": {
+            spec.name: pdb_results.result(values, place + 1, spec)
+            for place, spec in enumerate(specs)
+            if place + 1 < values.length()
+        },
     }
 
 
@@ -76,8 +81,11 @@ def _check_policy(call, name):
     if name.startswith(_OURS):
         raise OperationError("forbidden", f"`{name}` is the bridge itself")
     if not call.settings.exec and _RUNS_CODE.fullmatch(name):
-        raise OperationError("forbidden", f"`{name}` runs code, which is switched off in this GIMP",
-                             "the policy `exec` in plugin.json of GIMP's user decides")
+        raise OperationError(
+            "forbidden",
+            f"`{name}` runs code, which is switched off in this GIMP",
+            "the policy `exec` in plugin.json of GIMP's user decides",
+        )
 
 
 def _nearest_procedure(name):
@@ -85,8 +93,11 @@ def _nearest_procedure(name):
     near = difflib.get_close_matches(name, names, 3, 0.6)
     words = [word for word in name.split("-") if word not in ("gimp", "plug", "in", "file")]
     near += [n for n in names if n not in near and words and all(word in n for word in words)][: 5 - len(near)]
-    return f"did you mean {', '.join(f'`{n}`' for n in near)}?" if near else \
-        "Gimp.get_pdb().query_procedures('word.*', *['.*'] * 7) in exec lists them"
+    return (
+        f"did you mean {', '.join(f'`{n}`' for n in near)}?"
+        if near
+        else "Gimp.get_pdb().query_procedures('word.*', *['.*'] * 7) in exec lists them"
+    )
 
 
 def _by_name(name, specs, args, kwargs):
@@ -97,16 +108,23 @@ def _by_name(name, specs, args, kwargs):
     if run_mode and args and len(args) < len(names) and not pdb_values.is_run_mode(args[0]):
         positions = names[1:]  # it may be left out: nobody is there to answer a dialog
     if len(args) > len(positions):
-        raise OperationError("invalid_argument", f"`{name}` takes {len(names)} arguments, not {len(args)}",
-                             f"they are {_describe(specs)}", arguments=names)
+        raise OperationError(
+            "invalid_argument",
+            f"`{name}` takes {len(names)} arguments, not {len(args)}",
+            f"they are {_describe(specs)}",
+            arguments=names,
+        )
     given = dict(zip(positions, args))
     for key, value in kwargs.items():
         key = canonical(key)
         if key not in names:
             near = difflib.get_close_matches(key, names, 1, 0.5)
-            raise OperationError("invalid_argument", f"`{name}` has no argument `{key[:100]}`",
-                                 (f"did you mean `{near[0]}`? " if near else "") + f"its arguments are {_describe(specs)}",
-                                 arguments=names)
+            raise OperationError(
+                "invalid_argument",
+                f"`{name}` has no argument `{key[:100]}`",
+                (f"did you mean `{near[0]}`? " if near else "") + f"its arguments are {_describe(specs)}",
+                arguments=names,
+            )
         if key in given:
             raise OperationError("invalid_argument", f"`{name}`: `{key}` is given by position and by name")
         given[key] = value
@@ -119,8 +137,12 @@ def _check_missing(procedure, name, specs, given):
         return
     missing = [spec.name for spec in specs if spec.name not in given and not pdb_values.may_be_missing(spec)]
     if missing:
-        raise OperationError("invalid_argument", f"`{name}` needs {', '.join(f'`{m}`' for m in missing)}",
-                             f"its arguments are {_describe(specs)}", arguments=[spec.name for spec in specs])
+        raise OperationError(
+            "invalid_argument",
+            f"`{name}` needs {', '.join(f'`{m}`' for m in missing)}",
+            f"its arguments are {_describe(specs)}",
+            arguments=[spec.name for spec in specs],
+        )
 
 
 def _describe(specs):
@@ -131,8 +153,11 @@ def _failure(name, status, values, procedure):
     message = values.index(1) if values is not None and values.length() > 1 else None
     message = str(message or Gimp.get_pdb().get_last_error() or "no reason given")
     if status == int(Gimp.PDBStatusType.CALLING_ERROR):
-        return OperationError("invalid_argument", f"GIMP refuses the arguments of `{name}`: {message}",
-                              f"its arguments are {_describe(procedure.get_arguments())}")
+        return OperationError(
+            "invalid_argument",
+            f"GIMP refuses the arguments of `{name}`: {message}",
+            f"its arguments are {_describe(procedure.get_arguments())}",
+        )
     if status == int(Gimp.PDBStatusType.CANCEL):
         return OperationError("cancelled", f"`{name}` was cancelled in GIMP: {message}")
     return OperationError("gimp_error", f"`{name}` failed: {message}")

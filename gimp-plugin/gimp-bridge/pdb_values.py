@@ -1,4 +1,4 @@
-"""Arguments and results of PDB procedures: JSON to what a parameter's GType wants, and back.
+"""Arguments of PDB procedures: from JSON to what a parameter's GType wants.
 
 GIMP ignores an argument out of its range with no more than a warning, so ranges and choices are checked here.
 """
@@ -17,13 +17,29 @@ import lookup
 import paths
 from errors import OperationError
 
-_RESOURCES = {"GimpBrush": Gimp.Brush, "GimpFont": Gimp.Font, "GimpGradient": Gimp.Gradient, "GimpPalette": Gimp.Palette,
-              "GimpPattern": Gimp.Pattern}
-_INTEGERS = {"gint": (-(2**31), 2**31 - 1), "guint": (0, 2**32 - 1), "gint64": (-(2**63), 2**63 - 1),
-             "guint64": (0, 2**64 - 1), "guchar": (0, 255)}
-_UNITS = ("pixel", "inch", "mm", "point", "pica", "percent")
-_MAX_BYTES = 8 * 1024 * 1024  # of bytes in a result
-_RUN_MODES = ("interactive", "noninteractive", "run-interactive", "run-noninteractive", "with-last-vals", "run-with-last-vals")
+_RESOURCES = {
+    "GimpBrush": Gimp.Brush,
+    "GimpFont": Gimp.Font,
+    "GimpGradient": Gimp.Gradient,
+    "GimpPalette": Gimp.Palette,
+    "GimpPattern": Gimp.Pattern,
+}
+_INTEGERS = {
+    "gint": (-(2**31), 2**31 - 1),
+    "guint": (0, 2**32 - 1),
+    "gint64": (-(2**63), 2**63 - 1),
+    "guint64": (0, 2**64 - 1),
+    "guchar": (0, 255),
+}
+UNITS = ("pixel", "inch", "mm", "point", "pica", "percent")
+_RUN_MODES = (
+    "interactive",
+    "noninteractive",
+    "run-interactive",
+    "run-noninteractive",
+    "with-last-vals",
+    "run-with-last-vals",
+)
 
 
 def canonical(name):
@@ -39,17 +55,29 @@ def type_name(spec):
     """What a client should give, for messages."""
     kind = spec.value_type
     if kind.is_a(GObject.TYPE_ENUM):
-        return "one of " + "|".join(list(_enum_values(kind))[:12])
+        return "one of " + "|".join(list(enum_values(kind))[:12])
     choice = _choice(spec)
     if choice:
         return "one of " + "|".join(choice[:12])
     if kind.name == "GimpCoreObjectArray":
-        return f"list of {Gimp.param_spec_core_object_array_get_object_type(spec).name.removeprefix('Gimp').lower()} ids"
+        return (
+            f"list of {Gimp.param_spec_core_object_array_get_object_type(spec).name.removeprefix('Gimp').lower()} ids"
+        )
     if kind.is_a(Gimp.Image) or kind.is_a(Gimp.Item) or kind.is_a(Gimp.Display):
         return f"{kind.name.removeprefix('Gimp').lower()} id"
-    names = {"gint": "integer", "guint": "integer", "gdouble": "number", "gboolean": "boolean", "gchararray": "string",
-             "GFile": "path", "GeglColor": "color", "GStrv": "list of strings", "GBytes": "base64",
-             "GimpDoubleArray": "list of numbers", "GimpInt32Array": "list of integers"}
+    names = {
+        "gint": "integer",
+        "guint": "integer",
+        "gdouble": "number",
+        "gboolean": "boolean",
+        "gchararray": "string",
+        "GFile": "path",
+        "GeglColor": "color",
+        "GStrv": "list of strings",
+        "GBytes": "base64",
+        "GimpDoubleArray": "list of numbers",
+        "GimpInt32Array": "list of integers",
+    }
     return names.get(kind.name, kind.name.removeprefix("Gimp").lower())
 
 
@@ -144,10 +172,13 @@ def _object(files, kind, value):
         return found
     if kind.name == "GimpParasite":
         return _parasite(value)
-    raise OperationError("unsupported", f"an argument of type {kind.name} cannot be given as JSON", "use exec for this procedure")
+    raise OperationError(
+        "unsupported", f"an argument of type {kind.name} cannot be given as JSON", "use exec for this procedure"
+    )
 
 
 # --- plain values ---
+
 
 def _wrong(value, wanted):
     return OperationError("invalid_argument", f"`{str(value)[:100]}` is not {wanted}")
@@ -199,12 +230,15 @@ def _string(spec, value):
         raise _wrong(value, "a string" if choice is None else f"one of {', '.join(choice)}")
     if choice is not None and value not in choice:
         near = difflib.get_close_matches(value, choice, 1, 0.4)
-        raise OperationError("invalid_argument", f"`{value[:100]}` is not one of {', '.join(choice)}",
-                             f"did you mean `{near[0]}`?" if near else None)
+        raise OperationError(
+            "invalid_argument",
+            f"`{value[:100]}` is not one of {', '.join(choice)}",
+            f"did you mean `{near[0]}`?" if near else None,
+        )
     return value
 
 
-def _enum_values(kind):
+def enum_values(kind):
     """{nick: value} of an enum type, in GIMP's order. 3.0 has a table on the class, 3.2 has Python enums."""
     python = _enum_class(kind)
     table = getattr(python, "__enum_values__", None)
@@ -219,19 +253,23 @@ def _enum_class(kind):
         if kind.name.startswith(prefix) and hasattr(module, kind.name.removeprefix(prefix)):
             return getattr(module, kind.name.removeprefix(prefix))
     if kind.pytype is None:
-        raise OperationError("unsupported", f"an argument of type {kind.name} cannot be given as JSON", "use exec for this procedure")
+        raise OperationError(
+            "unsupported", f"an argument of type {kind.name} cannot be given as JSON", "use exec for this procedure"
+        )
     return kind.pytype
 
 
 def _enum(kind, value):
-    values = _enum_values(kind)
+    values = enum_values(kind)
     if isinstance(value, str):
         nick = canonical(value).lower()
         # GIMP_RUN_NONINTERACTIVE, RUN-NONINTERACTIVE and Gimp.RunMode.NONINTERACTIVE all mean `noninteractive`
         for candidate in (nick, nick.rpartition(".")[2], nick.removeprefix("gimp-"), nick.split("-", 1)[-1]):
             if candidate in values:
                 return values[candidate]
-        by_name = {enums.name(_enum_class(kind), int(member)).lower().replace("_", "-"): member for member in values.values()}
+        by_name = {
+            enums.name(_enum_class(kind), int(member)).lower().replace("_", "-"): member for member in values.values()
+        }
         if nick in by_name:
             return by_name[nick]
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -239,14 +277,18 @@ def _enum(kind, value):
             if int(member) == value:
                 return member
     near = difflib.get_close_matches(str(value), values, 1, 0.4)
-    raise OperationError("invalid_argument", f"`{str(value)[:100]}` is not one of {', '.join(values)}",
-                         f"did you mean `{near[0]}`?" if near else None)
+    raise OperationError(
+        "invalid_argument",
+        f"`{str(value)[:100]}` is not one of {', '.join(values)}",
+        f"did you mean `{near[0]}`?" if near else None,
+    )
 
 
 def _array(kind, value):
     whole = kind.name == "GimpInt32Array"
     if not isinstance(value, list) or not all(
-            isinstance(item, int if whole else (int, float)) and not isinstance(item, bool) for item in value):
+        isinstance(item, int if whole else (int, float)) and not isinstance(item, bool) for item in value
+    ):
         raise _wrong(value, "a list of integers" if whole else "a list of numbers")
     if whole and not all(-(2**31) <= item < 2**31 for item in value):
         raise OperationError("invalid_argument", "an integer in the list is beyond 32 bits")
@@ -266,20 +308,26 @@ def _bytes(value):
 
 # --- objects ---
 
+
 def _item(kind, value):
     number = history.current_id(_id(value, type_words(kind)))
     item = Gimp.Item.get_by_id(number) if 0 < number < 2**31 and Gimp.Item.id_is_valid(number) else None
     image = item.get_image() if item is not None else None
     if item is None or (image is not None and history.is_hidden(image)):
-        raise OperationError("not_found", f"there is no {type_words(kind)} `{value}`", "get_image_metadata lists the ids")
+        raise OperationError(
+            "not_found", f"there is no {type_words(kind)} `{value}`", "get_image_metadata lists the ids"
+        )
     if not item.__gtype__.is_a(kind):
-        raise OperationError("invalid_argument", f"`{value}` is a {type_words(item.__gtype__)}, not a {type_words(kind)}")
+        raise OperationError(
+            "invalid_argument", f"`{value}` is a {type_words(item.__gtype__)}, not a {type_words(kind)}"
+        )
     return item
 
 
 def type_words(kind):
     return {"GimpLayerMask": "layer mask", "GimpGroupLayer": "layer group", "GimpTextLayer": "text layer"}.get(
-        kind.name, kind.name.removeprefix("Gimp").lower())
+        kind.name, kind.name.removeprefix("Gimp").lower()
+    )
 
 
 def _resource(kind, value):
@@ -291,13 +339,20 @@ def _resource(kind, value):
     else:
         raise _wrong(value, f"the name of a {type_words(kind)}")
     if found is None or not found.__gtype__.is_a(kind):
-        raise OperationError("not_found", f"there is no {type_words(kind)} `{str(value)[:100]}`", _near_resources(kind, value))
+        raise OperationError(
+            "not_found", f"there is no {type_words(kind)} `{str(value)[:100]}`", _near_resources(kind, value)
+        )
     return found
 
 
 def _near_resources(kind, value):
-    lists = {"GimpBrush": Gimp.brushes_get_list, "GimpFont": Gimp.fonts_get_list, "GimpGradient": Gimp.gradients_get_list,
-             "GimpPalette": Gimp.palettes_get_list, "GimpPattern": Gimp.patterns_get_list}
+    lists = {
+        "GimpBrush": Gimp.brushes_get_list,
+        "GimpFont": Gimp.fonts_get_list,
+        "GimpGradient": Gimp.gradients_get_list,
+        "GimpPalette": Gimp.palettes_get_list,
+        "GimpPattern": Gimp.patterns_get_list,
+    }
     if kind.name not in lists:
         return None
     names = [resource.get_name() for resource in lists[kind.name]("")]
@@ -306,11 +361,13 @@ def _near_resources(kind, value):
 
 
 def _unit(value):
-    if isinstance(value, str) and value.lower().removeprefix("unit-") in _UNITS:
+    if isinstance(value, str) and value.lower().removeprefix("unit-") in UNITS:
         return getattr(Gimp.Unit, value.lower().removeprefix("unit-"))()
-    found = Gimp.Unit.get_by_id(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    found = (
+        Gimp.Unit.get_by_id(value) if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    )
     if found is None:
-        raise _wrong(value, f"a unit: {', '.join(_UNITS)}, or a unit's id")
+        raise _wrong(value, f"a unit: {', '.join(UNITS)}, or a unit's id")
     return found
 
 
@@ -326,76 +383,9 @@ def _file(files, value):
 
 def _parasite(value):
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        raise _wrong(value, "a parasite: {\"name\", \"flags\", \"data\" (base64)}")
+        raise _wrong(value, 'a parasite: {"name", "flags", "data" (base64)}')
     flags = value.get("flags", 0)
     if isinstance(flags, bool) or not isinstance(flags, int) or not 0 <= flags < 2**32:
         raise _wrong(flags, "a parasite's flags")
     data = _bytes(value.get("data", ""))
     return Gimp.Parasite.new(value["name"], flags, list(data.get_data() or b""))
-
-
-# --- what was set ---
-
-def images_of(config, spec):
-    """The images that an argument names, by itself or by an item in it."""
-    kind = spec.value_type
-    if kind.name == "GimpCoreObjectArray":
-        values = config.get_core_object_array(spec.name) or []
-    elif kind.is_a(Gimp.Image) or kind.is_a(Gimp.Item):
-        values = [config.get_property(spec.name)]
-    else:
-        return []
-    found = [value if isinstance(value, Gimp.Image) else value.get_image() for value in values
-             if isinstance(value, (Gimp.Image, Gimp.Item))]
-    return [image for image in found if image is not None]
-
-
-# --- results ---
-
-def result(values, place, spec):
-    """One return value as JSON."""
-    kind = spec.value_type
-    if kind.name == "GimpCoreObjectArray":
-        return [_shown(item) for item in values.get_core_object_array(place) or [] if not _hidden(item)]
-    if kind.name == "GimpColorArray":
-        return [colors.describe(color) for color in values.get_color_array(place) or []]
-    value = values.index(place)
-    if kind.is_a(GObject.TYPE_ENUM) and value is not None:
-        return next((nick for nick, member in _enum_values(kind).items() if int(member) == int(value)), int(value))
-    if kind.name in ("GimpDoubleArray", "GimpInt32Array"):
-        return list(value.get_values() or []) if value is not None else []
-    return _shown(value)
-
-
-def _hidden(value):
-    return isinstance(value, Gimp.Image) and history.is_hidden(value)
-
-
-def _shown(value):
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_shown(item) for item in value]
-    if isinstance(value, (Gimp.Image, Gimp.Item, Gimp.Display, Gimp.DrawableFilter)):
-        return value.get_id()
-    if isinstance(value, Gimp.Resource):
-        return value.get_name()
-    if isinstance(value, Gimp.Unit):  # its own name is a plural, in the user's language
-        return next((name for name in _UNITS if getattr(Gimp.Unit, name)().get_id() == value.get_id()), value.get_name())
-    if isinstance(value, Gio.File):
-        return value.get_path() or value.get_uri()
-    if isinstance(value, GLib.Bytes):
-        data = value.get_data() or b""
-        if len(data) > _MAX_BYTES:
-            raise OperationError("too_large", f"a result has {len(data)} bytes, over the limit of {_MAX_BYTES}", "use exec")
-        return base64.b64encode(data).decode("ascii")
-    if isinstance(value, Gimp.Parasite):
-        return {"name": value.get_name(), "flags": value.get_flags(), "data": base64.b64encode(bytes(value.get_data())).decode("ascii")}
-    if hasattr(value, "get_rgba"):
-        return colors.describe(value)
-    try:
-        return repr(value)
-    except AttributeError:  # PyGObject cannot show every boxed type
-        return f"<{type(value).__name__}>"

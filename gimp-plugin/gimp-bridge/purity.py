@@ -1,4 +1,4 @@
-"""Tells which Python code provably cannot change an image: that code needs no checkpoint and no proof. Never imports Gimp.
+"""Tells which Python code provably cannot change an image: it needs no checkpoint and no proof. Never imports Gimp.
 
 Conservative: an allow-list of syntax, builtins and method names, and everything else counts as changing. Where a
 policy makes GIMP read-only this decides what may run at all, so a doubt is a no.
@@ -11,24 +11,29 @@ import re
 import types
 
 # Builtins that neither call what they are given nor reach anything by name. Those with `key` take a lambda for it.
-BUILTINS = frozenset("""
+BUILTINS = frozenset(
+    """
 abs all any ascii bin bool bytes callable chr complex dict divmod enumerate float format frozenset hasattr hash hex id
 int isinstance issubclass len list max min oct ord pow print range repr reversed round set slice sorted str sum tuple
 type zip
-""".split())
+""".split()
+)
 _EXCEPTIONS = frozenset(
-    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception))
+    name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)
+)
 _TAKES_KEY = frozenset(("sorted", "min", "max"))
 
 # Methods by name, whatever they are called on. GIMP's, GEGL's and Gio's getters, and those of strings and containers.
 _GETTER = re.compile(r"(get|is|has|list|query)_[a-z0-9_]+|[a-z0-9_]+_(get|is|has)_[a-z0-9_]+")
-_METHODS = frozenset("""
+_METHODS = frozenset(
+    """
 get keys values items index count split rsplit splitlines strip lstrip rstrip join upper lower title capitalize
 startswith endswith find rfind replace removeprefix removesuffix zfill ljust rjust center partition rpartition isdigit
 isalpha isalnum isspace isnumeric hex bit_length as_integer_ratio is_integer union intersection difference
 symmetric_difference issubset issuperset version directory data_directory cache_directory lookup_procedure
 procedure_exists
-""".split())
+""".split()
+)
 _MODULES = {
     "math": None,  # all of it
     "json": frozenset(("dumps", "loads")),
@@ -38,14 +43,64 @@ _REPOSITORIES = frozenset(("Gimp", "Gegl", "Gio", "GLib", "GObject"))
 # What a script may do to lists, sets and dicts that it made itself
 _ON_FRESH = frozenset("append extend add update insert sort reverse pop remove discard clear setdefault".split())
 
-_STATEMENTS = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.If, ast.For, ast.While, ast.Pass, ast.Break,
-               ast.Continue, ast.Try, ast.Assert, ast.Import, ast.ImportFrom, ast.Delete)
-_EXPRESSIONS = (ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp, ast.BoolOp,
-                ast.Compare, ast.IfExp, ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.Set, ast.Dict,
-                ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Starred, ast.Slice, ast.NamedExpr,
-                ast.Lambda)
-_PARTS = (ast.Module, ast.Expression, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.expr_context, ast.comprehension,
-          ast.keyword, ast.ExceptHandler, ast.alias, ast.arguments, ast.arg)
+_STATEMENTS = (
+    ast.Expr,
+    ast.Assign,
+    ast.AnnAssign,
+    ast.AugAssign,
+    ast.If,
+    ast.For,
+    ast.While,
+    ast.Pass,
+    ast.Break,
+    ast.Continue,
+    ast.Try,
+    ast.Assert,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Delete,
+)
+_EXPRESSIONS = (
+    ast.Constant,
+    ast.Name,
+    ast.Attribute,
+    ast.Subscript,
+    ast.Call,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.BoolOp,
+    ast.Compare,
+    ast.IfExp,
+    ast.JoinedStr,
+    ast.FormattedValue,
+    ast.List,
+    ast.Tuple,
+    ast.Set,
+    ast.Dict,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.Starred,
+    ast.Slice,
+    ast.NamedExpr,
+    ast.Lambda,
+)
+_PARTS = (
+    ast.Module,
+    ast.Expression,
+    ast.operator,
+    ast.unaryop,
+    ast.boolop,
+    ast.cmpop,
+    ast.expr_context,
+    ast.comprehension,
+    ast.keyword,
+    ast.ExceptHandler,
+    ast.alias,
+    ast.arguments,
+    ast.arg,
+)
 _FRESH = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 
 
@@ -59,9 +114,12 @@ class Verdict:
 
     def holds_in(self, namespace):
         """Whether code with this verdict cannot change anything when it runs in `namespace`."""
-        return self.reason is None and self.builtins.isdisjoint(namespace) and all(
-            is_plain(namespace[name]) for name in self.reads if name in namespace) and all(
-            type(namespace[name]) in (list, dict, set) for name in self.filled if name in namespace)
+        return (
+            self.reason is None
+            and self.builtins.isdisjoint(namespace)
+            and all(is_plain(namespace[name]) for name in self.reads if name in namespace)
+            and all(type(namespace[name]) in (list, dict, set) for name in self.filled if name in namespace)
+        )
 
 
 class _Doubt(Exception):
@@ -127,7 +185,9 @@ class _Judge:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
                 if isinstance(target, ast.Name):
-                    self.fresh[target.id] = self.fresh.get(target.id, True) and len(targets) == 1 and _is_fresh(node.value)
+                    self.fresh[target.id] = (
+                        self.fresh.get(target.id, True) and len(targets) == 1 and _is_fresh(node.value)
+                    )
                 else:
                     self._not_fresh(target)
         elif isinstance(node, (ast.For, ast.comprehension, ast.NamedExpr)):
@@ -190,7 +250,10 @@ class _Judge:
 
     def _check_function(self, node, name):
         if name in self.pure_names:
-            rebound = sum(isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(self.tree))
+            rebound = sum(
+                isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load)
+                for n in ast.walk(self.tree)
+            )
             if rebound:
                 raise _Doubt(f"`{name}` is rebound")
             return
@@ -235,13 +298,19 @@ class _Judge:
         return True
 
     def _bound_once(self, name):
-        return not any(isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(self.tree))
+        return not any(
+            isinstance(n, ast.Name) and n.id == name and not isinstance(n.ctx, ast.Load) for n in ast.walk(self.tree)
+        )
 
 
 def _is_fresh(value):
     if isinstance(value, _FRESH):
         return True
-    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in ("list", "dict", "set", "sorted")
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Name)
+        and value.func.id in ("list", "dict", "set", "sorted")
+    )
 
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range, slice)
@@ -265,7 +334,9 @@ def is_plain(value, budget=2000):
         elif kind is dict:
             rest.extend([*item.keys(), *item.values()] if len(item) <= budget else (_TOO_MANY,))
         elif isinstance(item, types.ModuleType):
-            if item.__name__ not in _PLAIN_MODULES and not item.__name__.startswith(("gi.repository.", "gi.overrides.")):
+            if item.__name__ not in _PLAIN_MODULES and not item.__name__.startswith(
+                ("gi.repository.", "gi.overrides.")
+            ):
                 return False
         elif not _is_from_gi(item if isinstance(item, type) else kind):
             return False

@@ -128,8 +128,11 @@ class Dispatcher:
         entry, function = self.catalogue.get(request.operation), OPERATIONS.get(request.operation)
         if entry is None or function is None:
             near = difflib.get_close_matches(request.operation, sorted(OPERATIONS), 1)
-            raise OperationError("unknown_operation", f"the plug-in has no operation `{request.operation[:100]}`",
-                                 hint=f"did you mean `{near[0]}`?" if near else "update the plug-in: gimp-bridge install")
+            raise OperationError(
+                "unknown_operation",
+                f"the plug-in has no operation `{request.operation[:100]}`",
+                hint=f"did you mean `{near[0]}`?" if near else "update the plug-in: gimp-bridge install",
+            )
         arguments, common = entry.arguments(request.arguments)
         call = Call(request, self.clients.get(request.client_id, request.client_name), self.settings, self.watchdog)
         make_plan = _PLANS.get(entry.name)
@@ -137,8 +140,11 @@ class Dispatcher:
             call.image = self.gimp.resolve_image(call, common.get("image"), entry)
         plan = make_plan(call, **arguments) if make_plan else Plan(entry.changes, isolated=entry.changes)
         if plan.changes and self.settings.read_only:
-            raise OperationError("forbidden", f"`{entry.name}` would change something, and this GIMP is read-only",
-                                 hint="the policy `read_only` in plugin.json of GIMP's user decides")
+            raise OperationError(
+                "forbidden",
+                f"`{entry.name}` would change something, and this GIMP is read-only",
+                hint="the policy `read_only` in plugin.json of GIMP's user decides",
+            )
 
         def run():
             if request.cancelled:
@@ -168,7 +174,9 @@ class Dispatcher:
         except OSError as error:
             if self.gimp.is_gimp_error(error):
                 raise OperationError("gimp_error", self.gimp.error_text(error)) from error
-            raise OperationError("io_error", f"{error.strerror or error}: `{error.filename}`" if error.filename else str(error)) from error
+            raise OperationError(
+                "io_error", f"{error.strerror or error}: `{error.filename}`" if error.filename else str(error)
+            ) from error
         except Exception as error:
             if self.gimp.is_gimp_error(error):
                 raise OperationError("gimp_error", self.gimp.error_text(error)) from error
@@ -181,8 +189,11 @@ class Dispatcher:
     @staticmethod
     def _ended(call, end):
         if end.reason == "timeout":
-            return OperationError("timeout", f"`{call.operation}` was ended at its time limit of {call.timeout:g} s",
-                                  hint="give a larger `timeout`, or do the work in smaller steps")
+            return OperationError(
+                "timeout",
+                f"`{call.operation}` was ended at its time limit of {call.timeout:g} s",
+                hint="give a larger `timeout`, or do the work in smaller steps",
+            )
         return OperationError("cancelled", f"`{call.operation}` was cancelled and ended")
 
     def _change(self, call, entry, plan, verify, run):

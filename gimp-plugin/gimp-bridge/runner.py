@@ -44,8 +44,11 @@ class Runner:
         except Exception:
             print(f"gimp-bridge: `{request.operation}` failed unexpectedly", file=sys.stderr)
             traceback.print_exc()
-            error = OperationError("internal", f"`{request.operation}` failed unexpectedly: {sys.exc_info()[1]!r}"[:1000],
-                                   hint="GIMP's error output has the details; please report it")
+            error = OperationError(
+                "internal",
+                f"`{request.operation}` failed unexpectedly: {sys.exc_info()[1]!r}"[:1000],
+                hint="GIMP's error output has the details; please report it",
+            )
         finally:
             self._running = None
         request.finish(result, error)
@@ -70,8 +73,11 @@ class Runner:
         busy = None
         if request is not None:
             seconds = now - (request.started or now)
-            busy = {"operation": request.operation, "seconds": round(seconds, 3),
-                    "unresponsive": self._watchdog.unresponsive() is request}
+            busy = {
+                "operation": request.operation,
+                "seconds": round(seconds, 3),
+                "unresponsive": self._watchdog.unresponsive() is request,
+            }
         elif len(self.queue) and now - self._last_turn > GRACE_SECONDS and not self.queue.asleep:
             # Not ours: a dialog of GIMP's, or a callback that some code left behind, keeps the main loop.
             busy = {"operation": "GIMP", "seconds": round(now - self._last_turn, 3), "unresponsive": True}
@@ -80,7 +86,12 @@ class Runner:
     def _every_second(self, now):
         stuck = self._watchdog.unresponsive()
         if stuck is not None:
-            stuck.finish(error=OperationError(
-                "timeout", f"`{stuck.operation}` passed its time limit of {stuck.timeout:g} s and cannot be ended: it is inside "
-                "one long call of GIMP's or of a library", hint="GIMP answers again when that call is over; `list_instances` shows it"))
+            stuck.finish(
+                error=OperationError(
+                    "timeout",
+                    f"`{stuck.operation}` passed its time limit of {stuck.timeout:g} s and cannot be ended: "
+                    "it is inside one long call of GIMP's or of a library",
+                    hint="GIMP answers again when that call is over; `list_instances` shows it",
+                )
+            )
         self.queue.expire(now)

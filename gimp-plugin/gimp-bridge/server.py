@@ -75,7 +75,9 @@ class Server:
             if not self._admit(connection):
                 sock.close()
                 continue
-            threading.Thread(target=connection.run, name=f"gimp-bridge connection {connection.number}", daemon=True).start()
+            threading.Thread(
+                target=connection.run, name=f"gimp-bridge connection {connection.number}", daemon=True
+            ).start()
 
     def _admit(self, connection):
         with self._lock:

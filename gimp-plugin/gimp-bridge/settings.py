@@ -42,8 +42,13 @@ class Settings:
 
     def policy(self):
         """What the handshake and `get_gimp_info` show."""
-        return {"exec": self.exec, "read_only": self.read_only, "folders": self.folders,
-                "auto_disconnect": self.auto_disconnect, "checkpoints": self.checkpoints}
+        return {
+            "exec": self.exec,
+            "read_only": self.read_only,
+            "folders": self.folders,
+            "auto_disconnect": self.auto_disconnect,
+            "checkpoints": self.checkpoints,
+        }
 
 
 def _integer(low, high):
@@ -70,7 +75,9 @@ def _auto_disconnect(value):
 def _folders(value):
     if value is None:
         return None
-    if not isinstance(value, list) or not all(isinstance(f, str) and (os.path.isabs(f) or f.startswith("~")) for f in value):
+    if not isinstance(value, list) or not all(
+        isinstance(f, str) and (os.path.isabs(f) or f.startswith("~")) for f in value
+    ):
         return "must be null or a list of absolute folders"
     return None
 

@@ -63,7 +63,9 @@ class Watchdog:
         self._asleep = self._stop = False
         self._chores = []
         self._nudges = _NUDGE is not None and threading.current_thread() is threading.main_thread()
-        if self._nudges:  # Python runs signal handlers in its main thread only; without, blocking calls are not cut short
+        if (
+            self._nudges
+        ):  # Python runs signal handlers in its main thread only; without, blocking calls are not cut short
             signal.signal(_NUDGE, lambda number, frame: None)
         self._thread = threading.Thread(target=self._watch, name="gimp-bridge watchdog", daemon=True)
 
@@ -115,7 +117,7 @@ class Watchdog:
 
     def _settle(self):
         """After this none is on its way. Attribute stores are atomic, and the two flags make the sides meet."""
-        run, self._run = self._run, None
+        self._run = None
         while self._sending:
             time.sleep(0)
         _set_async_exc(self._thread_id, _CLEAR)

@@ -134,7 +134,9 @@ def parse(raw):
         raise WireError("too_deep")
     try:
         value = _decode_json(text)
-        if b"\\ud" in raw or b"\\uD" in raw:  # json.loads lets unpaired surrogates through, and no reply could quote them
+        if (
+            b"\\ud" in raw or b"\\uD" in raw
+        ):  # json.loads lets unpaired surrogates through, and no reply could quote them
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise WireError("not_json") from None
@@ -147,7 +149,7 @@ _encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow
 
 
 def encode_message(message):
-    """A whole message frame. Raises ValueError for what cannot be said (NaN, too deep) and OverflowError past the limit."""
+    """A whole message frame; ValueError for what cannot be said (NaN, too deep), OverflowError past the limit."""
     # Unpaired surrogates reach strings through file names and user code; no JSON parser on the other side takes them.
     body = _encode_json(message).encode("utf-8", "replace")
     if len(body) > MAX_MESSAGE:

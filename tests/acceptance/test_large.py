@@ -20,12 +20,14 @@ def test_a_hundred_megapixels(own):
                 "drawable.merge_filter(noise)",
                 image=image, timeout=240,
             )
-            await call(client, "get_image_metadata", image=image)
-            started = time.monotonic()
-            metadata = await call(client, "get_image_metadata", image=image)
-            took = time.monotonic() - started
-            assert metadata["basic"]["width"] == SIDE
-            assert took < 0.05, f"metadata took {took * 1000:.0f} ms"
+            times = []
+            for _ in range(5):
+                started = time.monotonic()
+                metadata = await call(client, "get_image_metadata", image=image)
+                times.append(time.monotonic() - started)
+                assert metadata["basic"]["width"] == SIDE
+            print("metadata:", [f"{seconds * 1000:.0f} ms" for seconds in times])
+            assert min(times) < 0.05, "metadata reads pixels"
 
             reset_peak(own.daemon.pid)
             base = memory(own.daemon.pid)

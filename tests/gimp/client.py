@@ -123,8 +123,12 @@ class Client:
     # --- the methods ---
 
     def send_call(self, operation, arguments=None, timeout=30, upload=None):
-        params = {"operation": operation, "arguments": arguments or {}, "timeout": timeout,
-                  "client": {"id": self.client_id, "name": self.name}}
+        params = {
+            "operation": operation,
+            "arguments": arguments or {},
+            "timeout": timeout,
+            "client": {"id": self.client_id, "name": self.name},
+        }
         if upload is not None:
             params["upload"] = {"bytes": len(upload)}
         request_id = self.send_request("call", params)
@@ -148,7 +152,9 @@ class Client:
 
     def python(self, *lines, timeout=30, **arguments):
         """What a console script printed."""
-        return self.call("call_api", timeout=timeout, api_path="exec", args=["pyGObject-console", list(lines)], **arguments)["output"]
+        return self.call(
+            "call_api", timeout=timeout, api_path="exec", args=["pyGObject-console", list(lines)], **arguments
+        )["output"]
 
     def eval(self, expression, timeout=30):
         """An expression's value."""

@@ -14,8 +14,12 @@ VERSIONS = ("3.0", "3.2")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--gimp", default=os.environ.get("GIMP_BRIDGE_TEST_GIMP", "all"), choices=("all", *VERSIONS),
-                     help="which GIMP to test in")
+    parser.addoption(
+        "--gimp",
+        default=os.environ.get("GIMP_BRIDGE_TEST_GIMP", "all"),
+        choices=("all", *VERSIONS),
+        help="which GIMP to test in",
+    )
 
 
 def pytest_generate_tests(metafunc):

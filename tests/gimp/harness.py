@@ -34,8 +34,14 @@ class Gimp:
         (self.state_dir / "plugin.json").write_text(json.dumps({"port": 0, **(settings or {})}))
         command = [str(ROOT / "scripts" / "in-gimp-root"), version, str(self.home), "gimp-console", "-i", "--no-splash"]
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            env={**os.environ, **(environment or {})})
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(environment or {})},
+            )
         if wait:
             self.wait_ready()
 
@@ -86,8 +92,12 @@ class Gimp:
         if self.process.poll() is None:
             try:
                 with self.client("harness", timeout=STOP_SECONDS) as client:
-                    client.python("pdb = Gimp.get_pdb()", "p = pdb.lookup_procedure('gimp-quit'); c = p.create_config()",
-                                  "c.set_property('force', True); p.run(c)", timeout=5)
+                    client.python(
+                        "pdb = Gimp.get_pdb()",
+                        "p = pdb.lookup_procedure('gimp-quit'); c = p.create_config()",
+                        "c.set_property('force', True); p.run(c)",
+                        timeout=5,
+                    )
             except Exception:  # whatever the state of the plug-in is: GIMP has to end
                 pass
             try:
@@ -95,7 +105,7 @@ class Gimp:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self._own_home and not os.environ.get("KEEP"):
+        if self._own_home:
             shutil.rmtree(self.home, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""call_api exec in a real GIMP: namespace, output, errors, time limits, cancel, and ends that must not end the plug-in."""
+"""call_api exec in a real GIMP: namespace, output, errors, time limits, cancel, ends that must not end the plug-in."""
 
 import time
 
@@ -18,6 +18,7 @@ def run(client, *lines, **arguments):
 
 
 # --- the specification's examples ---
+
 
 def test_the_specs_first_examples(client):
     assert client.python("print('hello world')") == "hello world\n"
@@ -41,34 +42,85 @@ def test_drawing_as_in_the_spec(client):
         "drawable = layer",
         "from gi.repository import Gegl",
         "Gimp.context_set_background(Gegl.Color.new('white'))",
-        "Gimp.Drawable.edit_fill(drawable, Gimp.FillType.BACKGROUND)")
+        "Gimp.Drawable.edit_fill(drawable, Gimp.FillType.BACKGROUND)",
+    )
     assert answer["effect"]["images_added"] == [client.eval("image.get_id()")]
-    answer = run(client, "Gimp.context_set_foreground(Gegl.Color.new('black'))", "Gimp.context_set_brush_size(2.0)",
-                 "Gimp.pencil(drawable, [0, 199, 199, 0])", "Gimp.displays_flush()")
+    answer = run(
+        client,
+        "Gimp.context_set_foreground(Gegl.Color.new('black'))",
+        "Gimp.context_set_brush_size(2.0)",
+        "Gimp.pencil(drawable, [0, 199, 199, 0])",
+        "Gimp.displays_flush()",
+    )
     assert answer["effect"]["changed"] is True and answer["effect"]["region"]["width"] >= 199
     assert client.eval("drawable.get_pixel(100, 99).get_rgba().red") == 0
-    answer = run(client, "Gimp.Image.select_ellipse(image, Gimp.ChannelOps.REPLACE, 100, 100, 30, 20)",
-                 "Gimp.Drawable.edit_fill(drawable, Gimp.FillType.FOREGROUND)", "Gimp.Selection.none(image)")
+    answer = run(
+        client,
+        "Gimp.Image.select_ellipse(image, Gimp.ChannelOps.REPLACE, 100, 100, 30, 20)",
+        "Gimp.Drawable.edit_fill(drawable, Gimp.FillType.FOREGROUND)",
+        "Gimp.Selection.none(image)",
+    )
     assert answer["effect"]["region"] == {"x": 100, "y": 100, "width": 30, "height": 20}
-    answer = run(client, "path = Gimp.Path.new(image, 'my_bezier_path')", "image.insert_path(path, None, 0)",
-                 "stroke_id = path.bezier_stroke_new_moveto(100, 100)",
-                 "path.bezier_stroke_cubicto(stroke_id, 150, 50, 250, 150, 300, 100)",
-                 "Gimp.Drawable.edit_stroke_item(drawable, path)", "Gimp.Selection.none(image)")
+    answer = run(
+        client,
+        "path = Gimp.Path.new(image, 'my_bezier_path')",
+        "image.insert_path(path, None, 0)",
+        "stroke_id = path.bezier_stroke_new_moveto(100, 100)",
+        "path.bezier_stroke_cubicto(stroke_id, 150, 50, 250, 150, 300, 100)",
+        "Gimp.Drawable.edit_stroke_item(drawable, path)",
+        "Gimp.Selection.none(image)",
+    )
     assert answer["effect"]["changed"] is True and answer["effect"]["region"]
     run(client, "Gimp.paintbrush_default(drawable, [50.0, 50.0, 150.0, 190.0, 250.0, 50.0])", "Gimp.displays_flush()")
-    assert client.python("images = Gimp.get_images(); image = images[0]; layers = image.get_layers(); "
-                         "print(f'Found {len(images)} images with {len(layers)} layers')") == "Found 1 images with 1 layers\n"
+    assert (
+        client.python(
+            "images = Gimp.get_images(); image = images[0]; layers = image.get_layers(); "
+            "print(f'Found {len(images)} images with {len(layers)} layers')"
+        )
+        == "Found 1 images with 1 layers\n"
+    )
+
+
+def test_each_client_keeps_its_own_colours_and_brush(gimp, client):
+    client.python(
+        "Gimp.context_set_foreground(Gegl.Color.new('red'))",
+        "Gimp.context_set_brush_size(7)",
+        "def red(): return Gimp.context_get_foreground().get_rgba().red, Gimp.context_get_brush_size()",
+    )
+    with gimp.client("other") as other:
+        other.python(
+            "Gimp.context_set_foreground(Gegl.Color.new('black'))",
+            "Gimp.context_set_brush_size(9)",
+            "Gimp.context_set_feather_radius(3, 4)",
+        )
+        assert client.eval("red()") == [1, 7]
+        assert other.eval("[Gimp.context_get_foreground().get_rgba().red, Gimp.context_get_brush_size()]") == [0, 9]
+        assert other.eval("Gimp.context_get_feather_radius()") == [True, 3, 4]
+        assert client.eval("Gimp.context_get_brush_size()") == 7
+        made = client.call("create_new_image", width=4, height=4)
+        client.python(
+            f"layer = Gimp.Image.get_by_id({made['image']}).get_layers()[0]",
+            "layer.edit_fill(Gimp.FillType.FOREGROUND)",
+        )
+        assert client.eval("layer.get_pixel(1, 1).get_rgba().red") == 1
+        answer = other.call("call_api", api_path="gimp-context-get-foreground")
+        assert answer["values"]["foreground"] == "rgba(0,0,0,1)"
 
 
 # --- input and output ---
 
+
 def test_a_block_may_be_split_over_items(client):
     assert client.python("    for i in range(3):", "        if i != 1:", "            print(i)") == "0\n2\n"
-    assert client.call("call_api", api_path="exec", args=["pyGObject-console", "print(1)\nprint(2)"])["output"] == "1\n2\n"
+    assert (
+        client.call("call_api", api_path="exec", args=["pyGObject-console", "print(1)\nprint(2)"])["output"] == "1\n2\n"
+    )
 
 
 def test_stdout_and_stderr_in_order(client):
-    assert client.python("import sys", "print('a')", "print('b', file=sys.stderr)", "sys.stdout.write('c')") == "a\nb\nc"
+    assert (
+        client.python("import sys", "print('a')", "print('b', file=sys.stderr)", "sys.stdout.write('c')") == "a\nb\nc"
+    )
     assert client.python("'not echoed'") == ""
 
 
@@ -99,6 +151,7 @@ def test_output_is_cut_in_the_middle(client):
 
 
 # --- errors ---
+
 
 def test_an_error_has_line_text_traceback_and_the_output_so_far(client):
     error = fails(client, "print('before')", "def f():", "    return 1 / 0", "f()", "print('after')")
@@ -139,7 +192,14 @@ ENDLESS = {
     "lock": ["import threading", "l = threading.Lock()", "l.acquire()", "l.acquire()"],
     "subprocess": ["import subprocess", "subprocess.run(['sleep', '1000'])"],
     "socket": ["import socket", "s = socket.socket()", "s.bind(('127.0.0.1', 0))", "s.listen()", "s.accept()"],
-    "recursion, caught": ["def f():", "    try:", "        f()", "    except RecursionError:", "        pass", "while True: f()"],
+    "recursion, caught": [
+        "def f():",
+        "    try:",
+        "        f()",
+        "    except RecursionError:",
+        "        pass",
+        "while True: f()",
+    ],
     "generator": ["sum(1 for _ in iter(int, 1))"],
     "prints": ["while True: print('x' * 100000)"],
     "finally": ["while True:", "    try:", "        pass", "    finally:", "        x = 1"],
@@ -156,8 +216,17 @@ def test_endless_code_ends_at_its_time_limit(client, name):
 
 
 def test_code_that_swallows_everything_ends_too(client, gimp_version):
-    lines = ["import time", "n = 0", "def f():", "    time.sleep(0.001)", "while True:", "    try:", "        f()",
-             "    except BaseException:", "        n += 1"]
+    lines = [
+        "import time",
+        "n = 0",
+        "def f():",
+        "    time.sleep(0.001)",
+        "while True:",
+        "    try:",
+        "        f()",
+        "    except BaseException:",
+        "        n += 1",
+    ]
     fails(client, *lines, timeout=0.5, kind="timeout")
     assert client.eval("n") >= 1
     # Nothing of what ended it stays behind
@@ -166,7 +235,9 @@ def test_code_that_swallows_everything_ends_too(client, gimp_version):
 
 @pytest.mark.parametrize("name", ["loop", "PDB loop", "sleep", "prints"])
 def test_cancel_ends_it_within_a_second(client, name):
-    request = client.send_call("call_api", {"api_path": "exec", "args": ["pyGObject-console", ENDLESS[name]]}, timeout=60)
+    request = client.send_call(
+        "call_api", {"api_path": "exec", "args": ["pyGObject-console", ENDLESS[name]]}, timeout=60
+    )
     busy = wait_for(lambda: client.ping()["busy"])
     assert busy["operation"] == "call_api" and busy["unresponsive"] is False
     start = time.monotonic()
@@ -178,7 +249,9 @@ def test_cancel_ends_it_within_a_second(client, name):
 
 
 def test_a_waiting_request_is_cancelled_before_it_runs(client):
-    first = client.send_call("call_api", {"api_path": "exec", "args": ["pyGObject-console", ENDLESS["loop"]]}, timeout=60)
+    first = client.send_call(
+        "call_api", {"api_path": "exec", "args": ["pyGObject-console", ENDLESS["loop"]]}, timeout=60
+    )
     second = client.send_call("call_api", {"api_path": "exec", "args": ["pyGObject-console", ["ran = True"]]})
     wait_for(lambda: client.ping()["queued"] == 1)
     client.cancel(second)
@@ -199,15 +272,24 @@ def test_a_lost_connection_ends_its_call(gimp, client):
 
 
 ENDS = {
-    "sys.exit()": "SystemExit", "exit()": "SystemExit", "raise KeyboardInterrupt": "KeyboardInterrupt",
-    "import os; os._exit(1)": "ForbiddenCall", "import os; os.abort()": "ForbiddenCall",
-    "import os; os.kill(os.getpid(), 9)": "ForbiddenCall", "import os; os.kill(os.getppid(), 15)": "ForbiddenCall",
-    "import os; os.killpg(0, 9)": "ForbiddenCall", "import os; os.execv('/bin/true', ['true'])": "ForbiddenCall",
-    "import os; os.execvp('true', ['true'])": "ForbiddenCall", "import os; os.fork()": "ForbiddenCall",
-    "import signal; signal.raise_signal(9)": "ForbiddenCall", "import signal; signal.alarm(1)": "ForbiddenCall",
-    "import posix; posix._exit(0)": "ForbiddenCall", "Gimp.quit()": "ForbiddenCall",
+    "sys.exit()": "SystemExit",
+    "exit()": "SystemExit",
+    "raise KeyboardInterrupt": "KeyboardInterrupt",
+    "import os; os._exit(1)": "ForbiddenCall",
+    "import os; os.abort()": "ForbiddenCall",
+    "import os; os.kill(os.getpid(), 9)": "ForbiddenCall",
+    "import os; os.kill(os.getppid(), 15)": "ForbiddenCall",
+    "import os; os.killpg(0, 9)": "ForbiddenCall",
+    "import os; os.execv('/bin/true', ['true'])": "ForbiddenCall",
+    "import os; os.execvp('true', ['true'])": "ForbiddenCall",
+    "import os; os.fork()": "ForbiddenCall",
+    "import signal; signal.raise_signal(9)": "ForbiddenCall",
+    "import signal; signal.alarm(1)": "ForbiddenCall",
+    "import posix; posix._exit(0)": "ForbiddenCall",
+    "Gimp.quit()": "ForbiddenCall",
     "import faulthandler; faulthandler._sigsegv()": "ForbiddenCall",
-    "def f(): f()\nf()": "RecursionError", "x = [0] * 10**18": "MemoryError",
+    "def f(): f()\nf()": "RecursionError",
+    "x = [0] * 10**18": "MemoryError",
 }
 
 
@@ -230,8 +312,15 @@ def test_a_failure_reports_what_had_changed(client):
 
 def test_a_run_that_is_ended_leaves_undo_groups_balanced(client):
     made = client.call("create_new_image", width=16, height=16)
-    error = fails(client, "image = Gimp.get_images()[0]", "image.undo_group_start()", "image.undo_group_start()",
-                  "while True: image.get_layers()[0].set_opacity(50)", timeout=0.5, kind="timeout")
+    error = fails(
+        client,
+        "image = Gimp.get_images()[0]",
+        "image.undo_group_start()",
+        "image.undo_group_start()",
+        "while True: image.get_layers()[0].set_opacity(50)",
+        timeout=0.5,
+        kind="timeout",
+    )
     assert error.details["effects"][0]["changed"] is True
     # The one that is open is the group of this call itself
     assert client.eval("[image.undo_group_end(), image.undo_group_end()]") == [True, False]
@@ -241,9 +330,12 @@ def test_a_run_that_is_ended_leaves_undo_groups_balanced(client):
 
 # --- purity ---
 
+
 def test_pure_code_takes_no_checkpoint(client):
     made = client.call("create_new_image", width=16, height=16)
-    answer = run(client, "image = Gimp.get_images()[0]", "print(image.get_width(), [l.get_name() for l in image.get_layers()])")
+    answer = run(
+        client, "image = Gimp.get_images()[0]", "print(image.get_width(), [l.get_name() for l in image.get_layers()])"
+    )
     assert answer["output"] == "16 ['Background']\n" and answer["effect"] == {"changed": False}
     assert client.call("list_checkpoints", image=made["image"])["checkpoints"] == []
     assert run(client, "image.get_layers()[0].set_opacity(50)")["effect"]["changed"] is True

@@ -9,7 +9,7 @@ import pytest
 from client import CallError
 from harness import Gimp
 from PIL import Image
-from truth import SETUP, decode_png, pixels, rgba
+from truth import SETUP, decode_png, over_white, pixels, rgba
 
 PICTURE = "im = new(64, 48); add(im, 'a', 64, 48, seed=3, alpha={alpha}); add(im, 'b', 30, 20, 9, 7, seed=4, opacity=50.0)"
 # Format -> (first bytes, how Pillow calls it, whether the alpha channel is kept)
@@ -33,14 +33,6 @@ def error(client, operation, **arguments):
     with pytest.raises(CallError) as raised:
         client.stream(operation, **arguments)
     return raised.value
-
-
-def over_white(array):
-    """What GIMP's flattening gives: a blend in linear light."""
-    values = rgba(array)
-    color, alpha = values[..., :3], values[..., 3:]
-    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4) * alpha + 1 - alpha
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -118,8 +110,10 @@ def test_quality_is_really_used(client, picture):
 
 
 def test_options_of_the_format_are_used_and_checked(client, picture):
-    sizes = [len(client.stream("write_file", format="png", options={"compression": level}).data) for level in (0, 9)]
-    assert sizes[0] > 64 * 48 * 4 > sizes[1]
+    even = client.call("create_new_image", width=64, height=48)["image"]
+    sizes = [len(client.stream("write_file", image=even, format="png", options={"compression": level}).data) for level in (0, 9)]
+    assert sizes[0] > 64 * 48 * 4 > 4 * sizes[1]
+    client.call("select_image", image=picture)
     data = bytes(client.stream("write_file", format="png", options={"interlaced": True}).data)
     assert data[28] == 1  # IHDR's interlace method
     reply = client.stream("write_file", format="webp", options={"lossless": True})

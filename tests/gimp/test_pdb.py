@@ -89,7 +89,11 @@ def test_resources_files_and_units(client, image, tmp_path):
 def test_parasites_and_bytes(client, image):
     data = base64.b64encode(b"hello").decode()
     pdb(client, "gimp-image-attach-parasite", image[0], {"name": "note", "flags": 1, "data": data})
-    assert pdb(client, "gimp-image-get-parasite", image[0], "note")["values"]["parasite"] == {"name": "note", "flags": 1, "data": data}
+    assert pdb(client, "gimp-image-get-parasite", image[0], "note")["values"]["parasite"] == {
+        "name": "note",
+        "flags": 1,
+        "data": data,
+    }
 
 
 def test_a_plug_in_without_run_mode(client, image):

@@ -46,8 +46,26 @@ def test_the_instance_file(gimp, gimp_version):
 
 def test_the_welcome_tells_instance_and_policy(gimp, client):
     assert client.welcome["instance"]["port"] == gimp.port
-    assert client.welcome["policy"] == {"exec": True, "read_only": False, "folders": None, "auto_disconnect": 300, "checkpoints": 20}
+    assert client.welcome["policy"] == {
+        "exec": True,
+        "read_only": False,
+        "folders": None,
+        "auto_disconnect": 300,
+        "checkpoints": 20,
+    }
     assert client.welcome["software"]["name"] == "gimp-bridge-plugin"
+
+
+def test_the_plug_in_has_each_operation_of_the_catalogue_and_no_other(client):
+    import catalogue
+
+    assert client.eval("sorted(__import__('registry').OPERATIONS)") == sorted(catalogue.load())
+
+
+def test_unknown_operations_and_arguments(client):
+    assert "`list_images`" in refused("unknown_operation", client.call, "list_image").hint
+    assert "`api_path`" in refused("invalid_argument", client.call, "call_api").message
+    assert "did you mean `api_path`" in refused("invalid_argument", client.call, "call_api", api_pth="x").hint
 
 
 def test_eight_clients_at_once_each_with_its_own_image(gimp, client):
@@ -61,14 +79,23 @@ def test_eight_clients_at_once_each_with_its_own_image(gimp, client):
                 for turn in range(15):
                     image = made["image"]
                     level = rng.randrange(256)
-                    mine.python(f"image = Gimp.Image.get_by_id({image})", "layer = image.get_layers()[0]", "buffer = layer.get_buffer()",
-                                f"buffer.set(Gegl.Rectangle.new(0, 0, {20 + number}, 10), \"R'G'B'A u8\", bytes([{number}, {level}, 7, 255]) * {200 + 10 * number})",
-                                f"buffer.flush(); layer.update(0, 0, {20 + number}, 10)")
+                    mine.python(
+                        f"image = Gimp.Image.get_by_id({image})",
+                        "layer = image.get_layers()[0]",
+                        "buffer = layer.get_buffer()",
+                        f"data = bytes([{number}, {level}, 7, 255]) * {200 + 10 * number}",
+                        f"buffer.set(Gegl.Rectangle.new(0, 0, {20 + number}, 10), \"R'G'B'A u8\", data)",
+                        f"buffer.flush(); layer.update(0, 0, {20 + number}, 10)",
+                    )
                     read = mine.stream("read_pixels", image=image)
                     pixels = bytes(read.data)
                     channels = read.header["channels"]
                     row = pixels[:channels]
-                    if row[:3] != bytes([number, level, 7]) or len(pixels) != (20 + number) * 10 * channels or read.result["stream"]["bytes"] != len(pixels):
+                    if (
+                        row[:3] != bytes([number, level, 7])
+                        or len(pixels) != (20 + number) * 10 * channels
+                        or read.result["stream"]["bytes"] != len(pixels)
+                    ):
                         problems.append((number, turn, row, read.header))
                     width = mine.eval("image.get_width()")
                     if width != 20 + number:
@@ -88,7 +115,9 @@ def test_eight_clients_at_once_each_with_its_own_image(gimp, client):
 
 
 def test_pipelined_requests_all_get_their_own_answer(client):
-    calls = [client.send_call("call_api", {"api_path": "exec", "args": ["pyGObject-eval", [str(n)]]}) for n in range(200)]
+    calls = [
+        client.send_call("call_api", {"api_path": "exec", "args": ["pyGObject-eval", [str(n)]]}) for n in range(200)
+    ]
     assert [client.wait(call).result["value"] for call in calls] == list(range(200))
 
 
@@ -117,9 +146,22 @@ def test_a_stream_is_cancelled(gimp, client):
 def test_what_cannot_be_ended_is_told_and_answered(gimp, client):
     """One long call in C: no exception gets in. The caller still gets its answer, and GIMP comes back."""
     with gimp.client("stuck") as stuck:
-        call = stuck.send_call("call_api", {"api_path": "exec", "args": ["pyGObject-console", [
-            "import signal, time", "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])", "try: time.sleep(9)",
-            "finally: signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG])"]]}, timeout=0.5)
+        call = stuck.send_call(
+            "call_api",
+            {
+                "api_path": "exec",
+                "args": [
+                    "pyGObject-console",
+                    [
+                        "import signal, time",
+                        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGURG])",
+                        "try: time.sleep(9)",
+                        "finally: signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGURG])",
+                    ],
+                ],
+            },
+            timeout=0.5,
+        )
         until(lambda: (client.ping()["busy"] or {}).get("unresponsive"), 20)
         error = refused("timeout", stuck.wait, call)
         assert "cannot be ended" in error.message
@@ -141,7 +183,11 @@ def test_fuzz_garbage_and_http(gimp, client):
         with socket.create_connection(("127.0.0.1", gimp.port), timeout=5) as sock:
             sock.sendall(data)
     rng = random.Random(5)
-    for data in (b"GET / HTTP/1.1\r\n\r\n", b"POST /mcp HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", rng.randbytes(200_000)):
+    for data in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"POST /mcp HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
+        rng.randbytes(200_000),
+    ):
         with socket.create_connection(("127.0.0.1", gimp.port), timeout=8) as sock:
             sock.sendall(data)
             try:
@@ -165,11 +211,14 @@ def test_a_peer_without_the_secret(gimp):
 
 
 def test_status_by_its_procedure(gimp, client):
-    text = client.python("p = Gimp.get_pdb().lookup_procedure('plug-in-gimp-bridge-status')", "print(p.run(p.create_config()).index(1))")
+    text = client.python(
+        "p = Gimp.get_pdb().lookup_procedure('plug-in-gimp-bridge-status')", "print(p.run(p.create_config()).index(1))"
+    )
     assert f"Listening on 127.0.0.1:{gimp.port}" in text and "test" in text and "Python code allowed" in text
 
 
 # --- a GIMP of their own ---
+
 
 def test_policies(gimp_version, tmp_path):
     allowed = tmp_path / "allowed"
@@ -181,8 +230,16 @@ def test_policies(gimp_version, tmp_path):
         refused("forbidden", client.python, "print(1)")
         made = client.call("create_new_image", width=4, height=4)
         for path in ("/tmp/out.png", str(allowed / ".." / "x.png"), str(allowed / "link")):
-            refused("forbidden", client.call, "call_api", api_path="file-png-export", kwargs={"image": made["image"], "file": path})
-        client.call("call_api", api_path="file-png-export", kwargs={"image": made["image"], "file": str(allowed / "x.png")})
+            refused(
+                "forbidden",
+                client.call,
+                "call_api",
+                api_path="file-png-export",
+                kwargs={"image": made["image"], "file": path},
+            )
+        client.call(
+            "call_api", api_path="file-png-export", kwargs={"image": made["image"], "file": str(allowed / "x.png")}
+        )
         assert (allowed / "x.png").stat().st_size > 50
 
 
@@ -232,6 +289,9 @@ def test_a_crash_of_the_plug_in_is_survived(gimp_version):
             gimp.wait_ready(other_than=pid)
             with gimp.client() as client:
                 assert client.eval(f"Gimp.Image.get_by_id({made['image']}).get_width()") == 30
-                assert client.call("call_api", api_path="gimp-image-flip", args=[made["image"], "horizontal"])["status"] == "success"
+                assert (
+                    client.call("call_api", api_path="gimp-image-flip", args=[made["image"], "horizontal"])["status"]
+                    == "success"
+                )
         files = [json.loads(path.read_text())["pid"] for path in (gimp.state_dir / "instances").glob("[0-9]*.json")]
         assert files == [gimp.instance["pid"]]

@@ -124,3 +124,11 @@ def rgba(array):
     alpha = values[..., -1:] if channels in (2, 4) else np.ones_like(values[..., :1])
     color = np.repeat(values[..., :1], 3, axis=2) if channels < 3 else values[..., :3]
     return np.concatenate([color, alpha], axis=2)
+
+
+def over_white(array):
+    """What GIMP's flattening gives: a blend in linear light."""
+    values = rgba(array)
+    color, alpha = values[..., :3], values[..., 3:]
+    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4) * alpha + 1 - alpha
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -37,7 +37,9 @@ class FakeSide:
         self._thread = threading.Thread(target=self._loop, args=(ready,), daemon=True)
         self._thread.start()
         assert ready.wait(5)
-        self.server = Server(self.runner, secret, SOFTWARE, lambda: {"instance": {}, "policy": {}}, auto_disconnect, **options)
+        self.server = Server(
+            self.runner, secret, SOFTWARE, lambda: {"instance": {}, "policy": {}}, auto_disconnect, **options
+        )
         self.server.start(port)
         self.watchdog.every_second(self.server.housekeeping)
         self.port = self.server.port

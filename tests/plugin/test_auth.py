@@ -49,7 +49,12 @@ def test_a_proof_is_for_one_role_port_and_pair_of_nonces():
     secret, a, b = b"s" * 32, "11" * 32, "22" * 32
     right = auth.proof(secret, "daemon", 9877, a, b)
     assert auth.is_proof(right, secret, "daemon", 9877, a, b)
-    for other in ((secret, "plugin", 9877, a, b), (secret, "daemon", 9878, a, b), (secret, "daemon", 9877, b, a), (b"t" * 32, "daemon", 9877, a, b)):
+    for other in (
+        (secret, "plugin", 9877, a, b),
+        (secret, "daemon", 9878, a, b),
+        (secret, "daemon", 9877, b, a),
+        (b"t" * 32, "daemon", 9877, a, b),
+    ):
         assert not auth.is_proof(right, *other)
     for wrong in (None, 5, "", right[:-1], right.upper(), b"x", "é" * 64):
         assert not auth.is_proof(wrong, secret, "daemon", 9877, a, b)

@@ -44,7 +44,11 @@ def until(condition, seconds=5):
 
 def test_a_flooding_client_does_not_starve_others():
     side, gate, order = blocked_side()
-    with side, Client(side.port, SECRET, client_id="flood") as flood, Client(side.port, SECRET, client_id="quiet") as quiet:
+    with (
+        side,
+        Client(side.port, SECRET, client_id="flood") as flood,
+        Client(side.port, SECRET, client_id="quiet") as quiet,
+    ):
         first = flood.send_call("wait")
         until(lambda: flood.ping()["busy"])
         calls = [flood.send_call("note") for _ in range(100)]
@@ -92,7 +96,16 @@ def test_uploads_come_whole_and_leave_nothing(side):
         answer = client.call("echo", upload=data)
         assert answer["upload"]["bytes"] == 3_000_000
         assert client.call("echo", upload=b"")["upload"]["bytes"] == 0
-        client.send_request("call", {"operation": "echo", "arguments": {}, "client": {"id": "a", "name": "a"}, "timeout": 9, "upload": {"bytes": 9}})
+        client.send_request(
+            "call",
+            {
+                "operation": "echo",
+                "arguments": {},
+                "client": {"id": "a", "name": "a"},
+                "timeout": 9,
+                "upload": {"bytes": 9},
+            },
+        )
         client.ping()
         folder = os.path.dirname(paths[0])
         assert len(os.listdir(folder)) == 1
@@ -101,7 +114,16 @@ def test_uploads_come_whole_and_leave_nothing(side):
 
 def test_an_upload_that_never_ends_times_out(side):
     with Client(side.port, SECRET) as client:
-        call = client.send_request("call", {"operation": "echo", "arguments": {}, "client": {"id": "a", "name": "a"}, "timeout": 0.2, "upload": {"bytes": 9}})
+        call = client.send_request(
+            "call",
+            {
+                "operation": "echo",
+                "arguments": {},
+                "client": {"id": "a", "name": "a"},
+                "timeout": 0.2,
+                "upload": {"bytes": 9},
+            },
+        )
         with pytest.raises(CallError) as raised:
             client.wait(call)
         assert raised.value.kind == "timeout"
@@ -112,8 +134,12 @@ def test_results_that_cannot_travel_become_errors(side):
     for _ in range(200):
         value.append([])
         value = value[0]
-    for result, kind in (({"a": float("nan")}, "internal"), ({"a": object()}, "internal"), ({"a": deep}, "internal"),
-                         ({"a": "x" * wire.MAX_MESSAGE}, "too_large")):
+    for result, kind in (
+        ({"a": float("nan")}, "internal"),
+        ({"a": object()}, "internal"),
+        ({"a": deep}, "internal"),
+        ({"a": "x" * wire.MAX_MESSAGE}, "too_large"),
+    ):
         side.execute = lambda request: result
         with Client(side.port, SECRET) as client:
             with pytest.raises(CallError) as raised:
@@ -142,7 +168,9 @@ def test_a_stranger_gets_five_seconds_and_no_word(side):
 def test_dripping_bytes_does_not_help(side):
     with socket.create_connection(("127.0.0.1", side.port), timeout=10) as sock:
         start = time.monotonic()
-        frame = wire.encode_message({"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"protocol": 1, "nonce": "x" * 3000}})
+        frame = wire.encode_message(
+            {"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"protocol": 1, "nonce": "x" * 3000}}
+        )
         with pytest.raises(OSError):
             for byte in frame:
                 sock.sendall(bytes([byte]))
@@ -198,10 +226,32 @@ def test_a_peer_that_never_reads_is_cut_off(monkeypatch):
 def mutations(count, seed):
     """Valid frames, broken at random: bits, lengths, cuts, repeats, garbage between."""
     rng = random.Random(seed)
-    base = [wire.encode_message({"jsonrpc": "2.0", "id": i, "method": m, "params": p}) for i, (m, p) in enumerate((
-        ("hello", {"protocol": 1, "nonce": "11" * 32}), ("$/ping", {}), ("$/cancel", {"id": 3}), ("disable_auto_disconnect", {}),
-        ("call", {"operation": "echo", "arguments": {"a": [1]}, "client": {"id": "c", "name": "n"}, "timeout": 3}),
-        ("call", {"operation": "echo", "arguments": {}, "client": {"id": "c", "name": "n"}, "timeout": 3, "upload": {"bytes": 4}})), 1)]
+    base = [
+        wire.encode_message({"jsonrpc": "2.0", "id": i, "method": m, "params": p})
+        for i, (m, p) in enumerate(
+            (
+                ("hello", {"protocol": 1, "nonce": "11" * 32}),
+                ("$/ping", {}),
+                ("$/cancel", {"id": 3}),
+                ("disable_auto_disconnect", {}),
+                (
+                    "call",
+                    {"operation": "echo", "arguments": {"a": [1]}, "client": {"id": "c", "name": "n"}, "timeout": 3},
+                ),
+                (
+                    "call",
+                    {
+                        "operation": "echo",
+                        "arguments": {},
+                        "client": {"id": "c", "name": "n"},
+                        "timeout": 3,
+                        "upload": {"bytes": 4},
+                    },
+                ),
+            ),
+            1,
+        )
+    ]
     base += [wire.encode_chunk(wire.REQUEST_CHUNK, 6, b"abcd"), wire.encode_chunk(wire.REPLY_CHUNK, 1, b"x")]
     for _ in range(count):
         data = bytearray(rng.choice(base))
@@ -230,14 +280,14 @@ def threads():
 
 def test_10000_mutations_of_valid_frames(side):
     """Before and after the handshake; whatever comes, the side answers a friend and nothing is left behind."""
-    before = threads()
+    before, client = threads(), None
     for number, data in enumerate(mutations(10_000, 7)):
         if number % 2 == 0:
             with socket.create_connection(("127.0.0.1", side.port), timeout=5) as sock:
                 sock.sendall(data)
             continue
         if number % 20 == 1:
-            if number > 1:
+            if client is not None:
                 client.close()
             client = Client(side.port, SECRET, timeout=5)
         try:
@@ -254,7 +304,13 @@ def test_10000_mutations_of_valid_frames(side):
 
 def test_garbage_and_http(side):
     rng = random.Random(3)
-    for data in (b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"\x16\x03\x01\x02\x00", b"{}\n", rng.randbytes(100_000), b"\0" * 1000):
+    for data in (
+        b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00",
+        b"{}\n",
+        rng.randbytes(100_000),
+        b"\0" * 1000,
+    ):
         with socket.create_connection(("127.0.0.1", side.port), timeout=8) as sock:
             sock.sendall(data)
             try:

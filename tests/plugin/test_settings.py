@@ -19,18 +19,46 @@ def load(folder, given=None, environ=None):
 
 def test_defaults(tmp_path):
     found = load(tmp_path)
-    assert (found.port, found.auto_disconnect, found.exec, found.read_only, found.folders) == (9877, 300, True, False, None)
+    assert (found.port, found.auto_disconnect, found.exec, found.read_only, found.folders) == (
+        9877,
+        300,
+        True,
+        False,
+        None,
+    )
 
 
 def test_the_environment_wins(tmp_path):
-    found = load(tmp_path, {"port": 1, "read_only": False}, {"GIMP_BRIDGE_PORT": "2", "GIMP_BRIDGE_READ_ONLY": "true",
-                                                             "GIMP_BRIDGE_FOLDERS": "/a:/b", "GIMP_BRIDGE_AUTO_DISCONNECT": "false"})
+    found = load(
+        tmp_path,
+        {"port": 1, "read_only": False},
+        {
+            "GIMP_BRIDGE_PORT": "2",
+            "GIMP_BRIDGE_READ_ONLY": "true",
+            "GIMP_BRIDGE_FOLDERS": "/a:/b",
+            "GIMP_BRIDGE_AUTO_DISCONNECT": "false",
+        },
+    )
     assert (found.port, found.read_only, found.folders, found.auto_disconnect) == (2, True, ["/a", "/b"], False)
 
 
-@pytest.mark.parametrize("given", [
-    {"port": 65536}, {"port": "9877"}, {"port": True}, {"read_only": "yes"}, {"exec": 1}, {"folders": "all"}, {"folders": ["relative"]},
-    {"auto_disconnect": True}, {"auto_disconnect": 0}, {"checkpoints": -1}, {"checkpoint_memory_mb": 1}, {"prot": 1}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"port": 65536},
+        {"port": "9877"},
+        {"port": True},
+        {"read_only": "yes"},
+        {"exec": 1},
+        {"folders": "all"},
+        {"folders": ["relative"]},
+        {"auto_disconnect": True},
+        {"auto_disconnect": 0},
+        {"checkpoints": -1},
+        {"checkpoint_memory_mb": 1},
+        {"prot": 1},
+    ],
+)
 def test_a_bad_value_names_its_place(tmp_path, given):
     with pytest.raises(settings.SettingsError) as raised:
         load(tmp_path, given)

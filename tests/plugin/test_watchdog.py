@@ -27,7 +27,9 @@ def test_a_result_and_an_error_pass_through(dog):
         dog.guard(1, 5, lambda: 1 / 0)
 
 
-@pytest.mark.parametrize("function", [spin, lambda: time.sleep(100), lambda: threading.Event().wait(100)], ids=["loop", "sleep", "wait"])
+@pytest.mark.parametrize(
+    "function", [spin, lambda: time.sleep(100), lambda: threading.Event().wait(100)], ids=["loop", "sleep", "wait"]
+)
 def test_the_time_limit(dog, function):
     start = time.monotonic()
     with pytest.raises(Interrupted) as raised:

@@ -12,9 +12,7 @@ CASES = json.loads((VECTORS / "framing.json").read_text())["cases"]
 
 
 def assemble(parts):
-    return b"".join(
-        (bytes.fromhex(p["hex"]) if "hex" in p else p["text"].encode()) * p.get("times", 1) for p in parts
-    )
+    return b"".join((bytes.fromhex(p["hex"]) if "hex" in p else p["text"].encode()) * p.get("times", 1) for p in parts)
 
 
 def pieces(data, count):
@@ -98,8 +96,11 @@ def test_cost_grows_with_the_bytes_only():
     assert feed(3_200_000) < 80 * max(feed(200_000), 1e-3)
 
 
-@pytest.mark.parametrize("raw", [b'{"a":"' + b"\\" * 2_000_000, b'{"a":' + b"[]," * 1_000_000, b'"' * 4_000_000 + b"[" * 200],
-                         ids=["backslashes", "brackets", "quotes"])
+@pytest.mark.parametrize(
+    "raw",
+    [b'{"a":"' + b"\\" * 2_000_000, b'{"a":' + b"[]," * 1_000_000, b'"' * 4_000_000 + b"[" * 200],
+    ids=["backslashes", "brackets", "quotes"],
+)
 def test_hostile_bodies_cost_linear_time(raw):
     def attempt():
         with pytest.raises(wire.WireError):

@@ -6,6 +6,7 @@ import sys
 
 from gi.repository import Gegl, Gimp, Gio, GLib, GObject
 
+import contexts
 import history
 import pdb_call
 from errors import OperationError
@@ -22,17 +23,27 @@ _scripts = Scripts()
 def plan(call, api_path, args, kwargs, max_output):
     if api_path != "exec":
         call.prepared = pdb_call.prepare(call, api_path, args, kwargs)
+        if call.prepared.changes or "context" in api_path:
+            contexts.enter(call.client, api_path)
         return Plan(call.prepared.changes, call.prepared.images)
     if not call.settings.exec:
-        raise OperationError("forbidden", "running Python code is switched off in this GIMP",
-                             hint="PDB procedures work; the policy `exec` in plugin.json of GIMP's user decides")
+        raise OperationError(
+            "forbidden",
+            "running Python code is switched off in this GIMP",
+            hint="PDB procedures work; the policy `exec` in plugin.json of GIMP's user decides",
+        )
     if kwargs:
         raise OperationError("invalid_argument", "`kwargs` must be empty for `exec`; put values into the code")
     call.prepared = script = _scripts.get(args)
     if script.verdict.reason is None:
         namespace = call.client.namespace
-        if all(namespace.get(name, value) is value for name, value in _READY.items()) and script.verdict.holds_in(namespace):
+        if all(namespace.get(name, value) is value for name, value in _READY.items()) and script.verdict.holds_in(
+            namespace
+        ):
+            if "context" in script.source:
+                contexts.enter(call.client, script.source)
             return Plan(False)
+    contexts.enter(call.client, script.source)
     images = history.visible_images()
     return Plan(True, sorted(images, key=lambda image: image.get_id() != call.client.image_id))
 
