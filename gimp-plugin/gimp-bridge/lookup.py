@@ -158,21 +158,21 @@ def forget(image_id):
 
 def image_path(image):
     """The path of the file that the image was opened from or saved to, or None."""
-    for getter in (image.get_xcf_file, image.get_imported_file, image.get_file):
+    for getter in (image.get_xcf_file, image.get_imported_file):
         file = getter()
         if file is not None:
             return file.get_path() or file.get_uri()
     return _facts.get(image.get_id(), {}).get("path")
 
 
-def image_name(image):
-    """What a person would call the image: the given name, else its file's, else GIMP's."""
+def image_name(image, path=None):
+    """What a person would call the image: the given name, else its file's, else GIMP's. `path` saves looking it up."""
     name = _facts.get(image.get_id(), {}).get("name")
     if name:
         return name
     name = image.get_name()
     if name.startswith("["):  # GIMP's "[photo] (imported)", or 3.0's "[Untitled]" for the same
-        path = image_path(image)
+        path = path or image_path(image)
         if path:
             return path.replace("\\", "/").rsplit("/", 1)[-1]
     return name

@@ -1,6 +1,8 @@
 """Where the pixels of an image are read from: one drawable that shows what GIMP shows.
 
-Owns the choice between the only layer itself and GIMP's own composition, and cleans up after it. Neither the image, its
+Owns the choice between the only layer itself and GIMP's own composition, and cleans up after it. The composition is
+slow where GIMP has not made it yet or has to make it anew (12 megapixels: 120 to 200 ms after opening, 25 to 130 ms
+after a change, 4 ms else), and thumbnails of the image wait for it too: an untouched photo is read from its layer. Neither the image, its
 selection, undo history nor dirty flag is touched: the composition is a layer that never enters the image.
 """
 

@@ -4,7 +4,7 @@ Each getter is a round trip to GIMP's core (15 to 25 us), so a plain layer costs
 twice: its class tells groups and text layers, its type the alpha channel, one call gives width and height.
 """
 
-from gi.repository import Gimp
+from gi.repository import Gimp, Gio
 
 import colors
 import enums
@@ -29,11 +29,10 @@ def image_metadata(image, full=False):
     layers = layer_tree(image, has_selection=non_empty, full=full)
     channels, paths = [_channel(item, full) for item in image.get_channels()], [_path(item, full) for item in image.get_paths()]
     path = lookup.image_path(image)
-    file = image.get_file()
     dirty = image.is_dirty()
     return {
         "basic": {
-            "name": lookup.image_name(image), "width": width, "height": height,
+            "name": lookup.image_name(image, path), "width": width, "height": height,
             "base_type": enums.name(Gimp.ImageBaseType, image.get_base_type()), **precision_fields(image),
             "resolution_x": x_resolution, "resolution_y": y_resolution, "is_dirty": dirty,
             "parasites": list(image.get_parasite_list()),
@@ -46,7 +45,7 @@ def image_metadata(image, full=False):
         "selection": {"empty": not non_empty, "bounds": {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1} if non_empty else None},
         "guides": _guides(image),
         "color_profile": _profile(image),
-        "file": {"path": path, "uri": file.get_uri() if file else None,
+        "file": {"path": path, "uri": Gio.File.new_for_path(path).get_uri() if path else None,
                  "basename": path.replace("\\", "/").rsplit("/", 1)[-1] if path else None},
     }
 
