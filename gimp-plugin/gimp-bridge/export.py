@@ -1,6 +1,6 @@
 """Runs GIMP's export procedures: which exist, their options, and a copy of the image in the shape that a format holds.
 
-Works on duplicates only, so that the image's file, dirty flag, export state, undo history and selection stay as they are.
+Works on duplicates only, so that the image's file, dirty flag, export state, undo history and selection stay.
 """
 
 import contextlib
@@ -34,8 +34,12 @@ def find_procedure(name):
         known = writable_formats()
         near = difflib.get_close_matches(name, known, 1)
         known_elsewhere = name in formats.FORMATS
-        raise OperationError("unsupported", f"this GIMP writes no `{name}`" + (": it was built without it" if known_elsewhere else ""),
-                             f"did you mean `{near[0]}`?" if near and near[0] != name else f"it writes {', '.join(known)}", formats=known)
+        raise OperationError(
+            "unsupported",
+            f"this GIMP writes no `{name}`" + (": it was built without it" if known_elsewhere else ""),
+            f"did you mean `{near[0]}`?" if near and near[0] != name else f"it writes {', '.join(known)}",
+            formats=known,
+        )
     return procedure
 
 
@@ -47,15 +51,22 @@ def prepare_options(procedure, name, quality, options, has_profile, alpha):
         spec = specs.get(key.replace("_", "-"))
         if spec is None:
             near = difflib.get_close_matches(key.replace("_", "-"), specs, 1, 0.5)
-            raise OperationError("invalid_argument", f"format `{name}` has no option `{key}`",
-                                 f"did you mean `{near[0]}`?" if near else f"its options are {', '.join(specs) or 'none'}", options=sorted(specs))
+            raise OperationError(
+                "invalid_argument",
+                f"format `{name}` has no option `{key}`",
+                f"did you mean `{near[0]}`?" if near else f"its options are {', '.join(specs) or 'none'}",
+                options=sorted(specs),
+            )
         values[spec.name] = _checked(name, spec, value)
     mapped = _quality_options(name, specs, DEFAULT_QUALITY if quality is None else quality)
     if quality is not None and not mapped:
         note = f"`quality` has no meaning for {name} and was not used"
     if quality is not None and any(key in values for key in mapped):
-        raise OperationError("invalid_argument", f"both `quality` and the option `{next(key for key in mapped if key in values)}` are given",
-                             "give one of them")
+        raise OperationError(
+            "invalid_argument",
+            f"both `quality` and the option `{next(key for key in mapped if key in values)}` are given",
+            "give one of them",
+        )
     if not any(key in values for key in mapped) and not values.get("lossless"):
         values.update(mapped)
     if alpha and name == "bmp":
@@ -86,8 +97,13 @@ def _quality_options(name, specs, quality):
 
 def _checked(name, spec, value):
     """The value for a property, or an error that names the range."""
+
     def bad(what):
-        return OperationError("invalid_argument", f"option `{spec.name}` of `{name}` {what}, not `{str(value)[:100]}`", spec.get_blurb() or None)
+        return OperationError(
+            "invalid_argument",
+            f"option `{spec.name}` of `{name}` {what}, not `{str(value)[:100]}`",
+            spec.get_blurb() or None,
+        )
 
     kind = spec.value_type
     if spec.__gtype__.name == "GimpParamChoice":
@@ -110,7 +126,11 @@ def _checked(name, spec, value):
         if not isinstance(value, str):
             raise bad("must be text")
         return value
-    raise OperationError("unsupported", f"option `{spec.name}` of `{name}` is of a kind ({kind.name}) that cannot be given here", "use call_api")
+    raise OperationError(
+        "unsupported",
+        f"option `{spec.name}` of `{name}` is of a kind ({kind.name}) that cannot be given here",
+        "use call_api",
+    )
 
 
 @contextlib.contextmanager
@@ -163,11 +183,14 @@ def run(procedure, image, path, values):
     finally:
         Gimp.context_pop()
     if int(result.index(0)) != int(Gimp.PDBStatusType.SUCCESS):
-        raise OperationError("io_error", f"GIMP could not write it: {_reason(result)}",
-                             "choose another format, or change the image's mode or size")
+        raise OperationError(
+            "io_error",
+            f"GIMP could not write it: {_reason(result)}",
+            "choose another format, or change the image's mode or size",
+        )
 
 
 def _reason(result):
-    """GIMP's own message: in the return values, or kept by the PDB (which may still say `success` of an earlier call)."""
+    """GIMP's own message: in the return values, or kept by the PDB (which may say `success` of an earlier call)."""
     texts = [result.index(i) for i in range(1, result.length())] + [Gimp.get_pdb().get_last_error()]
     return next((text for text in texts if isinstance(text, str) and text not in ("", "success")), "it gave no reason")

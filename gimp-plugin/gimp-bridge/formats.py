@@ -159,7 +159,7 @@ def _riff(head, _):
         return None
     kind = head[12:16]
     if kind == b"VP8X":
-        width, height = (int.from_bytes(head[at:at + 3], "little") + 1 for at in (24, 27))
+        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27))
         return Sniffed("webp", width, height, bool(head[20] & 0x10), 8)
     if kind == b"VP8L":
         bits = struct.unpack_from("<I", head, 21)[0]
@@ -193,7 +193,11 @@ def _tiff(head, file):
         directory = file.read(8 + 20 * 200)
     else:
         directory = head[offset:]
-    count, size, first = (struct.unpack_from(order + "Q", directory)[0], 20, 8) if big else (struct.unpack_from(order + "H", directory)[0], 12, 2)
+    count, size, first = (
+        (struct.unpack_from(order + "Q", directory)[0], 20, 8)
+        if big
+        else (struct.unpack_from(order + "H", directory)[0], 12, 2)
+    )
     tags = {}
     for index in range(min(count, 200)):
         at = first + index * size
@@ -205,7 +209,7 @@ def _tiff(head, file):
 
 
 def _psd(head, _):
-    version, = struct.unpack_from(">H", head, 4)
+    (version,) = struct.unpack_from(">H", head, 4)
     channels, height, width, depth, mode = struct.unpack_from(">HIIHH", head, 12)
     colors = {0: 1, 1: 1, 2: 1, 3: 3, 4: 4, 8: 1, 9: 3}.get(mode, channels)
     return Sniffed("psb" if version == 2 else "psd", width, height, channels > colors, depth)
@@ -216,7 +220,7 @@ def _exr(head, _):
     if at < 0:
         return Sniffed("exr")
     x1, y1, x2, y2 = struct.unpack_from("<iiii", head, at + 21)
-    channels = head[head.find(b"channels\0chlist\0") + 20:]
+    channels = head[head.find(b"channels\0chlist\0") + 20 :]
     return Sniffed("exr", x2 - x1 + 1, y2 - y1 + 1, channels.startswith(b"A\0"))
 
 
@@ -244,16 +248,30 @@ def _jp2(head, _):
 
 
 def _pnm(head, _):
-    kind = {b"P1": "pbm", b"P2": "pgm", b"P3": "ppm", b"P4": "pbm", b"P5": "pgm", b"P6": "ppm", b"PF": "pfm", b"Pf": "pfm", b"P7": "pam"}[head[:2]]
+    kind = {
+        b"P1": "pbm",
+        b"P2": "pgm",
+        b"P3": "ppm",
+        b"P4": "pbm",
+        b"P5": "pgm",
+        b"P6": "ppm",
+        b"PF": "pfm",
+        b"Pf": "pfm",
+        b"P7": "pam",
+    }[head[:2]]
     if kind == "pam":
-        fields = dict(line.split(None, 1) for line in head.partition(b"ENDHDR")[0].splitlines()[1:] if b" " in line and not line.startswith(b"#"))
+        fields = dict(
+            line.split(None, 1)
+            for line in head.partition(b"ENDHDR")[0].splitlines()[1:]
+            if b" " in line and not line.startswith(b"#")
+        )
         return Sniffed("pam", int(fields[b"WIDTH"]), int(fields[b"HEIGHT"]), b"ALPHA" in fields.get(b"TUPLTYPE", b""))
     words = b"\n".join(line.partition(b"#")[0] for line in head[2:2000].splitlines()).split()
     return Sniffed(kind, int(words[0]), int(words[1]), False)
 
 
 def _isobmff(head):
-    brands = head[8:max(16, struct.unpack_from(">I", head)[0])]
+    brands = head[8 : max(16, struct.unpack_from(">I", head)[0])]
     if brands.startswith(b"jxl "):
         return Sniffed("jxl")
     kind = "avif" if b"avi" in brands else "heif" if b"hei" in brands or b"hev" in brands or b"mif1" in brands else None
@@ -273,14 +291,39 @@ def _plain(name):
 
 
 _MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", _png), (b"\xff\xd8\xff", _jpeg), (b"RIFF", _riff), (b"GIF8", _gif), (b"BM", _bmp),
-    (b"II*\0", _tiff), (b"MM\0*", _tiff), (b"II+\0", _tiff), (b"MM\0+", _tiff), (b"8BPS", _psd), (b"\x76\x2f\x31\x01", _exr),
-    (b"gimp xcf ", _xcf), (b"qoif", _qoi), (b"farbfeld", _farbfeld), (b"\0\0\0\x0cjP  \r\n\x87\n", _jp2),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", _plain("jxl")), (b"\xff\x0a", _plain("jxl")), (b"\xff\x4f\xff\x51", _plain("j2k")),
-    (b"\0\0\x01\0", _plain("ico")), (b"\0\0\x02\0", _plain("cur")), (b"icns", _plain("icns")), (b"%PDF", _plain("pdf")),
-    (b"%!PS", _plain("ps")), (b"DDS ", _plain("dds")), (b"#?RADIANCE", _plain("hdr")), (b"SIMPLE", _plain("fits")),
-    *((kind, _pnm) for kind in (b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"PF\n", b"Pf\n", b"P7\n", b"P6 ", b"P5 ")),
-    (b"\x8aMNG", _plain("mng")), (b"/* XPM */", _plain("xpm")), (b"<svg", _plain("svg")),
+    (b"\x89PNG\r\n\x1a\n", _png),
+    (b"\xff\xd8\xff", _jpeg),
+    (b"RIFF", _riff),
+    (b"GIF8", _gif),
+    (b"BM", _bmp),
+    (b"II*\0", _tiff),
+    (b"MM\0*", _tiff),
+    (b"II+\0", _tiff),
+    (b"MM\0+", _tiff),
+    (b"8BPS", _psd),
+    (b"\x76\x2f\x31\x01", _exr),
+    (b"gimp xcf ", _xcf),
+    (b"qoif", _qoi),
+    (b"farbfeld", _farbfeld),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", _jp2),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", _plain("jxl")),
+    (b"\xff\x0a", _plain("jxl")),
+    (b"\xff\x4f\xff\x51", _plain("j2k")),
+    (b"\0\0\x01\0", _plain("ico")),
+    (b"\0\0\x02\0", _plain("cur")),
+    (b"icns", _plain("icns")),
+    (b"%PDF", _plain("pdf")),
+    (b"%!PS", _plain("ps")),
+    (b"DDS ", _plain("dds")),
+    (b"#?RADIANCE", _plain("hdr")),
+    (b"SIMPLE", _plain("fits")),
+    *(
+        (kind, _pnm)
+        for kind in (b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"PF\n", b"Pf\n", b"P7\n", b"P6 ", b"P5 ")
+    ),
+    (b"\x8aMNG", _plain("mng")),
+    (b"/* XPM */", _plain("xpm")),
+    (b"<svg", _plain("svg")),
 )
 # Kinds whose first bytes look alike
 SAME_MAGIC = {"ps": ("eps",), "ppm": ("pnm",), "pgm": ("pnm",), "pbm": ("pnm",)}
@@ -296,5 +339,36 @@ def can_sniff(name):
     return name in _KNOWN
 
 
-_KNOWN = {"png", "jpeg", "webp", "gif", "bmp", "tiff", "psd", "psb", "exr", "xcf", "qoi", "farbfeld", "jp2", "jxl", "j2k",
-          "ico", "cur", "icns", "pdf", "ps", "eps", "dds", "fits", "pbm", "pgm", "ppm", "pnm", "pfm", "pam", "heif", "avif"}
+_KNOWN = {
+    "png",
+    "jpeg",
+    "webp",
+    "gif",
+    "bmp",
+    "tiff",
+    "psd",
+    "psb",
+    "exr",
+    "xcf",
+    "qoi",
+    "farbfeld",
+    "jp2",
+    "jxl",
+    "j2k",
+    "ico",
+    "cur",
+    "icns",
+    "pdf",
+    "ps",
+    "eps",
+    "dds",
+    "fits",
+    "pbm",
+    "pgm",
+    "ppm",
+    "pnm",
+    "pfm",
+    "pam",
+    "heif",
+    "avif",
+}

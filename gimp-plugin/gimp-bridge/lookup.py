@@ -9,16 +9,16 @@ from errors import OperationError
 
 LISTED = 20  # how many images or layers an error lists
 
-# What GIMP itself does not keep: {image id: {"path": where it was opened from, "name": what the client called it}}.
-# GIMP 3.0 forgets the file that a plug-in imported; an image from bytes has none. Ids are never used twice.
+# What GIMP itself does not keep: {image id: {"path": opened from, "name": given by the client}}. GIMP 3.0 forgets the
+# file that a plug-in imported; an image from bytes has none. Ids are never used twice.
 _facts = {}
 
 
 def resolve_image(call, value, entry):
     """The image that a call acts on, or None where the catalogue's `image` allows none.
 
-    `entry` has the catalogue's `image` and `access`. Sets `call.image_given`, and `call.note` where the choice must be said.
-    """
+# What GIMP itself does not keep: {image id: {"path": opened from, "name": given by the client}}. GIMP 3.0 forgets
+# the file that a plug-in imported; an image from bytes has none. Ids are never used twice.
     call.image_given = value is not None
     if entry.image == "none":
         return None
@@ -61,7 +61,9 @@ def image_by_id(value):
         images = visible_images()
         if not images:
             raise OperationError("not_found", f"no image `{value}`: no image is open", _OPEN_HINT, open=[])
-        raise OperationError("not_found", f"no image `{value}`", "use one of the open images' ids", open=open_images(images))
+        raise OperationError(
+            "not_found", f"no image `{value}`", "use one of the open images' ids", open=open_images(images)
+        )
     return image
 
 
@@ -70,8 +72,12 @@ def no_image():
 
 
 def ambiguous_image(images):
-    return OperationError("ambiguous_image", f"{len(images)} images are open and none is chosen, so nothing was changed",
-                          "give `image`, or choose one with select_image", open=open_images(images))
+    return OperationError(
+        "ambiguous_image",
+        f"{len(images)} images are open and none is chosen, so nothing was changed",
+        "give `image`, or choose one with select_image",
+        open=open_images(images),
+    )
 
 
 _OPEN_HINT = "open one with open_image or make one with create_new_image"
@@ -79,16 +85,22 @@ _OPEN_HINT = "open one with open_image or make one with create_new_image"
 
 def open_images(images):
     """What error details say of the open images."""
-    return [{"id": image.get_id(), "name": image_name(image), "width": image.get_width(), "height": image.get_height()}
-            for image in images[:LISTED]]
+    return [
+        {"id": image.get_id(), "name": image_name(image), "width": image.get_width(), "height": image.get_height()}
+        for image in images[:LISTED]
+    ]
 
 
 def resolve_layer(call, value):
     """A layer (or group, text layer) of the call's image."""
     item = _item(call, value, "layer")
     if not item.is_layer():
-        raise OperationError("invalid_argument", f"`{value}` is {_kind(item)}, not a layer", "give a layer's id",
-                             layers=_layers(item.get_image()))
+        raise OperationError(
+            "invalid_argument",
+            f"`{value}` is {_kind(item)}, not a layer",
+            "give a layer's id",
+            layers=_layers(item.get_image()),
+        )
     return item
 
 
@@ -96,8 +108,12 @@ def resolve_drawable(call, value):
     """A layer, channel, layer mask or the selection mask of the call's image."""
     item = _item(call, value, "layer, channel or mask")
     if not item.is_drawable():
-        raise OperationError("invalid_argument", f"`{value}` is {_kind(item)}, which has no pixels",
-                             "give a layer's, channel's or mask's id", layers=_layers(item.get_image()))
+        raise OperationError(
+            "invalid_argument",
+            f"`{value}` is {_kind(item)}, which has no pixels",
+            "give a layer's, channel's or mask's id",
+            layers=_layers(item.get_image()),
+        )
     return item
 
 
@@ -110,20 +126,34 @@ def _item(call, value, what):
     image = item.get_image() if item else None
     if image is None or not image.is_valid() or history.is_hidden(image):
         where = f" in image `{call.image.get_id()}`" if call.image else ""
-        raise OperationError("not_found", f"no {what} `{value}`{where}", "use an id from get_image_metadata",
-                             layers=_layers(call.image) if call.image else [])
+        raise OperationError(
+            "not_found",
+            f"no {what} `{value}`{where}",
+            "use an id from get_image_metadata",
+            layers=_layers(call.image) if call.image else [],
+        )
     if call.image is not None and image.get_id() != call.image.get_id():
         if getattr(call, "image_given", True):
-            raise OperationError("not_found", f"{_kind(item)} `{value}` belongs to image `{image.get_id()}`, not to `{call.image.get_id()}`",
-                                 "leave `image` out, or give that image", layers=_layers(call.image))
+            raise OperationError(
+                "not_found",
+                f"{_kind(item)} `{value}` belongs to image `{image.get_id()}`, not to `{call.image.get_id()}`",
+                "leave `image` out, or give that image",
+                layers=_layers(call.image),
+            )
         call.note = None  # whatever was said of the choice no longer holds
     call.image = image
     return item
 
 
 def _kind(item):
-    for kind, words in (("is_group_layer", "a layer group"), ("is_layer", "a layer"), ("is_layer_mask", "a layer mask"),
-                        ("is_selection", "the selection"), ("is_channel", "a channel"), ("is_path", "a path")):
+    for kind, words in (
+        ("is_group_layer", "a layer group"),
+        ("is_layer", "a layer"),
+        ("is_layer_mask", "a layer mask"),
+        ("is_selection", "the selection"),
+        ("is_channel", "a channel"),
+        ("is_path", "a path"),
+    ):
         if getattr(item, kind)():
             return words
     return "an item"
@@ -158,21 +188,21 @@ def forget(image_id):
 
 def image_path(image):
     """The path of the file that the image was opened from or saved to, or None."""
-    for getter in (image.get_xcf_file, image.get_imported_file, image.get_file):
+    for getter in (image.get_xcf_file, image.get_imported_file):
         file = getter()
         if file is not None:
             return file.get_path() or file.get_uri()
     return _facts.get(image.get_id(), {}).get("path")
 
 
-def image_name(image):
-    """What a person would call the image: the given name, else its file's, else GIMP's."""
+def image_name(image, path=None):
+    """What a person would call the image: the given name, else its file's, else GIMP's. `path` saves looking it up."""
     name = _facts.get(image.get_id(), {}).get("name")
     if name:
         return name
     name = image.get_name()
     if name.startswith("["):  # GIMP's "[photo] (imported)", or 3.0's "[Untitled]" for the same
-        path = image_path(image)
+        path = path or image_path(image)
         if path:
             return path.replace("\\", "/").rsplit("/", 1)[-1]
     return name

@@ -15,17 +15,25 @@ def check_path(path, write, settings):
         raise OperationError("invalid_argument", "the path has a NUL character")
     full = os.path.expanduser(path)
     if not os.path.isabs(full):
-        raise OperationError("invalid_argument", f"path `{path}` is relative",
-                             "give an absolute path, or one that starts with ~, on the machine where GIMP runs")
+        raise OperationError(
+            "invalid_argument",
+            f"path `{path}` is relative",
+            "give an absolute path, or one that starts with ~, on the machine where GIMP runs",
+        )
     real = os.path.realpath(full)
     if settings.folders is not None:
         allowed = [os.path.realpath(os.path.expanduser(folder)) for folder in settings.folders]
         if not any(_inside(real, folder) for folder in allowed):
-            raise OperationError("forbidden", f"path `{path}` is outside the allowed folders",
-                                 "use one of the allowed folders" if allowed else "file access is switched off",
-                                 folders=list(settings.folders))
+            raise OperationError(
+                "forbidden",
+                f"path `{path}` is outside the allowed folders",
+                "use one of the allowed folders" if allowed else "file access is switched off",
+                folders=list(settings.folders),
+            )
     if write and settings.read_only:
-        raise OperationError("forbidden", f"`{path}` is not written: this GIMP is read-only", "change the policy `read_only`")
+        raise OperationError(
+            "forbidden", f"`{path}` is not written: this GIMP is read-only", "change the policy `read_only`"
+        )
     if write:
         _check_target(path, real)
     else:
@@ -46,9 +54,13 @@ def _check_source(path, real):
         hint = "check the name" if os.path.isdir(folder) else f"the folder `{folder}` does not exist either"
         raise OperationError("not_found", f"no file `{path}`", hint, path=real)
     if not os.path.isfile(real):
-        raise OperationError("invalid_argument", f"`{path}` is a folder or a device, not a file", "name a file", path=real)
+        raise OperationError(
+            "invalid_argument", f"`{path}` is a folder or a device, not a file", "name a file", path=real
+        )
     if not os.access(real, os.R_OK):
-        raise OperationError("io_error", f"file `{path}` cannot be read: permission denied", "give GIMP's user the right to read it")
+        raise OperationError(
+            "io_error", f"file `{path}` cannot be read: permission denied", "give GIMP's user the right to read it"
+        )
 
 
 def _check_target(path, real):
@@ -58,6 +70,10 @@ def _check_target(path, real):
     if os.path.exists(real) and not os.path.isfile(real):
         raise OperationError("invalid_argument", f"`{path}` is a device, not a file", "name a file", path=real)
     if not os.path.isdir(folder):
-        raise OperationError("not_found", f"the folder `{folder}` does not exist", "create it first, or choose another", path=folder)
+        raise OperationError(
+            "not_found", f"the folder `{folder}` does not exist", "create it first, or choose another", path=folder
+        )
     if not os.access(folder, os.W_OK):
-        raise OperationError("io_error", f"the folder `{folder}` cannot be written: permission denied", "choose another folder")
+        raise OperationError(
+            "io_error", f"the folder `{folder}` cannot be written: permission denied", "choose another folder"
+        )

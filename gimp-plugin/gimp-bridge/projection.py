@@ -1,7 +1,10 @@
 """Where the pixels of an image are read from: one drawable that shows what GIMP shows.
 
-Owns the choice between the only layer itself and GIMP's own composition, and cleans up after it. Neither the image, its
-selection, undo history nor dirty flag is touched: the composition is a layer that never enters the image.
+Owns the choice between the only layer itself and GIMP's own composition, and cleans up after it. The composition is
+slow where GIMP has not made it yet or has to make it anew (12 megapixels: 120 to 200 ms after opening, 25 to 130 ms
+after a change, 4 ms else), and thumbnails of the image wait for it too: an untouched photo is read from its layer.
+Neither the image, its selection, undo history nor dirty flag is touched: the composition is a layer that never enters
+the image.
 """
 
 import contextlib
@@ -32,7 +35,7 @@ class Source:
 def visible(image, need_layer=True):
     """The picture as GIMP's own export gives it: all visible layers, without overlays of channels.
 
-    With `need_layer` false, `drawable` may be None where `image` serves thumbnails. Everything temporary is gone at the end.
+    With `need_layer` false, `drawable` may be None where `image` serves thumbnails. What is temporary goes at the end.
     """
     base = enums.name(Gimp.ImageBaseType, image.get_base_type())
     copy = layer = None
@@ -45,8 +48,14 @@ def visible(image, need_layer=True):
         only = layers[0] if len(layers) == 1 and _is_whole_picture(layers[0], width, height) else None
         if only is None and need_layer:
             layer = Gimp.Layer.new_from_visible(image, image, "gimp-bridge")
-        yield Source(only or layer, alpha=only is None and not _is_opaque(layers, width, height), gray=base == "GRAY",
-                     width=width, height=height, image=None if only else image)
+        yield Source(
+            only or layer,
+            alpha=only is None and not _is_opaque(layers, width, height),
+            gray=base == "GRAY",
+            width=width,
+            height=height,
+            image=None if only else image,
+        )
     finally:
         if layer is not None and layer.is_valid():
             layer.delete()
@@ -55,10 +64,12 @@ def visible(image, need_layer=True):
 
 
 def _has_overlays(image, base):
-    """Visible channels (such as the quick mask) tint GIMP's canvas, and components can be switched off: no part of the picture."""
+    """Whether channels (such as the quick mask) tint GIMP's canvas or components are off: no part of the picture."""
     if any(channel.get_visible() for channel in image.get_channels()):
         return True
-    return not all(image.get_component_visible(getattr(Gimp.ChannelType, name)) for name in (*_COMPONENTS[base], "ALPHA"))
+    return not all(
+        image.get_component_visible(getattr(Gimp.ChannelType, name)) for name in (*_COMPONENTS[base], "ALPHA")
+    )
 
 
 def remove_overlays(image):

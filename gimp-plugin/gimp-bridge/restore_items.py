@@ -147,7 +147,9 @@ def set_properties(image, before, ids):
         for name in getters:
             key = "visibility" if name == "visible" else name
             if old.properties[key] != new.properties[key]:
-                getattr(new.item, f"set_{name}")(getattr(old.item, f"get_{name}")())
+                # The checkpoint's own layers are hidden: what counts is what they were
+                value = old.properties[key] if name == "visible" else getattr(old.item, f"get_{name}")()
+                getattr(new.item, f"set_{name}")(value)
         set_parasites(new.item, old.item, old.properties["parasites"], new.properties["parasites"])
     for old, new in nodes:
         for lock in LOCKS:

@@ -11,14 +11,30 @@ from harness import Gimp
 from PIL import Image
 from truth import SETUP, decode_png, over_white, pixels, rgba
 
-PICTURE = "im = new(64, 48); add(im, 'a', 64, 48, seed=3, alpha={alpha}); add(im, 'b', 30, 20, 9, 7, seed=4, opacity=50.0)"
+PICTURE = (
+    "im = new(64, 48); add(im, 'a', 64, 48, seed=3, alpha={alpha}); add(im, 'b', 30, 20, 9, 7, seed=4, opacity=50.0)"
+)
 # Format -> (first bytes, how Pillow calls it, whether the alpha channel is kept)
 FORMATS = {
-    "png": (b"\x89PNG", "PNG", True), "jpeg": (b"\xff\xd8\xff", "JPEG", False), "webp": (b"RIFF", "WEBP", True),
-    "tiff": (b"II*\0", "TIFF", True), "gif": (b"GIF8", "GIF", True), "bmp": (b"BM", "BMP", True), "psd": (b"8BPS", "PSD", None),
-    "exr": (b"\x76\x2f\x31\x01", None, True), "tga": (b"", "TGA", True), "ppm": (b"P6", "PPM", False), "ico": (b"\0\0\1\0", "ICO", True),
-    "pdf": (b"%PDF", None, None), "ora": (b"PK", None, None), "jxl": (b"", None, None), "qoi": (b"qoif", None, True),
-    "xcf": (b"gimp xcf", None, None), "pgm": (b"P5", "PPM", False), "dds": (b"DDS ", "DDS", None), "hdr": (b"#?RADIANCE", None, None),
+    "png": (b"\x89PNG", "PNG", True),
+    "jpeg": (b"\xff\xd8\xff", "JPEG", False),
+    "webp": (b"RIFF", "WEBP", True),
+    "tiff": (b"II*\0", "TIFF", True),
+    "gif": (b"GIF8", "GIF", True),
+    "bmp": (b"BM", "BMP", True),
+    "psd": (b"8BPS", "PSD", None),
+    "exr": (b"\x76\x2f\x31\x01", None, True),
+    "tga": (b"", "TGA", True),
+    "ppm": (b"P6", "PPM", False),
+    "ico": (b"\0\0\1\0", "ICO", True),
+    "pdf": (b"%PDF", None, None),
+    "ora": (b"PK", None, None),
+    "jxl": (b"", None, None),
+    "qoi": (b"qoif", None, True),
+    "xcf": (b"gimp xcf", None, None),
+    "pgm": (b"P5", "PPM", False),
+    "dds": (b"DDS ", "DDS", None),
+    "hdr": (b"#?RADIANCE", None, None),
 }
 LOSSLESS = ("png", "tiff", "bmp", "tga", "ppm")
 
@@ -42,7 +58,9 @@ def test_true_bytes_of_each_format(client, picture, tmp_path, name):
     result = client.call("write_file", path=str(path))
     data = path.read_bytes()
     assert data.startswith(magic) and result["format"] == name and result["bytes"] == len(data)
-    assert (result["width"], result["height"], result["path"]) == (64, 48, str(path)) and result["mime_type"].count("/") == 1
+    assert (result["width"], result["height"], result["path"]) == (64, 48, str(path)) and result["mime_type"].count(
+        "/"
+    ) == 1
     assert sorted(os.listdir(tmp_path)) == [path.name]
     if keeps_alpha is not None:
         assert result["alpha_lost"] is (not keeps_alpha)
@@ -62,17 +80,25 @@ def test_true_bytes_of_each_format(client, picture, tmp_path, name):
         else:
             assert np.abs(read / 255 - over_white(wanted)).max() <= 1.01 / 255
     elif name == "jpeg":
-        assert np.abs(np.asarray(image) / 255 - over_white(pixels(client.stream("read_pixels", image=picture)))).mean() < 0.03
+        assert (
+            np.abs(np.asarray(image) / 255 - over_white(pixels(client.stream("read_pixels", image=picture)))).mean()
+            < 0.03
+        )
 
 
 @pytest.mark.parametrize("kind", ("GRAY", "INDEXED", "U16_NON_LINEAR", "FLOAT_LINEAR"))
 @pytest.mark.parametrize("name", ("png", "jpeg", "webp", "tiff", "gif", "bmp", "exr", "psd", "ppm"))
 def test_other_modes_and_precisions_are_converted_sensibly(client, kind, name):
     gray, precision = kind == "GRAY", kind if "_" in kind else "U8_NON_LINEAR"
-    client.python(SETUP, f"im = new(40, 30, gray={gray}, precision={precision!r})",
-                  f"add(im, 'a', 40, 30, gray={gray}, alpha=False); add(im, 'b', 10, 10, 5, 5, seed=2, gray={gray}, alpha=False)")
+    client.python(
+        SETUP,
+        f"im = new(40, 30, gray={gray}, precision={precision!r})",
+        f"add(im, 'a', 40, 30, gray={gray}, alpha=False); add(im, 'b', 10, 10, 5, 5, seed=2, gray={gray}, alpha=False)",
+    )
     if kind == "INDEXED":
-        client.python("im.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 16, False, False, '')")
+        client.python(
+            "im.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 16, False, False, '')"
+        )
     reply = client.stream("write_file", format=name)
     assert reply.result["format"] == name and (reply.result["width"], reply.result["height"]) == (40, 30)
     assert reply.result["alpha_lost"] is False
@@ -94,12 +120,18 @@ def test_other_modes_and_precisions_are_converted_sensibly(client, kind, name):
 
 
 def test_quality_is_really_used(client, picture):
-    formats = [name for name in ("jpeg", "webp", "jxl", "avif", "heif", "jp2") if name in client.call("get_gimp_info")["capabilities"]["writable_formats"]]
+    formats = [
+        name
+        for name in ("jpeg", "webp", "jxl", "avif", "heif", "jp2")
+        if name in client.call("get_gimp_info")["capabilities"]["writable_formats"]
+    ]
     assert {"jpeg", "webp"} <= set(formats)
     for name in formats:
         sizes = [len(client.stream("write_file", format=name, quality=quality).data) for quality in (5, 60, 95)]
         assert sizes[0] < sizes[1] < sizes[2], name
-        assert len(client.stream("write_file", format=name).data) == len(client.stream("write_file", format=name, quality=90).data)
+        assert len(client.stream("write_file", format=name).data) == len(
+            client.stream("write_file", format=name, quality=90).data
+        )
     tables = {}
     for quality in (30, 90):
         image = Image.open(io.BytesIO(bytes(client.stream("write_file", format="jpeg", quality=quality).data)))
@@ -111,7 +143,10 @@ def test_quality_is_really_used(client, picture):
 
 def test_options_of_the_format_are_used_and_checked(client, picture):
     even = client.call("create_new_image", width=64, height=48)["image"]
-    sizes = [len(client.stream("write_file", image=even, format="png", options={"compression": level}).data) for level in (0, 9)]
+    sizes = [
+        len(client.stream("write_file", image=even, format="png", options={"compression": level}).data)
+        for level in (0, 9)
+    ]
     assert sizes[0] > 64 * 48 * 4 > 4 * sizes[1]
     client.call("select_image", image=picture)
     data = bytes(client.stream("write_file", format="png", options={"interlaced": True}).data)
@@ -160,7 +195,7 @@ def test_exporting_leaves_the_image_alone(client, picture, tmp_path):
     assert client.call("list_images")["images"][0]["is_dirty"] is False
     again = client.call("open_file", path=str(document))
     assert again["num_layers"] == 2 and again["path"] == str(document) and again["is_dirty"] is False
-    assert client.call("close_image") ["unsaved_changes_lost"] is False
+    assert client.call("close_image")["unsaved_changes_lost"] is False
 
 
 def test_a_failed_export_loses_nothing(client, tmp_path):
@@ -187,8 +222,18 @@ def test_replacing_keeps_the_rights_and_can_be_refused(client, picture, tmp_path
     assert link.is_symlink() and path.read_bytes()[:3] == b"\xff\xd8\xff"
 
 
-@pytest.mark.parametrize("path, kind", (("relative.png", "invalid_argument"), ("/no/such/folder/x.png", "not_found"), ("/tmp", "invalid_argument"),
-                                        ("/tmp/no-ending", "invalid_argument"), ("/dev/null", "invalid_argument"), ("/tmp/x.zzz", "unsupported"), ("/tmp/x\0.png", "invalid_argument")))
+@pytest.mark.parametrize(
+    "path, kind",
+    (
+        ("relative.png", "invalid_argument"),
+        ("/no/such/folder/x.png", "not_found"),
+        ("/tmp", "invalid_argument"),
+        ("/tmp/no-ending", "invalid_argument"),
+        ("/dev/null", "invalid_argument"),
+        ("/tmp/x.zzz", "unsupported"),
+        ("/tmp/x\0.png", "invalid_argument"),
+    ),
+)
 def test_paths_that_cannot_be_written(client, picture, path, kind):
     problem = error(client, "write_file", path=path)
     assert problem.kind == kind and problem.hint or "NUL" in problem.message
@@ -203,13 +248,17 @@ def test_an_image_without_layers(client, tmp_path):
 
 
 def test_the_profile_travels(client, tmp_path):
-    client.python(SETUP, "im = new(30, 20); add(im, 'a', 30, 20, alpha=False); im.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())")
+    client.python(
+        SETUP,
+        "im = new(30, 20); add(im, 'a', 30, 20, alpha=False); im.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())",
+    )
     for name in ("png", "jpeg", "tiff", "webp"):
         image = Image.open(io.BytesIO(bytes(client.stream("write_file", format=name).data)))
         assert image.info.get("icc_profile"), name
 
 
 # --- opening ---
+
 
 @pytest.mark.parametrize("name", ("png", "jpeg", "webp", "tiff", "gif", "bmp", "tga", "psd", "xcf", "ora"))
 def test_open_from_path_and_from_bytes(client, picture, tmp_path, name):
@@ -224,7 +273,13 @@ def test_open_from_path_and_from_bytes(client, picture, tmp_path, name):
     from_bytes = client.call("open_file", upload=path.read_bytes(), suffix=name)
     assert from_bytes["path"] is None and from_bytes["is_dirty"] is False and from_bytes["image"] != opened["image"]
     assert np.array_equal(pixels(client.stream("read_pixels")), wanted)
-    assert client.eval("[f is None for f in (lambda i: (i.get_file(), i.get_imported_file(), i.get_xcf_file()))(Gimp.Image.get_by_id(%d))]" % from_bytes["image"]) == [True] * 3
+    assert (
+        client.eval(
+            "[f is None for f in (lambda i: (i.get_file(), i.get_imported_file(), i.get_xcf_file()))(Gimp.Image.get_by_id(%d))]"
+            % from_bytes["image"]
+        )
+        == [True] * 3
+    )
 
 
 def test_magic_bytes_say_more_than_the_suffix(client, picture):
@@ -247,7 +302,16 @@ def test_open_as_layer(client, picture, tmp_path):
     assert len(client.call("get_image_metadata", image=target)["structure"]["layers"]) == 1
 
 
-@pytest.mark.parametrize("content", (b"", b"not an image at all", b"\x89PNG\r\n\x1a\n" + b"\0" * 50, b"\xff\xd8\xff\xe0broken", b"gimp xcf v011\0" + b"\0" * 8))
+@pytest.mark.parametrize(
+    "content",
+    (
+        b"",
+        b"not an image at all",
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 50,
+        b"\xff\xd8\xff\xe0broken",
+        b"gimp xcf v011\0" + b"\0" * 8,
+    ),
+)
 def test_damaged_files_are_refused_with_a_reason(client, tmp_path, content):
     path = tmp_path / "bad.png"
     path.write_bytes(content)
@@ -276,7 +340,12 @@ def test_policies_guard_files(gimp_version, tmp_path):
     (allowed / "folder").symlink_to(outside)
     with Gimp(gimp_version, settings={"folders": [str(allowed)]}) as own, own.client() as client:
         assert client.call("open_file", path=str(allowed / "fine.png"))["width"] == 8
-        for path in (outside / "secret.png", allowed / "link.png", allowed / "folder" / "secret.png", allowed / ".." / "outside" / "secret.png"):
+        for path in (
+            outside / "secret.png",
+            allowed / "link.png",
+            allowed / "folder" / "secret.png",
+            allowed / ".." / "outside" / "secret.png",
+        ):
             problem = error(client, "open_file", path=str(path))
             assert problem.kind == "forbidden" and problem.details["folders"] == [str(allowed)]
         for path in (outside / "x.png", allowed / "link.png", allowed / "folder" / "x.png"):

@@ -6,8 +6,14 @@ from client import CallError
 from truth import pixels
 
 PRECISIONS = ("u8", "u16", "u32", "half", "float", "double")
-WORDS = {"u8": "8-bit integer", "u16": "16-bit integer", "u32": "32-bit integer", "half": "16-bit floating point",
-         "float": "32-bit floating point", "double": "64-bit floating point"}
+WORDS = {
+    "u8": "8-bit integer",
+    "u16": "16-bit integer",
+    "u32": "32-bit integer",
+    "half": "16-bit floating point",
+    "float": "32-bit floating point",
+    "double": "64-bit floating point",
+}
 
 
 def error(client, operation, **arguments):
@@ -17,9 +23,17 @@ def error(client, operation, **arguments):
 
 
 def test_colours_are_painted_exactly(client):
-    for color, wanted in (("rgb(40,80,160)", (40, 80, 160, 255)), ("#2850a0", (40, 80, 160, 255)), ([40, 80, 160], (40, 80, 160, 255)),
-                          ([1, 2, 3, 128], (1, 2, 3, 128)), ("#0f08", (0, 255, 0, 136)), ("rebeccapurple", (102, 51, 153, 255)),
-                          ("rgba(40, 80, 160, 0.5)", (40, 80, 160, 128)), ("hsl(120, 100%, 25%)", (0, 128, 0, 255)), ("transparent", (0, 0, 0, 0))):
+    for color, wanted in (
+        ("rgb(40,80,160)", (40, 80, 160, 255)),
+        ("#2850a0", (40, 80, 160, 255)),
+        ([40, 80, 160], (40, 80, 160, 255)),
+        ([1, 2, 3, 128], (1, 2, 3, 128)),
+        ("#0f08", (0, 255, 0, 136)),
+        ("rebeccapurple", (102, 51, 153, 255)),
+        ("rgba(40, 80, 160, 0.5)", (40, 80, 160, 128)),
+        ("hsl(120, 100%, 25%)", (0, 128, 0, 255)),
+        ("transparent", (0, 0, 0, 0)),
+    ):
         image = client.call("create_new_image", width=9, height=7, color=color)["image"]
         read = pixels(client.stream("read_pixels", image=image))
         assert read.shape == (7, 9, 4) and (read == wanted).all(), f"{color}: {read[0, 0]}"
@@ -31,19 +45,33 @@ def test_every_kind_of_image(client, precision):
     for linear in (False, True):
         for base in ("RGB", "GRAY"):
             for alpha in (False, True):
-                made = client.call("create_new_image", width=6, height=5, color="#c8c8c8", precision=precision, linear=linear,
-                                   base_type=base, alpha=alpha, name="Ground", resolution=144.0)
+                made = client.call(
+                    "create_new_image",
+                    width=6,
+                    height=5,
+                    color="#c8c8c8",
+                    precision=precision,
+                    linear=linear,
+                    base_type=base,
+                    alpha=alpha,
+                    name="Ground",
+                    resolution=144.0,
+                )
                 assert made["precision"] == WORDS[precision] and made["linear"] is linear
                 assert client.call("list_images")["images"][0]["is_dirty"] is False
-                assert client.eval("(lambda i: [i.get_resolution()[1], i.get_layers()[0].get_name(), i.undo_is_enabled()])"
-                                   f"(Gimp.Image.get_by_id({made['image']}))") == [144.0, "Ground", True]
+                assert client.eval(
+                    "(lambda i: [i.get_resolution()[1], i.get_layers()[0].get_name(), i.undo_is_enabled()])"
+                    f"(Gimp.Image.get_by_id({made['image']}))"
+                ) == [144.0, "Ground", True]
                 read = pixels(client.stream("read_pixels"))
                 assert read.shape == (5, 6, (1 if base == "GRAY" else 3) + alpha)
                 assert np.abs(read[..., 0].astype(int) - 200).max() <= (1 if precision == "u8" and linear else 0)
                 client.call("close_image")
 
 
-@pytest.mark.parametrize("color", ("nosuch", "#12345", "rgb(1,2)", "rgb(300,0,0)", "rgb(0.5,0.5,0.5)", [1, 2], [1, 2, 300], "hsl(1,200%,3%)"))
+@pytest.mark.parametrize(
+    "color", ("nosuch", "#12345", "rgb(1,2)", "rgb(300,0,0)", "rgb(0.5,0.5,0.5)", [1, 2], [1, 2, 300], "hsl(1,200%,3%)")
+)
 def test_a_bad_colour_names_itself_and_the_forms(client, color):
     problem = error(client, "create_new_image", width=4, height=4, color=color)
     assert problem.kind == "invalid_argument" and str(color) in problem.message and "rgb(r, g, b)" in problem.hint
@@ -71,9 +99,18 @@ def test_which_image_is_meant(client, gimp):
         assert read["image"] == second and "newest" in read["note"]
         problem = error(other, "close_image")
         assert problem.kind == "ambiguous_image"
-        assert {(row["id"], row["width"], row["height"]) for row in problem.details["open"]} == {(first, 10, 10), (second, 20, 10)}
+        assert {(row["id"], row["width"], row["height"]) for row in problem.details["open"]} == {
+            (first, 10, 10),
+            (second, 20, 10),
+        }
         assert other.call("list_images")["selected"] is None
-        assert other.call("select_image", image=first) == {"selected": first, "name": "[Untitled]", "width": 10, "height": 10, "image": first}
+        assert other.call("select_image", image=first) == {
+            "selected": first,
+            "name": "[Untitled]",
+            "width": 10,
+            "height": 10,
+            "image": first,
+        }
         read = other.call("get_image_metadata")
         assert read["image"] == first and "note" not in read
         assert client.call("get_image_metadata")["image"] == second  # others are not affected
@@ -89,7 +126,11 @@ def test_closing_refuses_unsaved_work(client):
     problem = error(client, "close_image")
     assert problem.kind == "unsaved_changes" and str(image) in problem.message
     assert client.call("list_images")["images"][0]["is_dirty"] is True
-    assert client.call("close_image", discard_changes=True) == {"closed": image, "unsaved_changes_lost": True, "image": None}
+    assert client.call("close_image", discard_changes=True) == {
+        "closed": image,
+        "unsaved_changes_lost": True,
+        "image": None,
+    }
     assert client.call("list_images") == {"images": [], "selected": None, "image": None}
     assert client.eval("len(Gimp.get_images())") == 0  # its checkpoints went with it
 

@@ -20,11 +20,27 @@ def test_everything_of_the_specification_is_there(client, gimp):
     session = info["session"]
     assert session["num_open_images"] == 1 and session["has_open_images"] is True and session["headless"] is True
     file = session["open_image_files"][0]
-    assert (file["index"], file["width"], file["height"], file["base_type"], file["path"], file["is_dirty"]) == (0, 12, 8, "RGB", None, False)
-    assert info["context"]["foreground_color"] == "rgba(0,0,0,1)" and info["context"]["background_color"] == "rgba(255,255,255,1)"
+    assert (file["index"], file["width"], file["height"], file["base_type"], file["path"], file["is_dirty"]) == (
+        0,
+        12,
+        8,
+        "RGB",
+        None,
+        False,
+    )
+    assert (
+        info["context"]["foreground_color"] == "rgba(0,0,0,1)"
+        and info["context"]["background_color"] == "rgba(255,255,255,1)"
+    )
     assert info["context"]["brush_size"] > 0
     capabilities = info["capabilities"]
-    for name in ("has_python_console", "mcp_server_running", "supports_image_export", "supports_metadata_export", "supports_gimp_info"):
+    for name in (
+        "has_python_console",
+        "mcp_server_running",
+        "supports_image_export",
+        "supports_metadata_export",
+        "supports_gimp_info",
+    ):
         assert capabilities[name] is True
     assert capabilities["api_version"] == "3.0+" and capabilities["gimp_module_attributes"] > 100
     assert {"Brush", "Channel", "Display", "Drawable"} <= set(capabilities["gimp_methods"])
@@ -35,21 +51,35 @@ def test_everything_of_the_specification_is_there(client, gimp):
 def test_samples_are_really_looked_up(client):
     info = client.call("get_gimp_info")
     samples = info["pdb"]["sample_procedures"]
-    assert {"name": "file-png-export", "available": True} in samples and {"name": "gimp-image-new", "available": True} in samples
+    assert {"name": "file-png-export", "available": True} in samples and {
+        "name": "gimp-image-new",
+        "available": True,
+    } in samples
     assert any(not row["available"] for row in samples)
     for row in samples:
         assert client.eval(f"Gimp.get_pdb().procedure_exists({row['name']!r})") is row["available"]
     for row in info["capabilities"]["available_modules"]:
         name = row["name"].removeprefix("gi.repository.")
-        script = f"__import__('gi').Repository.get_default().enumerate_versions({name!r}) != []" if "." in row["name"] else f"__import__('importlib.util').util.find_spec({name!r}) is not None"
+        script = (
+            f"__import__('gi').Repository.get_default().enumerate_versions({name!r}) != []"
+            if "." in row["name"]
+            else f"__import__('importlib.util').util.find_spec({name!r}) is not None"
+        )
         assert client.eval(script) is row["available"]
-    assert {"png", "jpeg", "webp", "tiff", "gif", "bmp", "psd", "exr", "xcf"} <= set(info["capabilities"]["writable_formats"])
+    assert {"png", "jpeg", "webp", "tiff", "gif", "bmp", "psd", "exr", "xcf"} <= set(
+        info["capabilities"]["writable_formats"]
+    )
 
 
 def test_no_secret_of_the_environment_leaves(gimp_version):
     os.environ["GIMP_BRIDGE_TEST_TOKEN"] = "s3cret-value"
     try:
-        with Gimp(gimp_version, settings={"read_only": True}, environment={"AWS_SECRET_ACCESS_KEY": "s3cret-value"}) as own, own.client() as client:
+        with (
+            Gimp(
+                gimp_version, settings={"read_only": True}, environment={"AWS_SECRET_ACCESS_KEY": "s3cret-value"}
+            ) as own,
+            own.client() as client,
+        ):
             info = client.call("get_gimp_info")
             assert "s3cret-value" not in str(info)
             assert info["capabilities"]["policy"]["read_only"] is True

@@ -4,7 +4,7 @@ import time
 
 from truth import SETUP
 
-RICH = r'''
+RICH = r"""
 im = new(70, 50)
 add(im, 'Background', 70, 50, alpha=False)
 g = Gimp.GroupLayer.new(im, 'Group'); im.insert_layer(g, None, 0); g.set_opacity(40)
@@ -22,24 +22,61 @@ im.add_hguide(11); im.add_vguide(22)
 im.select_rectangle(Gimp.ChannelOps.REPLACE, 4, 6, 20, 10)
 im.set_color_profile(Gimp.ColorProfile.new_rgb_adobe()); im.set_resolution(144, 72)
 im.attach_parasite(Gimp.Parasite.new('mine', 0, list(b'x')))
-'''
+"""
 
 
 def test_a_rich_image_is_told_whole(client):
     client.python(SETUP, RICH)
     data = client.call("get_image_metadata")
     basic, structure = data["basic"], data["structure"]
-    assert {key: basic[key] for key in ("width", "height", "base_type", "precision", "precision_exact", "resolution_x", "resolution_y", "is_dirty")} == {
-        "width": 70, "height": 50, "base_type": "RGB", "precision": "8-bit integer", "precision_exact": "U8_NON_LINEAR",
-        "resolution_x": 144.0, "resolution_y": 72.0, "is_dirty": True}
+    assert {
+        key: basic[key]
+        for key in (
+            "width",
+            "height",
+            "base_type",
+            "precision",
+            "precision_exact",
+            "resolution_x",
+            "resolution_y",
+            "is_dirty",
+        )
+    } == {
+        "width": 70,
+        "height": 50,
+        "base_type": "RGB",
+        "precision": "8-bit integer",
+        "precision_exact": "U8_NON_LINEAR",
+        "resolution_x": 144.0,
+        "resolution_y": 72.0,
+        "is_dirty": True,
+    }
     assert "mine" in basic["parasites"]
     assert (structure["num_layers"], structure["num_channels"], structure["num_paths"]) == (6, 1, 1)
     assert [layer["name"] for layer in structure["layers"]] == ["Grüße", "Group", "Background"]
     text, group, background = structure["layers"]
-    assert background == {"id": background["id"], "name": "Background", "visible": True, "opacity": 100.0, "width": 70, "height": 50,
-                          "offset_x": 0, "offset_y": 0, "has_alpha": False, "blend_mode": "NORMAL", "layer_type": "RGB_IMAGE", "mask": None,
-                          "filters": [], "kind": "layer"}
-    assert text["kind"] == "text" and text["text"]["text"] == "Grüße" and text["text"]["font_size"] == 20.0 and text["text"]["font"]
+    assert background == {
+        "id": background["id"],
+        "name": "Background",
+        "visible": True,
+        "opacity": 100.0,
+        "width": 70,
+        "height": 50,
+        "offset_x": 0,
+        "offset_y": 0,
+        "has_alpha": False,
+        "blend_mode": "NORMAL",
+        "layer_type": "RGB_IMAGE",
+        "mask": None,
+        "filters": [],
+        "kind": "layer",
+    }
+    assert (
+        text["kind"] == "text"
+        and text["text"]["text"] == "Grüße"
+        and text["text"]["font_size"] == 20.0
+        and text["text"]["font"]
+    )
     assert text["text"]["color"] == "rgba(40,80,160,1)" and text["text"]["font_size_unit"] == "pixels"
     assert group["kind"] == "group" and group["visible"] is False and abs(group["opacity"] - 40) < 0.5
     inner, inside = group["children"]
@@ -49,13 +86,26 @@ def test_a_rich_image_is_told_whole(client):
     assert inside["mask"]["id"] == client.eval("m.get_id()") and inside["mask"]["apply"] is False
     assert len(inside["filters"]) == 1
     effect = inside["filters"][0]
-    assert (effect["name"], effect["operation"], effect["visible"], effect["opacity"]) == ("my blur", "gegl:gaussian-blur", False, 50.0)
+    assert (effect["name"], effect["operation"], effect["visible"], effect["opacity"]) == (
+        "my blur",
+        "gegl:gaussian-blur",
+        False,
+        50.0,
+    )
     assert effect["properties"]["std-dev-x"] == 3.5 and effect["blend_mode"] == "REPLACE"
     channel, path = structure["channels"][0], structure["paths"][0]
-    assert (channel["name"], channel["visible"], channel["color"], round(channel["opacity"])) == ("chan", False, "rgba(255,0,0,1)", 30)
+    assert (channel["name"], channel["visible"], channel["color"], round(channel["opacity"])) == (
+        "chan",
+        False,
+        "rgba(255,0,0,1)",
+        30,
+    )
     assert (path["name"], path["num_strokes"]) == ("path", 2)
     assert data["selection"] == {"empty": False, "bounds": {"x": 4, "y": 6, "width": 20, "height": 10}}
-    assert {(guide["orientation"], guide["position"]) for guide in data["guides"]} == {("horizontal", 11), ("vertical", 22)}
+    assert {(guide["orientation"], guide["position"]) for guide in data["guides"]} == {
+        ("horizontal", 11),
+        ("vertical", 22),
+    }
     assert "RGB" in data["color_profile"]["label"] and data["color_profile"]["linear"] is False
     assert data["file"] == {"path": None, "uri": None, "basename": None}
 
@@ -71,12 +121,21 @@ def test_sizes_are_right_with_and_without_a_selection(client):
     client.python(SETUP, "im = new(70, 50); add(im, 'a', 30, 20, -5, 12); add(im, 'off', 9, 8, 500, 500)")
     for script in ("Gimp.Selection.none(im)", "im.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 3, 3)"):
         client.python(script)
-        assert [(row["width"], row["height"]) for row in client.call("get_image_metadata")["structure"]["layers"]] == [(9, 8), (30, 20)]
+        assert [(row["width"], row["height"]) for row in client.call("get_image_metadata")["structure"]["layers"]] == [
+            (9, 8),
+            (30, 20),
+        ]
 
 
 def test_reading_it_changes_nothing_and_is_quick(client):
-    client.python(SETUP, "im = new(1000, 1000)", "for k in range(20): im.insert_layer(Gimp.Layer.new(im, f'l{k}', 1000, 1000, "
-                  "Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL), None, 0)", "im.clean_all()", "before = state(im)")
+    client.python(
+        SETUP,
+        "im = new(1000, 1000)",
+        "for k in range(20): im.insert_layer(Gimp.Layer.new(im, f'l{k}', 1000, 1000, "
+        "Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL), None, 0)",
+        "im.clean_all()",
+        "before = state(im)",
+    )
     times = []
     for _ in range(30):
         start = time.perf_counter()

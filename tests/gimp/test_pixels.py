@@ -6,48 +6,12 @@ import time
 import numpy as np
 import pytest
 from client import CallError
+from scenes import FLATTENED, NOT_EXPORTED, SCENES
 from truth import SETUP, decode_png, over_white, pixels, rgba
 
-PRECISIONS = [f"{kind}_{curve}" for kind in ("U8", "U16", "U32", "HALF", "FLOAT", "DOUBLE") for curve in ("NON_LINEAR", "LINEAR")]
-
-# Python that makes `im` with more than one plain layer
-SCENES = {
-    "two opaque layers": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 70, 50, seed=2, alpha=False)",
-    "opacity": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 70, 50, seed=2, opacity=37.0)",
-    "small layer with offset": "im = new(); add(im, 'a', 30, 20, -5, 12)",
-    "small opaque layer": "im = new(); add(im, 'a', 30, 20, 10, 12, alpha=False)",
-    "hidden layer": "im = new(); add(im, 'a', 70, 50); add(im, 'b', 70, 50, seed=2).set_visible(False)",
-    "multiply": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 60, 40, 3, 4, seed=2, mode='MULTIPLY')",
-    "screen on alpha": "im = new(); add(im, 'a', 70, 50); add(im, 'b', 60, 40, 3, 4, seed=2, mode='SCREEN', opacity=60.0)",
-    "hsl hue": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 70, 50, seed=2, mode='LCH_HUE')",
-    "legacy overlay": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 70, 50, seed=2, mode='OVERLAY_LEGACY')",
-    "erase": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 40, 30, 5, 5, seed=2, mode='ERASE')",
-    "dissolve": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 70, 50, seed=2, mode='DISSOLVE', opacity=50.0)",
-    "mask": "im = new(); l = add(im, 'a', 70, 50); m = l.create_mask(Gimp.AddMaskType.WHITE); l.add_mask(m); paint(m, 9)",
-    "mask switched off": "im = new(); l = add(im, 'a', 70, 50); m = l.create_mask(Gimp.AddMaskType.BLACK); l.add_mask(m); l.set_apply_mask(False)",
-    "opaque with mask": "im = new(); l = add(im, 'a', 70, 50, alpha=False); l.add_alpha(); m = l.create_mask(Gimp.AddMaskType.BLACK); l.add_mask(m)",
-    "group": "im = new(); add(im, 'a', 70, 50, alpha=False); g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0); g.set_opacity(50); "
-             "add(im, 'b', 50, 30, 3, 4, seed=2, parent=g, mode='MULTIPLY'); add(im, 'c', 40, 40, 9, 4, seed=3, parent=g)",
-    "pass-through group": "im = new(); add(im, 'a', 70, 50, alpha=False); g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0); "
-                          "g.set_mode(Gimp.LayerMode.PASS_THROUGH); add(im, 'b', 50, 30, 3, 4, seed=2, parent=g, mode='MULTIPLY')",
-    "erase in a pass-through group": "im = new(); add(im, 'a', 70, 50, alpha=False); g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0); "
-                                     "g.set_mode(Gimp.LayerMode.PASS_THROUGH); add(im, 'b', 50, 30, 3, 4, seed=2, parent=g, mode='ERASE')",
-    "effect": "im = new(); l = add(im, 'a', 70, 50); f = Gimp.DrawableFilter.new(l, 'gegl:gaussian-blur', 'blur'); "
-              "f.get_config().set_property('std-dev-x', 3.0); f.update(); l.append_filter(f)",
-    "effect on an opaque layer": "im = new(); l = add(im, 'a', 70, 50, alpha=False); f = Gimp.DrawableFilter.new(l, 'gegl:invert-gamma', 'x'); l.append_filter(f)",
-    "text": "im = new(); add(im, 'a', 70, 50, alpha=False); t = Gimp.TextLayer.new(im, 'Hi', Gimp.context_get_font(), 24.0, Gimp.Unit.pixel()); im.insert_layer(t, None, 0)",
-    "visible channel": "im = new(); add(im, 'a', 70, 50, alpha=False); c = Gimp.Channel.new(im, 'c', 70, 50, 50.0, Gegl.Color.new('red')); "
-                       "im.insert_channel(c, None, 0); c.set_visible(True)",
-    "red switched off": "im = new(); add(im, 'a', 70, 50, alpha=False); im.set_component_visible(Gimp.ChannelType.RED, False)",
-    "selection": "im = new(); add(im, 'a', 70, 50, alpha=False); add(im, 'b', 70, 50, seed=2); im.select_ellipse(Gimp.ChannelOps.REPLACE, 5, 5, 30, 30)",
-    "no layer": "im = new()",
-    "all hidden": "im = new(); add(im, 'a', 70, 50, alpha=False).set_visible(False)",
-    "large": "im = new(300, 290); add(im, 'a', 300, 290); add(im, 'b', 200, 200, 33, 44, seed=2, mode='ADDITION')",
-}
-# The export plug-in applies even a mask that is switched off, and both it and merging lose what lies below a
-# pass-through group in 3.0. GIMP's canvas and its flattening do neither: there the flattened duplicate is the truth
-FLATTENED = ("mask switched off", "pass-through group", "erase in a pass-through group")
-NOT_EXPORTED = ("no layer", "all hidden")  # GIMP exports neither; both are transparent
+PRECISIONS = [
+    f"{kind}_{curve}" for kind in ("U8", "U16", "U32", "HALF", "FLOAT", "DOUBLE") for curve in ("NON_LINEAR", "LINEAR")
+]
 
 
 def make(client, script):
@@ -59,7 +23,11 @@ def own_export(client, gimp, flattened=False, **options):
     """The picture by GIMP's own file-png-export; `flattened` is on white."""
     path = gimp.home / "truth.png"
     if flattened:
-        client.python("Gimp.context_push(); Gimp.context_set_background(Gegl.Color.new('white'))", "copy = im.duplicate(); copy.flatten()", "Gimp.context_pop()")
+        client.python(
+            "Gimp.context_push(); Gimp.context_set_background(Gegl.Color.new('white'))",
+            "copy = im.duplicate(); copy.flatten()",
+            "Gimp.context_pop()",
+        )
     client.python(f"export({'copy' if flattened else 'im'}, {str(path)!r}, **{options!r})")
     return decode_png(path.read_bytes())
 
@@ -78,7 +46,9 @@ def assert_same(read, truth, tolerance=1 / 255):
 @pytest.mark.parametrize("gray", (False, True))
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_every_precision_equals_the_export(client, gimp, precision, gray, alpha):
-    make(client, f"im = new(precision={precision!r}, gray={gray}); l = add(im, 'a', 70, 50, gray={gray}, alpha={alpha})")
+    make(
+        client, f"im = new(precision={precision!r}, gray={gray}); l = add(im, 'a', 70, 50, gray={gray}, alpha={alpha})"
+    )
     truth = own_export(client, gimp)
     depth = 8 if truth.dtype == np.uint8 else 16
     reply = client.stream("read_pixels", depth=depth)
@@ -105,8 +75,11 @@ def test_every_scene_equals_the_export(client, gimp, name):
 
 @pytest.mark.parametrize("alpha", (False, True))
 def test_indexed_equals_the_export(client, gimp, alpha):
-    make(client, f"im = new(); add(im, 'a', 70, 50, alpha={alpha}); "
-                 "im.convert_indexed(Gimp.ConvertDitherType.FS, Gimp.ConvertPaletteType.GENERATE, 60, False, False, '')")
+    make(
+        client,
+        f"im = new(); add(im, 'a', 70, 50, alpha={alpha}); "
+        "im.convert_indexed(Gimp.ConvertDitherType.FS, Gimp.ConvertPaletteType.GENERATE, 60, False, False, '')",
+    )
     read = pixels(client.stream("read_pixels"))
     assert read.shape[2] == 3 + alpha
     assert_same(read, own_export(client, gimp), 0)
@@ -115,9 +88,18 @@ def test_indexed_equals_the_export(client, gimp, alpha):
 
 
 def test_a_profile_is_turned_into_srgb(client, gimp):
-    make(client, "im = new(); l = add(im, 'a', 70, 50, alpha=False); im.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())")
-    truth = np.frombuffer(bytes.fromhex(client.eval(
-        "bytes(l.get_buffer().get(Gegl.Rectangle.new(0, 0, 70, 50), 1.0, \"R'G'B' u8\", Gegl.AbyssPolicy.NONE)).hex()")), np.uint8)
+    make(
+        client,
+        "im = new(); l = add(im, 'a', 70, 50, alpha=False); im.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())",
+    )
+    truth = np.frombuffer(
+        bytes.fromhex(
+            client.eval(
+                "bytes(l.get_buffer().get(Gegl.Rectangle.new(0, 0, 70, 50), 1.0, \"R'G'B' u8\", Gegl.AbyssPolicy.NONE)).hex()"
+            )
+        ),
+        np.uint8,
+    )
     raw = decode_with_profile(client, gimp)
     read = pixels(client.stream("read_pixels"))
     assert_same(read, truth.reshape(50, 70, 3), 0)
@@ -143,21 +125,35 @@ def test_regions_are_cut_exactly(client):
     make(client, SCENES["large"])
     whole = pixels(client.stream("read_pixels"))
     for x, y, w, h in ((0, 0, 1, 1), (299, 289, 1, 1), (127, 127, 3, 3), (5, 130, 200, 140), (0, 289, 300, 1)):
-        assert np.array_equal(pixels(client.stream("read_pixels", region={"x": x, "y": y, "w": w, "h": h})), whole[y:y + h, x:x + w])
+        assert np.array_equal(
+            pixels(client.stream("read_pixels", region={"x": x, "y": y, "w": w, "h": h})), whole[y : y + h, x : x + w]
+        )
 
 
-@pytest.mark.parametrize("region", ({"x": -1, "y": 0, "w": 5, "h": 5}, {"x": 0, "y": 0, "w": 71, "h": 5}, {"x": 69, "y": 0, "w": 2, "h": 5},
-                                    {"x": 0, "y": 0, "w": 0, "h": 5}, {"x": 0, "y": 0}))
+@pytest.mark.parametrize(
+    "region",
+    (
+        {"x": -1, "y": 0, "w": 5, "h": 5},
+        {"x": 0, "y": 0, "w": 71, "h": 5},
+        {"x": 69, "y": 0, "w": 2, "h": 5},
+        {"x": 0, "y": 0, "w": 0, "h": 5},
+        {"x": 0, "y": 0},
+    ),
+)
 def test_a_region_outside_is_refused(client, region):
     make(client, SCENES["opacity"])
     with pytest.raises(CallError) as error:
         client.stream("read_pixels", region=region)
-    assert error.value.kind == "invalid_argument" and "70 x 50" in error.value.message and error.value.details == {"width": 70, "height": 50}
+    assert (
+        error.value.kind == "invalid_argument"
+        and "70 x 50" in error.value.message
+        and error.value.details == {"width": 70, "height": 50}
+    )
 
 
 # --- scaling ---
 
-GRADIENT = r'''
+GRADIENT = r"""
 im = Gimp.Image.new({width}, {height}, Gimp.ImageBaseType.RGB)
 l = Gimp.Layer.new(im, 'g', {width}, {height}, Gimp.ImageType.RGB{a}_IMAGE, 100, Gimp.LayerMode.NORMAL)
 im.insert_layer(l, None, 0)
@@ -166,7 +162,7 @@ buffer = l.get_buffer()
 for y in range({height}):
     buffer.set(Gegl.Rectangle.new(0, y, {width}, 1), "R'G'B' u8", rows if y < {height} // 2 else rows[::-1])
 buffer.flush(); l.update(0, 0, {width}, {height})
-'''
+"""
 
 
 def linear(values):
@@ -180,22 +176,35 @@ def perceptual(values):
 
 def area_average(picture, width, height):
     """The exact mean of the pixels below each result pixel, in linear light."""
+
     def weights(length, parts):
         edges = np.arange(parts + 1) * length / parts
         starts = np.arange(length)
         overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
         return np.clip(overlap, 0, None) * parts / length
+
     rows = np.tensordot(weights(picture.shape[0], height), linear(picture.astype(float)), axes=(1, 0))
     return perceptual(np.tensordot(rows, weights(picture.shape[1], width), axes=(1, 1)).transpose(0, 2, 1))
 
 
 @pytest.mark.parametrize("layers", (1, 2))
-@pytest.mark.parametrize("fit, size", (({"max_width": 200}, (200, 150)), ({"max_height": 75}, (100, 75)), ({"max_width": 177, "max_height": 99}, (132, 99)),
-                                       ({"max_width": 4000}, (400, 300)), ({"max_width": 311}, (311, 233)), ({"max_width": 1}, (1, 1))))
+@pytest.mark.parametrize(
+    "fit, size",
+    (
+        ({"max_width": 200}, (200, 150)),
+        ({"max_height": 75}, (100, 75)),
+        ({"max_width": 177, "max_height": 99}, (132, 99)),
+        ({"max_width": 4000}, (400, 300)),
+        ({"max_width": 311}, (311, 233)),
+        ({"max_width": 1}, (1, 1)),
+    ),
+)
 def test_a_fitted_picture_is_the_area_average(client, fit, size, layers):
     make(client, GRADIENT.format(width=400, height=300, a="A" if layers == 2 else ""))
     if layers == 2:
-        client.python("t = Gimp.Layer.new(im, 't', 10, 10, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL); im.insert_layer(t, None, 0)")
+        client.python(
+            "t = Gimp.Layer.new(im, 't', 10, 10, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL); im.insert_layer(t, None, 0)"
+        )
     whole = pixels(client.stream("read_pixels"))[..., :3]
     reply = client.stream("read_pixels", fit=fit)
     assert (reply.header["width"], reply.header["height"]) == size
@@ -211,11 +220,18 @@ def test_a_fitted_picture_is_the_area_average(client, fit, size, layers):
     assert np.abs(read - wanted).mean() < 4  # GEGL's box filter is no exact mean
 
 
-@pytest.mark.parametrize("precision", ("U8_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR", "HALF_NON_LINEAR", "U32_LINEAR", "DOUBLE_NON_LINEAR"))
+@pytest.mark.parametrize(
+    "precision", ("U8_LINEAR", "U16_NON_LINEAR", "FLOAT_LINEAR", "HALF_NON_LINEAR", "U32_LINEAR", "DOUBLE_NON_LINEAR")
+)
 @pytest.mark.parametrize("gray", (False, True))
 def test_previews_have_the_right_colours_in_all_precisions(client, precision, gray):
-    make(client, f"im = new(400, 300, precision={precision!r}, gray={gray}); l = add(im, 'a', 400, 300, gray={gray}, alpha=False)")
-    client.python("Gimp.context_push(); Gimp.context_set_foreground(Gegl.Color.new('#c86432')); l.edit_fill(Gimp.FillType.FOREGROUND); Gimp.context_pop()")
+    make(
+        client,
+        f"im = new(400, 300, precision={precision!r}, gray={gray}); l = add(im, 'a', 400, 300, gray={gray}, alpha=False)",
+    )
+    client.python(
+        "Gimp.context_push(); Gimp.context_set_foreground(Gegl.Color.new('#c86432')); l.edit_fill(Gimp.FillType.FOREGROUND); Gimp.context_pop()"
+    )
     whole = pixels(client.stream("read_pixels"))
     for extra in ("", "add(im, 'b', 3, 3, gray=%s)" % gray):
         client.python(extra)
@@ -229,12 +245,24 @@ def test_previews_have_the_right_colours_in_all_precisions(client, precision, gr
 def test_a_preview_follows_each_change(client):
     make(client, "im = new(400, 300); l = add(im, 'a', 400, 300, alpha=False); t = add(im, 't', 400, 300, seed=4)")
     seen = set()
-    for script in ("t.fill(Gimp.FillType.WHITE)", "t.set_opacity(30)", "t.set_visible(False)", "l.invert(False)",
-                   "l.fill(Gimp.FillType.WHITE)", "b = l.get_buffer(); b.set(Gegl.Rectangle.new(0,0,400,300), \"R'G'B' u8\", b'abc' * 120000); b.flush(); l.update(0,0,400,300)",
-                   "f = Gimp.DrawableFilter.new(l, 'gegl:invert-gamma', 'x'); l.append_filter(f)", "f.set_visible(False); f.update()"):
+    for script in (
+        "t.fill(Gimp.FillType.WHITE)",
+        "t.set_opacity(30)",
+        "t.set_visible(False)",
+        "l.invert(False)",
+        "l.fill(Gimp.FillType.WHITE)",
+        "b = l.get_buffer(); b.set(Gegl.Rectangle.new(0,0,400,300), \"R'G'B' u8\", b'abc' * 120000); b.flush(); l.update(0,0,400,300)",
+        "f = Gimp.DrawableFilter.new(l, 'gegl:invert-gamma', 'x'); l.append_filter(f)",
+        "f.set_visible(False); f.update()",
+    ):
         client.python(script)
-        small, whole = pixels(client.stream("read_pixels", fit={"max_width": 100})), pixels(client.stream("read_pixels"))
-        assert np.abs(rgba(small).mean((0, 1)) - rgba(whole).mean((0, 1))).max() < 0.12  # noise: linear mean against perceptual
+        small, whole = (
+            pixels(client.stream("read_pixels", fit={"max_width": 100})),
+            pixels(client.stream("read_pixels")),
+        )
+        assert (
+            np.abs(rgba(small).mean((0, 1)) - rgba(whole).mean((0, 1))).max() < 0.12
+        )  # noise: linear mean against perceptual
         seen.add(bytes(small.tobytes()))
     assert len(seen) == 6  # white comes twice, and without the effect the picture is the one of before
 
@@ -246,26 +274,31 @@ def test_regions_scale_exactly_and_enlarge_only_when_asked(client):
         region = {"x": x, "y": y, "w": w, "h": h}
         read = pixels(client.stream("read_pixels", region=region, fit={"max_width": 50})).astype(float)
         assert read.shape == (25, 50, 3)
-        assert np.abs(read - area_average(whole[y:y + h, x:x + w], 50, 25)).mean() < 3
+        assert np.abs(read - area_average(whole[y : y + h, x : x + w], 50, 25)).mean() < 3
         kept = pixels(client.stream("read_pixels", region=region, fit={"max_width": 800}))
-        assert np.array_equal(kept, whole[y:y + h, x:x + w])
+        assert np.array_equal(kept, whole[y : y + h, x : x + w])
         larger = pixels(client.stream("read_pixels", region=region, fit={"max_width": 800, "enlarge": True}))
         assert larger.shape == (400, 800, 3)
-        assert np.array_equal(larger[2::4, 2::4], whole[y:y + h, x:x + w])
+        assert np.array_equal(larger[2::4, 2::4], whole[y : y + h, x : x + w])
 
 
 def test_very_narrow_images_keep_their_place(client):
     make(client, GRADIENT.format(width=3000, height=14, a=""))
     read = pixels(client.stream("read_pixels", fit={"max_width": 300}))
     assert read.shape == (1, 300, 3)
-    assert abs(int(read[0, -1, 0]) - int(read[0, 0, 0])) > 20 or read.std() > 0  # the far end is there, not repeated columns
+    assert (
+        abs(int(read[0, -1, 0]) - int(read[0, 0, 0])) > 20 or read.std() > 0
+    )  # the far end is there, not repeated columns
     tall = pixels(client.stream("read_pixels", fit={"max_width": 1500}))
     assert tall.shape == (7, 1500, 3) and abs(int(tall[0, -2, 0]) - 255) <= 2
 
 
 def test_sixteen_bits_travel_as_sixteen_bits(client):
-    make(client, "im = new(300, 20, precision='U16_NON_LINEAR'); l = add(im, 'a', 300, 20, alpha=False); b = l.get_buffer(); import struct; "
-                 "b.set(Gegl.Rectangle.new(0,0,300,20), \"R'G'B' u16\", b''.join(struct.pack('=3H', i * 10, i * 10 + 1, 65535 - i) for i in range(6000))); b.flush(); l.update(0,0,300,20)")
+    make(
+        client,
+        "im = new(300, 20, precision='U16_NON_LINEAR'); l = add(im, 'a', 300, 20, alpha=False); b = l.get_buffer(); import struct; "
+        "b.set(Gegl.Rectangle.new(0,0,300,20), \"R'G'B' u16\", b''.join(struct.pack('=3H', i * 10, i * 10 + 1, 65535 - i) for i in range(6000))); b.flush(); l.update(0,0,300,20)",
+    )
     read = pixels(client.stream("read_pixels", depth=16)).reshape(-1, 3).astype(int)
     expected = np.arange(6000)
     assert np.array_equal(read[:, 0], expected * 10) and np.array_equal(read[:, 2], 65535 - expected)
@@ -274,16 +307,24 @@ def test_sixteen_bits_travel_as_sixteen_bits(client):
 
 # --- single drawables ---
 
+
 def test_a_layer_mask_or_channel_alone(client):
-    make(client, "im = new(); a = add(im, 'a', 30, 20, -5, 12, seed=7); m = a.create_mask(Gimp.AddMaskType.WHITE); a.add_mask(m); paint(m, 3); "
-                 "add(im, 'top', 70, 50, seed=2, alpha=False); c = Gimp.Channel.new(im, 'c', 70, 50, 50.0, Gegl.Color.new('red')); im.insert_channel(c, None, 0); paint(c, 5)")
+    make(
+        client,
+        "im = new(); a = add(im, 'a', 30, 20, -5, 12, seed=7); m = a.create_mask(Gimp.AddMaskType.WHITE); a.add_mask(m); paint(m, 3); "
+        "add(im, 'top', 70, 50, seed=2, alpha=False); c = Gimp.Channel.new(im, 'c', 70, 50, 50.0, Gegl.Color.new('red')); im.insert_channel(c, None, 0); paint(c, 5)",
+    )
     for name, shape in (("a", (20, 30, 4)), ("m", (20, 30, 1)), ("c", (50, 70, 1))):
         layer = client.eval(f"{name}.get_id()")
         reply = client.stream("read_pixels", layer=layer)
         read = pixels(reply)
         assert read.shape == shape and reply.header["image"] == client.eval("im.get_id()")
         form = {4: "R'G'B'A", 1: "Y'"}[shape[2]]
-        raw = bytes.fromhex(client.eval(f"bytes({name}.get_buffer().get(Gegl.Rectangle.new(0, 0, {shape[1]}, {shape[0]}), 1.0, \"{form} u8\", Gegl.AbyssPolicy.NONE)).hex()"))
+        raw = bytes.fromhex(
+            client.eval(
+                f'bytes({name}.get_buffer().get(Gegl.Rectangle.new(0, 0, {shape[1]}, {shape[0]}), 1.0, "{form} u8", Gegl.AbyssPolicy.NONE)).hex()'
+            )
+        )
         assert read.tobytes() == raw
         small = pixels(client.stream("read_pixels", layer=layer, fit={"max_width": 15}))
         assert small.shape == (round(shape[0] * 15 / shape[1] + 1e-9), 15, shape[2])
@@ -295,7 +336,9 @@ def test_unknown_layers_are_named(client):
         client.stream("read_pixels", image=image, layer=99999)
     assert error.value.kind == "not_found" and "99999" in error.value.message
     assert [layer["name"] for layer in error.value.details["layers"]] == ["b", "a"]
-    other = client.eval("(lambda i: (i.insert_layer(Gimp.Layer.new(i, 'o', 5, 5, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL), None, 0), i.get_layers()[0].get_id())[1])(Gimp.Image.new(5, 5, Gimp.ImageBaseType.RGB))")
+    other = client.eval(
+        "(lambda i: (i.insert_layer(Gimp.Layer.new(i, 'o', 5, 5, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL), None, 0), i.get_layers()[0].get_id())[1])(Gimp.Image.new(5, 5, Gimp.ImageBaseType.RGB))"
+    )
     with pytest.raises(CallError) as error:
         client.stream("read_pixels", image=image, layer=other)
     assert error.value.kind == "not_found" and "belongs to image" in error.value.message
@@ -308,11 +351,22 @@ def test_unknown_layers_are_named(client):
 
 # --- what reading must not do ---
 
+
 def test_reading_changes_nothing(client):
-    make(client, SCENES["selection"] + "; c = Gimp.Channel.new(im, 'c', 70, 50, 50.0, Gegl.Color.new('red')); im.insert_channel(c, None, 0); im.clean_all()")
+    make(
+        client,
+        SCENES["selection"]
+        + "; c = Gimp.Channel.new(im, 'c', 70, 50, 50.0, Gegl.Color.new('red')); im.insert_channel(c, None, 0); im.clean_all()",
+    )
     assert client.call("list_images")["images"][0]["is_dirty"] is False
     client.python("named = Gimp.edit_named_copy([im.get_layers()[0]], 'kept')", "before = state(im)")
-    for arguments in ({}, {"fit": {"max_width": 20}}, {"region": {"x": 3, "y": 3, "w": 9, "h": 9}}, {"depth": 16}, {"layer": client.eval("im.get_layers()[0].get_id()")}):
+    for arguments in (
+        {},
+        {"fit": {"max_width": 20}},
+        {"region": {"x": 3, "y": 3, "w": 9, "h": 9}},
+        {"depth": 16},
+        {"layer": client.eval("im.get_layers()[0].get_id()")},
+    ):
         client.stream("read_pixels", **arguments)
         listed = client.call("list_images")["images"]
         assert len(listed) == 1 and listed[0]["is_dirty"] is False

@@ -288,6 +288,8 @@ def test_a_crash_of_the_plug_in_is_survived(gimp_version):
                     client.python("import ctypes", "ctypes.string_at(0)")
             gimp.wait_ready(other_than=pid)
             with gimp.client() as client:
+                # The checkpoints of the process that died are gone too
+                assert [row["id"] for row in client.call("list_images")["images"]] == [made["image"]]
                 assert client.eval(f"Gimp.Image.get_by_id({made['image']}).get_width()") == 30
                 assert (
                     client.call("call_api", api_path="gimp-image-flip", args=[made["image"], "horizontal"])["status"]

@@ -32,6 +32,7 @@ class _Entry:
 
 # --- open ---
 
+
 def _plan_open(call, **arguments):
     if arguments.get("as") != "layer":
         return Plan(changes=True, images=[])
@@ -42,7 +43,9 @@ def _plan_open(call, **arguments):
 @operation("open_file", plan=_plan_open)
 def open_file(call, path=None, suffix=None, name=None, **options):
     if (path is None) == (call.upload is None):
-        raise OperationError("invalid_argument", "give `path` or bytes, not both" if path else "neither `path` nor bytes are given")
+        raise OperationError(
+            "invalid_argument", "give `path` or bytes, not both" if path else "neither `path` nor bytes are given"
+        )
     as_layer = options.get("as") == "layer"
     target = None
     if as_layer:
@@ -80,8 +83,11 @@ def _load_failed(path, error=None):
     reason = error or Gimp.get_pdb().get_last_error()
     if reason in (None, "", "success"):
         reason = "it gave no reason"
-    return OperationError("io_error", f"GIMP could not open `{os.path.basename(path)}`: {reason}",
-                          "the file is damaged, or of a kind that this GIMP does not read")
+    return OperationError(
+        "io_error",
+        f"GIMP could not open `{os.path.basename(path)}`: {reason}",
+        "the file is damaged, or of a kind that this GIMP does not read",
+    )
 
 
 def _open_image(call, path, name, source):
@@ -123,6 +129,7 @@ def _open_layers(call, image, path, name):
 
 # --- write ---
 
+
 def _plan_write(call, **arguments):
     # Without a path nothing on this machine changes
     return Plan(changes=arguments.get("path") is not None, images=[])
@@ -139,7 +146,12 @@ def write_file(call, path=None, format=None, quality=None, options=None, overwri
         return _stream(call, name, quality, options)
     target = paths.check_path(path, True, call.settings)
     if not overwrite and os.path.exists(target):
-        raise OperationError("io_error", f"`{path}` exists and `overwrite` is false", "choose another name, or set `overwrite` to true", path=target)
+        raise OperationError(
+            "io_error",
+            f"`{path}` exists and `overwrite` is false",
+            "choose another name, or set `overwrite` to true",
+            path=target,
+        )
     # The target's whole name stays in it: some procedures (gz) read the inner format from the ending
     temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(6)}-{os.path.basename(target)[-150:]}")
     if formats.by_path(target) != name:
@@ -166,7 +178,9 @@ def _take_name(temporary, target, path):
     try:
         os.link(temporary, target)
     except FileExistsError:
-        raise OperationError("io_error", f"`{path}` exists and `overwrite` is false", "choose another name", path=target) from None
+        raise OperationError(
+            "io_error", f"`{path}` exists and `overwrite` is false", "choose another name", path=target
+        ) from None
     except OSError:  # a file system without links
         os.replace(temporary, target)
 
@@ -209,7 +223,11 @@ def _format(path, given):
         return "png"
     name = formats.by_path(path)
     if name is None:
-        raise OperationError("invalid_argument", f"path `{path}` has no ending that names a format", "add one, such as .png, or give `format`")
+        raise OperationError(
+            "invalid_argument",
+            f"path `{path}` has no ending that names a format",
+            "add one, such as .png, or give `format`",
+        )
     return name
 
 
@@ -221,17 +239,26 @@ def _write(call, name, path, quality, options):
         return _write_xcf(image, path, quality, options, width, height)
     procedure = export.find_procedure(name)
     if not image.get_layers():
-        raise OperationError("no_image", f"image `{image.get_id()}` has no layer to export", "add a layer first, or save it as xcf")
+        raise OperationError(
+            "no_image", f"image `{image.get_id()}` has no layer to export", "add a layer first, or save it as xcf"
+        )
     with projection.visible(image, need_layer=False) as source:
         alpha = source.alpha
-    values, note = export.prepare_options(procedure, name, quality, options, image.get_color_profile() is not None, alpha)
+    values, note = export.prepare_options(
+        procedure, name, quality, options, image.get_color_profile() is not None, alpha
+    )
     with export.shaped_copy(image, name, values) as (copy, flattened):
         call.check()
         export.run(procedure, copy, path, values)
     sniffed, unread = _verify(name, path, width, height)
     result = {
-        "format": name, "mime_type": formats.media_type(name), "bytes": os.path.getsize(path), "width": width, "height": height,
-        "flattened": flattened, "alpha_lost": bool(alpha and sniffed is not None and sniffed.alpha is False),
+        "format": name,
+        "mime_type": formats.media_type(name),
+        "bytes": os.path.getsize(path),
+        "width": width,
+        "height": height,
+        "flattened": flattened,
+        "alpha_lost": bool(alpha and sniffed is not None and sniffed.alpha is False),
         "options_used": values,
     }
     notes = [text for text in (note, unread) if text]
@@ -242,16 +269,30 @@ def _write(call, name, path, quality, options):
 
 def _write_xcf(image, path, quality, options, width, height):
     if options:
-        raise OperationError("invalid_argument", f"format `xcf` has no option `{next(iter(options))}`", "leave `options` out")
+        raise OperationError(
+            "invalid_argument", f"format `xcf` has no option `{next(iter(options))}`", "leave `options` out"
+        )
     copy = image.duplicate()  # so that a failure leaves the image's own file and flags alone
     try:
         if not Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, copy, Gio.File.new_for_path(path), None):
-            raise OperationError("io_error", f"GIMP could not save it: {Gimp.get_pdb().get_last_error()}", "check the disk's space and rights")
+            raise OperationError(
+                "io_error",
+                f"GIMP could not save it: {Gimp.get_pdb().get_last_error()}",
+                "check the disk's space and rights",
+            )
     finally:
         copy.delete()
     _verify("xcf", path, width, height)
-    result = {"format": "xcf", "mime_type": formats.media_type("xcf"), "bytes": os.path.getsize(path), "width": width, "height": height,
-              "flattened": False, "alpha_lost": False, "options_used": {}}
+    result = {
+        "format": "xcf",
+        "mime_type": formats.media_type("xcf"),
+        "bytes": os.path.getsize(path),
+        "width": width,
+        "height": height,
+        "flattened": False,
+        "alpha_lost": False,
+        "options_used": {},
+    }
     if quality is not None:
         result["note"] = "`quality` has no meaning for xcf and was not used"
     return result
@@ -264,14 +305,21 @@ def _verify(name, path, width, height):
     if formats.can_sniff(name):
         sniffed = formats.sniff_file(path)
         if sniffed is None or not formats.matches(sniffed, name):
-            raise OperationError("io_error", f"GIMP wrote {sniffed.format if sniffed else 'unknown'} bytes for `{name}`", "choose another format")
+            raise OperationError(
+                "io_error",
+                f"GIMP wrote {sniffed.format if sniffed else 'unknown'} bytes for `{name}`",
+                "choose another format",
+            )
         size, note = (sniffed.width, sniffed.height), None
     else:
         sniffed = None
         size, note = _loaded_size(name, path)
     if None not in size and size != (width, height):
-        raise OperationError("io_error", f"the written `{name}` has {size[0]} x {size[1]} pixels instead of {width} x {height}",
-                             "choose another format, or scale the image to what the format can hold")
+        raise OperationError(
+            "io_error",
+            f"the written `{name}` has {size[0]} x {size[1]} pixels instead of {width} x {height}",
+            "choose another format, or scale the image to what the format can hold",
+        )
     return sniffed, note
 
 

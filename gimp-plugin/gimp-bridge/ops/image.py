@@ -16,8 +16,12 @@ PIXEL_BYTES = {"u8": 4, "u16": 8, "half": 8, "u32": 16, "float": 16, "double": 3
 
 # As GIMP's Image > Precision menu says it, by the first word of the enum's name
 PRECISION_WORDS = {
-    "U8": "8-bit integer", "U16": "16-bit integer", "U32": "32-bit integer",
-    "HALF": "16-bit floating point", "FLOAT": "32-bit floating point", "DOUBLE": "64-bit floating point",
+    "U8": "8-bit integer",
+    "U16": "16-bit integer",
+    "U32": "32-bit integer",
+    "HALF": "16-bit floating point",
+    "FLOAT": "32-bit floating point",
+    "DOUBLE": "64-bit floating point",
 }
 
 
@@ -25,32 +29,65 @@ PRECISION_WORDS = {
 def list_images(call):
     images = lookup.visible_images()
     selected = selected_id(call, images)
-    return {"images": [{**brief(image), "selected": image.get_id() == selected} for image in images], "selected": selected}
+    return {
+        "images": [{**brief(image), "selected": image.get_id() == selected} for image in images],
+        "selected": selected,
+    }
 
 
 @operation("select_image")
 def select_image(call):
     image = call.image
     call.client.image_id = image.get_id()
-    return {"selected": image.get_id(), "name": lookup.image_name(image), "width": image.get_width(), "height": image.get_height()}
+    return {
+        "selected": image.get_id(),
+        "name": lookup.image_name(image),
+        "width": image.get_width(),
+        "height": image.get_height(),
+    }
 
 
 @operation("create_new_image")
-def create_new_image(call, width, height, color="white", base_type="RGB", precision="u8", linear=False, alpha=True,
-                     name="Background", resolution=72):
+def create_new_image(
+    call,
+    width,
+    height,
+    color="white",
+    base_type="RGB",
+    precision="u8",
+    linear=False,
+    alpha=True,
+    name="Background",
+    resolution=72,
+):
     rgba = colors.parse(color)
     if width * height > MAX_PIXELS or width * height * PIXEL_BYTES[precision] > MAX_BYTES:
-        raise OperationError("too_large", f"{width} x {height} pixels of {precision} need {width * height * PIXEL_BYTES[precision] >> 20} MiB",
-                             f"make it smaller: the limit is {MAX_PIXELS:,} pixels and {MAX_BYTES >> 30} GiB", limit=MAX_BYTES)
+        raise OperationError(
+            "too_large",
+            f"{width} x {height} pixels of {precision} need {width * height * PIXEL_BYTES[precision] >> 20} MiB",
+            f"make it smaller: the limit is {MAX_PIXELS:,} pixels and {MAX_BYTES >> 30} GiB",
+            limit=MAX_BYTES,
+        )
     if rgba[3] < 1 and not alpha:
-        raise OperationError("invalid_argument", f"color `{color}` is not opaque, but `alpha` is false", "leave `alpha` out, or give an opaque color")
+        raise OperationError(
+            "invalid_argument",
+            f"color `{color}` is not opaque, but `alpha` is false",
+            "leave `alpha` out, or give an opaque color",
+        )
     exact = getattr(Gimp.Precision, f"{precision.upper()}_{'LINEAR' if linear else 'NON_LINEAR'}")
     image = Gimp.Image.new_with_precision(width, height, getattr(Gimp.ImageBaseType, base_type), exact)
     try:
         image.undo_disable()  # what makes the image is no step to take back
         image.set_resolution(resolution, resolution)
-        layer = Gimp.Layer.new(image, name, width, height, getattr(Gimp.ImageType, base_type + ("A_IMAGE" if alpha else "_IMAGE")),
-                               100, Gimp.LayerMode.NORMAL)
+        layer = Gimp.Layer.new(
+            image,
+            name,
+            width,
+            height,
+            getattr(Gimp.ImageType, base_type + ("A_IMAGE" if alpha else "_IMAGE")),
+            100,
+            Gimp.LayerMode.NORMAL,
+        )
         image.insert_layer(layer, None, 0)
         fill(layer, rgba)
         image.undo_enable()
@@ -61,11 +98,17 @@ def create_new_image(call, width, height, color="white", base_type="RGB", precis
     display.show(image)
     call.image = image
     call.client.image_id = image.get_id()
-    return {"width": width, "height": height, "layer": layer.get_id(), "base_type": base_type, **precision_fields(image)}
+    return {
+        "width": width,
+        "height": height,
+        "layer": layer.get_id(),
+        "base_type": base_type,
+        **precision_fields(image),
+    }
 
 
 def fill(layer, rgba):
-    """Fills a layer evenly with (r, g, b, a) from 0 to 1 in sRGB; opaque colours in GIMP's core, where no pixel travels."""
+    """Fills a layer evenly with (r, g, b, a) from 0 to 1 in sRGB; for opaque colours no pixel travels."""
     if rgba[3] == 0:
         layer.fill(Gimp.FillType.TRANSPARENT)
         return
@@ -88,18 +131,25 @@ def close_image(call, discard_changes=False):
     image = call.image
     image_id, dirty = image.get_id(), image.is_dirty()
     if dirty and not discard_changes:
-        raise OperationError("unsaved_changes", f"image `{image_id}` (`{lookup.image_name(image)}`) has unsaved work",
-                             "save it with save_image (format xcf), or set `discard_changes` to true", image=image_id)
+        raise OperationError(
+            "unsaved_changes",
+            f"image `{image_id}` (`{lookup.image_name(image)}`) has unsaved work",
+            "save it with save_image (format xcf), or set `discard_changes` to true",
+            image=image_id,
+        )
     history.drop_image(image_id)
     if not display.close(image):
-        raise OperationError("unsupported", f"image `{image_id}` is not closed: it is in a window that the user opened",
-                             "close that window in GIMP; plug-ins can close only their own windows", image=image_id)
+        raise OperationError(
+            "unsupported",
+            f"image `{image_id}` is not closed: it is in a window that the user opened",
+            "close that window in GIMP; plug-ins can close only their own windows",
+            image=image_id,
+        )
     lookup.forget(image_id)
     if call.client.image_id == image_id:
         call.client.image_id = None
     call.image = None
     return {"closed": image_id, "unsaved_changes_lost": dirty}
-
 
 
 def selected_id(call, images):
@@ -113,15 +163,23 @@ def selected_id(call, images):
 def brief(image):
     """One image as list_images and get_gimp_info show it."""
     return {
-        "id": image.get_id(), "name": lookup.image_name(image), "path": lookup.image_path(image),
-        "width": image.get_width(), "height": image.get_height(), "base_type": enums.name(Gimp.ImageBaseType, image.get_base_type()),
-        **precision_fields(image), "is_dirty": image.is_dirty(), "num_layers": count_layers(image.get_layers()),
+        "id": image.get_id(),
+        "name": lookup.image_name(image),
+        "path": lookup.image_path(image),
+        "width": image.get_width(),
+        "height": image.get_height(),
+        "base_type": enums.name(Gimp.ImageBaseType, image.get_base_type()),
+        **precision_fields(image),
+        "is_dirty": image.is_dirty(),
+        "num_layers": count_layers(image.get_layers()),
     }
 
 
 def count_layers(layers):
     """How many layers there are, those inside groups included."""
-    return sum(1 + (count_layers(layer.get_children()) if isinstance(layer, Gimp.GroupLayer) else 0) for layer in layers)
+    return sum(
+        1 + (count_layers(layer.get_children()) if isinstance(layer, Gimp.GroupLayer) else 0) for layer in layers
+    )
 
 
 def precision_fields(image):

@@ -4,7 +4,7 @@ Each getter is a round trip to GIMP's core (15 to 25 us), so a plain layer costs
 twice: its class tells groups and text layers, its type the alpha channel, one call gives width and height.
 """
 
-from gi.repository import Gimp
+from gi.repository import Gimp, Gio
 
 import colors
 import enums
@@ -27,27 +27,44 @@ def image_metadata(image, full=False):
     _, x_resolution, y_resolution = image.get_resolution()
     _, non_empty, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
     layers = layer_tree(image, has_selection=non_empty, full=full)
-    channels, paths = [_channel(item, full) for item in image.get_channels()], [_path(item, full) for item in image.get_paths()]
+    channels, paths = (
+        [_channel(item, full) for item in image.get_channels()],
+        [_path(item, full) for item in image.get_paths()],
+    )
     path = lookup.image_path(image)
-    file = image.get_file()
     dirty = image.is_dirty()
     return {
         "basic": {
-            "name": lookup.image_name(image), "width": width, "height": height,
-            "base_type": enums.name(Gimp.ImageBaseType, image.get_base_type()), **precision_fields(image),
-            "resolution_x": x_resolution, "resolution_y": y_resolution, "is_dirty": dirty,
+            "name": lookup.image_name(image, path),
+            "width": width,
+            "height": height,
+            "base_type": enums.name(Gimp.ImageBaseType, image.get_base_type()),
+            **precision_fields(image),
+            "resolution_x": x_resolution,
+            "resolution_y": y_resolution,
+            "is_dirty": dirty,
             "parasites": list(image.get_parasite_list()),
         },
         "structure": {
-            "num_layers": _count(layers), "num_channels": len(channels), "num_paths": len(paths),
-            "layers": layers, "channels": channels, "paths": paths,
+            "num_layers": _count(layers),
+            "num_channels": len(channels),
+            "num_paths": len(paths),
+            "layers": layers,
+            "channels": channels,
+            "paths": paths,
             "selected_layers": [layer.get_id() for layer in image.get_selected_layers()],
         },
-        "selection": {"empty": not non_empty, "bounds": {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1} if non_empty else None},
+        "selection": {
+            "empty": not non_empty,
+            "bounds": {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1} if non_empty else None,
+        },
         "guides": _guides(image),
         "color_profile": _profile(image),
-        "file": {"path": path, "uri": file.get_uri() if file else None,
-                 "basename": path.replace("\\", "/").rsplit("/", 1)[-1] if path else None},
+        "file": {
+            "path": path,
+            "uri": Gio.File.parse_name(path).get_uri() if path else None,
+            "basename": path.replace("\\", "/").rsplit("/", 1)[-1] if path else None,
+        },
     }
 
 
@@ -65,9 +82,17 @@ def _layer(layer, has_selection, full):
         _, _, _, width, height = layer.mask_intersect()
     _, x, y = layer.get_offsets()
     result = {
-        "id": layer.get_id(), "name": layer.get_name(), "visible": layer.get_visible(), "opacity": layer.get_opacity(),
-        "width": width, "height": height, "offset_x": x, "offset_y": y, "has_alpha": layer_type.endswith("A_IMAGE"),
-        "blend_mode": enums.name(Gimp.LayerMode, layer.get_mode()), "layer_type": layer_type,
+        "id": layer.get_id(),
+        "name": layer.get_name(),
+        "visible": layer.get_visible(),
+        "opacity": layer.get_opacity(),
+        "width": width,
+        "height": height,
+        "offset_x": x,
+        "offset_y": y,
+        "has_alpha": layer_type.endswith("A_IMAGE"),
+        "blend_mode": enums.name(Gimp.LayerMode, layer.get_mode()),
+        "layer_type": layer_type,
     }
     mask = layer.get_mask()
     result["mask"] = _mask(layer, mask) if mask else None
@@ -81,17 +106,23 @@ def _layer(layer, has_selection, full):
     else:
         result["kind"] = _other_kind(layer)
     if full:
-        result.update(_full(layer), lock_alpha=layer.get_lock_alpha(), lock_content=layer.get_lock_content(),
-                      composite_mode=enums.name(Gimp.LayerCompositeMode, layer.get_composite_mode()),
-                      blend_space=enums.name(Gimp.LayerColorSpace, layer.get_blend_space()),
-                      composite_space=enums.name(Gimp.LayerColorSpace, layer.get_composite_space()))
+        result.update(
+            _full(layer),
+            lock_alpha=layer.get_lock_alpha(),
+            lock_content=layer.get_lock_content(),
+            composite_mode=enums.name(Gimp.LayerCompositeMode, layer.get_composite_mode()),
+            blend_space=enums.name(Gimp.LayerColorSpace, layer.get_blend_space()),
+            composite_space=enums.name(Gimp.LayerColorSpace, layer.get_composite_space()),
+        )
     return result
 
 
 def _full(item):
     return {
-        "lock_position": item.get_lock_position(), "lock_visibility": item.get_lock_visibility(),
-        "color_tag": enums.name(Gimp.ColorTag, item.get_color_tag()), "parasites": list(item.get_parasite_list()),
+        "lock_position": item.get_lock_position(),
+        "lock_visibility": item.get_lock_visibility(),
+        "color_tag": enums.name(Gimp.ColorTag, item.get_color_tag()),
+        "parasites": list(item.get_parasite_list()),
     }
 
 
@@ -104,16 +135,27 @@ def _other_kind(layer):
 
 
 def _mask(layer, mask):
-    return {"id": mask.get_id(), "name": mask.get_name(), "apply": layer.get_apply_mask(), "edit": layer.get_edit_mask(),
-            "show": layer.get_show_mask()}
+    return {
+        "id": mask.get_id(),
+        "name": mask.get_name(),
+        "apply": layer.get_apply_mask(),
+        "edit": layer.get_edit_mask(),
+        "show": layer.get_show_mask(),
+    }
 
 
 def _filter(effect):
     config = effect.get_config()
     return {
-        "id": effect.get_id(), "name": effect.get_name(), "operation": effect.get_operation_name(), "visible": effect.get_visible(),
-        "opacity": effect.get_opacity() * 100, "blend_mode": enums.name(Gimp.LayerMode, effect.get_blend_mode()),
-        "properties": {spec.name: plain(config.get_property(spec.name)) for spec in config.list_properties()} if config else {},
+        "id": effect.get_id(),
+        "name": effect.get_name(),
+        "operation": effect.get_operation_name(),
+        "visible": effect.get_visible(),
+        "opacity": effect.get_opacity() * 100,
+        "blend_mode": enums.name(Gimp.LayerMode, effect.get_blend_mode()),
+        "properties": {spec.name: plain(config.get_property(spec.name)) for spec in config.list_properties()}
+        if config
+        else {},
     }
 
 
@@ -121,8 +163,14 @@ def _text(layer):
     size, unit = layer.get_font_size()
     font = layer.get_font()
     text = layer.get_text() or ""
-    result = {"text": text[:MAX_TEXT], "font": font.get_name() if font else None, "font_size": size, "font_size_unit": unit.get_name(),
-              "color": colors.describe(layer.get_color()), "justification": enums.name(Gimp.TextJustification, layer.get_justification())}
+    result = {
+        "text": text[:MAX_TEXT],
+        "font": font.get_name() if font else None,
+        "font_size": size,
+        "font_size_unit": unit.get_name(),
+        "color": colors.describe(layer.get_color()),
+        "justification": enums.name(Gimp.TextJustification, layer.get_justification()),
+    }
     markup = layer.get_markup()
     if markup:
         result["markup"] = markup[:MAX_TEXT]
@@ -133,7 +181,10 @@ def _text(layer):
 
 def _channel(channel, full):
     result = {
-        "id": channel.get_id(), "name": channel.get_name(), "visible": channel.get_visible(), "opacity": channel.get_opacity(),
+        "id": channel.get_id(),
+        "name": channel.get_name(),
+        "visible": channel.get_visible(),
+        "opacity": channel.get_opacity(),
         "color": colors.describe(channel.get_color()),
     }
     filters = channel.get_filters()
@@ -143,7 +194,12 @@ def _channel(channel, full):
 
 
 def _path(path, full):
-    result = {"id": path.get_id(), "name": path.get_name(), "visible": path.get_visible(), "num_strokes": len(path.get_strokes())}
+    result = {
+        "id": path.get_id(),
+        "name": path.get_name(),
+        "visible": path.get_visible(),
+        "num_strokes": len(path.get_strokes()),
+    }
     return {**result, **_full(path)} if full else result
 
 
@@ -151,7 +207,13 @@ def _guides(image):
     guides, guide = [], image.find_next_guide(0)
     while guide:
         vertical = enums.name(Gimp.OrientationType, image.get_guide_orientation(guide)) == "VERTICAL"
-        guides.append({"id": guide, "orientation": "vertical" if vertical else "horizontal", "position": image.get_guide_position(guide)})
+        guides.append(
+            {
+                "id": guide,
+                "orientation": "vertical" if vertical else "horizontal",
+                "position": image.get_guide_position(guide),
+            }
+        )
         guide = image.find_next_guide(guide)
     return guides
 
@@ -161,9 +223,15 @@ def _profile(image):
     profile = image.get_color_profile()
     if profile is None:
         return None
-    return {"label": profile.get_label(), "description": profile.get_description(), "manufacturer": profile.get_manufacturer(),
-            "model": profile.get_model(), "copyright": profile.get_copyright(), "linear": profile.is_linear(),
-            "bytes": len(profile.get_icc_profile())}
+    return {
+        "label": profile.get_label(),
+        "description": profile.get_description(),
+        "manufacturer": profile.get_manufacturer(),
+        "model": profile.get_model(),
+        "copyright": profile.get_copyright(),
+        "linear": profile.is_linear(),
+        "bytes": len(profile.get_icc_profile()),
+    }
 
 
 def _count(layers):

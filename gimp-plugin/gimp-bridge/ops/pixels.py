@@ -1,7 +1,7 @@
 """read_pixels: raw pixels of the composed image or of one drawable, in strips.
 
-Values are sRGB (not linear), 8 or 16 bit. Small pictures of 8 bits are scaled in GIMP's core and travel whole; all others
-are read in strips of whole tiles, each sent while the next is read.
+Values are sRGB (not linear), 8 or 16 bit. Small pictures of 8 bits are scaled in GIMP's core and travel whole; all
+others are read in strips of whole tiles, each sent while the next is read.
 """
 
 import contextlib
@@ -9,7 +9,6 @@ import sys
 
 from gi.repository import Babl, Gegl, Gimp
 
-import enums
 import lookup
 import projection
 from errors import OperationError
@@ -20,7 +19,12 @@ THUMBNAIL_LIMIT = 1024  # of GIMP's own thumbnail calls
 TILE = 128  # libgimp's; a strip that ends inside a tile row makes that row travel twice
 MAX_OUTPUT = 1 << 33
 
-FORMATS = {(True, False): ("Y'", 1), (True, True): ("Y'A", 2), (False, False): ("R'G'B'", 3), (False, True): ("R'G'B'A", 4)}
+FORMATS = {
+    (True, False): ("Y'", 1),
+    (True, True): ("Y'A", 2),
+    (False, False): ("R'G'B'", 3),
+    (False, True): ("R'G'B'A", 4),
+}
 
 
 @operation("read_pixels")
@@ -70,10 +74,22 @@ def _read(call, source, region, fit, depth, stack, drawable):
     model, channels = FORMATS[source.gray, source.alpha]
     row_bytes = out[0] * channels * depth // 8
     if row_bytes * out[1] > MAX_OUTPUT:
-        raise OperationError("too_large", f"{out[0]} x {out[1]} pixels are {row_bytes * out[1] >> 20} MiB", f"the limit is {MAX_OUTPUT >> 20} MiB: ask for less", limit=MAX_OUTPUT)
+        raise OperationError(
+            "too_large",
+            f"{out[0]} x {out[1]} pixels are {row_bytes * out[1] >> 20} MiB",
+            f"the limit is {MAX_OUTPUT >> 20} MiB: ask for less",
+            limit=MAX_OUTPUT,
+        )
     header = {
-        "width": out[0], "height": out[1], "channels": channels, "depth": depth, "row_bytes": row_bytes, "image": call.image.get_id(),
-        "byte_order": sys.byteorder, "original_width": source.width, "original_height": source.height,
+        "width": out[0],
+        "height": out[1],
+        "channels": channels,
+        "depth": depth,
+        "row_bytes": row_bytes,
+        "image": call.image.get_id(),
+        "byte_order": sys.byteorder,
+        "original_width": source.width,
+        "original_height": source.height,
         "region": dict(zip("xywh", area)),
     }
     format_name = f"{model} u{depth}"
@@ -91,8 +107,13 @@ def _area(region, width, height):
         return 0, 0, width, height
     x, y, w, h = (region.get(key) for key in "xywh")
     if None in (x, y, w, h) or w < 1 or h < 1 or x < 0 or y < 0 or x + w > width or y + h > height:
-        raise OperationError("invalid_argument", f"region {region} is not inside the {width} x {height} pixels",
-                             f"x and y from 0, x + w at most {width}, y + h at most {height}", width=width, height=height)
+        raise OperationError(
+            "invalid_argument",
+            f"region {region} is not inside the {width} x {height} pixels",
+            f"x and y from 0, x + w at most {width}, y + h at most {height}",
+            width=width,
+            height=height,
+        )
     return x, y, w, h
 
 
@@ -106,6 +127,7 @@ def _drawable_source(drawable):
 
 
 # --- small pictures, scaled in GIMP's core ---
+
 
 def _thumbnail_fits(area, out):
     """Whether GIMP's thumbnails give this picture: made smaller evenly, and small enough.
@@ -131,7 +153,9 @@ def _thumbnail(source, area, out, format_name):
     if not getattr(source, "plain", True):
         return None
     whole = area == (0, 0, source.width, source.height)
-    if source.drawable is None or (source.image is not None and whole and out == _thumbnail_size((source.width, source.height), out)):
+    if source.drawable is None or (
+        source.image is not None and whole and out == _thumbnail_size((source.width, source.height), out)
+    ):
         result = source.image.get_thumbnail_data(*out)
         own_format = _image_format(source.image)
     else:
@@ -173,6 +197,7 @@ def _image_format(image):
 
 
 # --- everything else, in strips ---
+
 
 def _strips(call, buffer, area, out, format_name, row_bytes):
     """Yields the rows of `area`, scaled to `out`, in strips of about 1 MiB that end where tiles end."""
