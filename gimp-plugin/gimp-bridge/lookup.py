@@ -17,8 +17,9 @@ _facts = {}
 def resolve_image(call, value, entry):
     """The image that a call acts on, or None where the catalogue's `image` allows none.
 
-# What GIMP itself does not keep: {image id: {"path": opened from, "name": given by the client}}. GIMP 3.0 forgets
-# the file that a plug-in imported; an image from bytes has none. Ids are never used twice.
+    `entry` has the catalogue's `image` and `access`. Sets `call.image_given`, and `call.note` where the choice must
+    be said.
+    """
     call.image_given = value is not None
     if entry.image == "none":
         return None
