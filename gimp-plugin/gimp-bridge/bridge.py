@@ -44,6 +44,8 @@ class Bridge:
 
     def start(self):
         """Begins to listen; what hinders is told in `problem` and on stderr."""
+        # Errors of GIMP's procedures belong to the caller, not into the user's message dialog
+        self.plug_in.set_pdb_error_handler(Gimp.PDBErrorHandler.PLUGIN)
         Gegl.init(None)  # before any GEGL operation can be listed
         # The reader's and the writer's turns with the interpreter: the default of 5 ms would be most of a short call.
         sys.setswitchinterval(0.0005)

@@ -55,6 +55,10 @@ class _NoImages:
         now = _open_ids()
         added, removed = sorted(now - self._before), sorted(self._before - now)
         effect = history.blank(added[-1] if added else None, now != self._before)
+        if added:
+            image = Gimp.Image.get_by_id(added[-1])
+            effect["region"] = {"x": 0, "y": 0, "width": image.get_width(), "height": image.get_height()}
+            effect["layers_added"] = [layer.get_id() for layer in image.get_layers()]
         return [{**effect, "images_added": added, "images_removed": removed}]
 
     abort = finish

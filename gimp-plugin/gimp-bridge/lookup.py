@@ -14,6 +14,15 @@ LISTED = 20  # how many images or layers an error lists
 _facts = {}
 
 
+class Need:
+    """What `resolve_image` asks of a catalogue entry, for operations that resolve their image themselves."""
+
+    image = "required"
+
+    def __init__(self, access):
+        self.access = access
+
+
 def resolve_image(call, value, entry):
     """The image that a call acts on, or None where the catalogue's `image` allows none.
 

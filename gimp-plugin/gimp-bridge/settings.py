@@ -16,10 +16,19 @@ class SettingsError(Exception):
     """One or more bad settings; the text has one line for each."""
 
 
-def state_dir(environ=os.environ, platform=sys.platform):
-    """Where the secret, the settings and the instance files are."""
+LOCATION = os.path.join(os.path.dirname(os.path.abspath(__file__)), "location.json")
+
+
+def state_dir(environ=os.environ, platform=sys.platform, location=LOCATION):
+    """Where the secret, the settings and the instance files are.
+
+    `gimp-bridge install` writes `location` beside the plug-in: inside a sandbox the folders below have other places.
+    """
     if environ.get("GIMP_BRIDGE_STATE_DIR"):
         return environ["GIMP_BRIDGE_STATE_DIR"]
+    if os.path.isfile(location):
+        with open(location, encoding="utf-8") as file:
+            return json.load(file)["state_dir"]
     home = environ.get("HOME") or os.path.expanduser("~")
     if platform == "darwin":
         return os.path.join(home, "Library", "Application Support", NAME)

@@ -126,7 +126,10 @@ def test_closing_refuses_unsaved_work(client):
     problem = error(client, "close_image")
     assert problem.kind == "unsaved_changes" and str(image) in problem.message
     assert client.call("list_images")["images"][0]["is_dirty"] is True
-    assert client.call("close_image", discard_changes=True) == {
+    closed = client.call("close_image", discard_changes=True)
+    effect = closed.pop("effect")
+    assert effect["changed"] and effect["images_removed"] == [closed["closed"]]
+    assert closed == {
         "closed": image,
         "unsaved_changes_lost": True,
         "image": None,

@@ -13,6 +13,7 @@ from gi.repository import Gimp, Gio, GLib
 import display
 import export
 import formats
+import history
 import lookup
 import paths
 import projection
@@ -23,20 +24,13 @@ from registry import Plan, operation
 CHUNK = 1 << 20
 
 
-class _Entry:
-    """What lookup asks of the catalogue, for calls that resolve their image themselves."""
-
-    def __init__(self, access):
-        self.access, self.image = access, "required"
-
-
 # --- open ---
 
 
 def _plan_open(call, **arguments):
     if arguments.get("as") != "layer":
         return Plan(changes=True, images=[])
-    call.prepared = call.image or lookup.resolve_image(call, None, _Entry("change"))
+    call.prepared = call.image or lookup.resolve_image(call, None, lookup.Need("change"))
     return Plan(changes=True, images=[call.prepared])
 
 
@@ -49,7 +43,7 @@ def open_file(call, path=None, suffix=None, name=None, **options):
     as_layer = options.get("as") == "layer"
     target = None
     if as_layer:
-        target = call.image = call.image or lookup.resolve_image(call, None, _Entry("change"))
+        target = call.image = call.image or lookup.resolve_image(call, None, lookup.Need("change"))
     if path is not None:
         real = paths.check_path(path, False, call.settings)
         if real.lower().endswith(".desktop"):
@@ -138,7 +132,7 @@ def _plan_write(call, **arguments):
 @operation("write_file", plan=_plan_write)
 def write_file(call, path=None, format=None, quality=None, options=None, overwrite=True):
     if call.image is None:
-        call.image = lookup.resolve_image(call, None, _Entry("read" if path is None else "change"))
+        call.image = lookup.resolve_image(call, None, lookup.Need("read" if path is None else "change"))
     name = _format(path, format)
     if name != "xcf":
         export.find_procedure(name)  # before anything is touched
@@ -169,7 +163,9 @@ def write_file(call, path=None, format=None, quality=None, options=None, overwri
         if os.path.exists(temporary):
             os.unlink(temporary)
     result["path"] = target
-    result["saved_document"] = name == "xcf" and _claim(call.image, target, result)
+    saved = result["saved_document"] = name == "xcf" and _claim(call.image, target, result)
+    result["effect"] = history.blank(call.image.get_id(), bool(saved))
+    result["effect"]["properties_changed"] = ["file"] if saved else []
     return result
 
 

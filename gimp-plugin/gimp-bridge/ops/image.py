@@ -8,7 +8,7 @@ import enums
 import history
 import lookup
 from errors import OperationError
-from registry import operation
+from registry import Plan, operation
 
 MAX_PIXELS = 2_000_000_000  # 8 GB of RGBA: more only looks like a wish
 MAX_BYTES = 16 << 30
@@ -126,7 +126,13 @@ def fill(layer, rgba):
         Gimp.context_pop()
 
 
-@operation("close_image")
+def _plan_close(call, **arguments):
+    call.image = call.image or lookup.resolve_image(call, None, lookup.Need("destroy"))
+    # No checkpoint: the image goes, and its checkpoints with it
+    return Plan(changes=True, images=[])
+
+
+@operation("close_image", plan=_plan_close)
 def close_image(call, discard_changes=False):
     image = call.image
     image_id, dirty = image.get_id(), image.is_dirty()
