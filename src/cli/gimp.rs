@@ -1,6 +1,7 @@
 //! `gimp-bridge gimp`: a GIMP 3 with the plug-in, in the foreground.
 
 use crate::config::{Config, GimpMode};
+use crate::daemon::Signals;
 use crate::error::{Error, Result};
 use crate::gimp::launch::{self, Launch, Mode, Profile};
 use std::io::Write;
@@ -79,39 +80,4 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
         _ = signals.next() => running.kill(),
     }
     running.wait().await.map(|()| ExitCode::SUCCESS)
-}
-
-#[cfg(unix)]
-struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> Result<Signals> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let register = |kind| signal(kind).map_err(Error::internal);
-        Ok(Signals(register(SignalKind::interrupt())?, register(SignalKind::terminate())?))
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.0.recv() => {}
-            _ = self.1.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> Result<Signals> {
-        Ok(Signals)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    }
 }

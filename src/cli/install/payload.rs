@@ -3,7 +3,7 @@
 use super::profiles::Packaging;
 use crate::config::Plugin;
 use crate::error::{Error, Kind, Result};
-use crate::gimp::{plugin, secret};
+use crate::gimp::{launch, plugin, secret};
 use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,21 +40,7 @@ pub fn location(plug_ins: &Path) -> Option<PathBuf> {
 /// Creates the secret and writes the plug-in's settings.
 pub fn ensure_state(state_dir: &Path, settings: &Plugin) -> Result<()> {
     secret::ensure(state_dir)?;
-    let path = state_dir.join("plugin.json");
-    write_private(&path, &settings_json(settings)).map_err(|error| cannot_write(&path, error))
-}
-
-/// `plugin.json`, as protocol/README.md has it.
-fn settings_json(settings: &Plugin) -> serde_json::Value {
-    json!({
-        "port": settings.port,
-        "auto_disconnect": settings.auto_disconnect.map_or(json!(false), |seconds| json!(seconds)),
-        "exec": settings.exec,
-        "read_only": settings.read_only,
-        "folders": settings.folders,
-        "checkpoints": settings.checkpoints,
-        "checkpoint_memory_mb": settings.checkpoint_memory_mb,
-    })
+    launch::write_settings(state_dir, settings)
 }
 
 /// Writes the plug-in and where its state folder is.

@@ -10,6 +10,7 @@ mod spawn;
 mod supervise;
 
 pub use find::{How, Program, Version, find};
+pub use profile::write_settings;
 pub use supervise::Running;
 
 use super::instances::Record;

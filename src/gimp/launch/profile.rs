@@ -63,7 +63,7 @@ fn folder(launch: &Launch, program: &Program) -> Result<PathBuf> {
 }
 
 /// `plugin.json`, as protocol/README.md has it.
-pub fn settings_json(settings: &config::Plugin) -> serde_json::Value {
+fn settings_json(settings: &config::Plugin) -> serde_json::Value {
     json!({
         "port": settings.port,
         "auto_disconnect": settings.auto_disconnect.map_or(json!(false), |seconds| json!(seconds)),
@@ -75,7 +75,8 @@ pub fn settings_json(settings: &config::Plugin) -> serde_json::Value {
     })
 }
 
-fn write_settings(state_dir: &Path, settings: &config::Plugin) -> Result<()> {
+/// Writes `plugin.json` into the state folder.
+pub fn write_settings(state_dir: &Path, settings: &config::Plugin) -> Result<()> {
     let path = state_dir.join("plugin.json");
     let text = serde_json::to_string_pretty(&settings_json(settings)).map_err(Error::internal)?;
     replace(&path, text.as_bytes()).map_err(|error| {
