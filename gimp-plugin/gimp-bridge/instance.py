@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import tempfile
 
@@ -38,8 +39,20 @@ def remove_stale(folder):
     """Removes the files of processes that are gone; leaves what it cannot judge."""
     for name in os.listdir(folder):
         stem, dot, ending = name.partition(".")
-        if ending == "json" and stem.isdecimal() and not is_alive(int(stem)):
-            withdraw(os.path.join(folder, name))
+        path = os.path.join(folder, name)
+        if ending == "json" and stem.isdecimal() and not is_alive(int(stem)) and not answers(path):
+            withdraw(path)
+
+
+def answers(path):
+    """Whether the port in an instance file is open: a process that is none here may live in a container's own numbers."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            port = int(json.load(file)["port"])
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return False
+    return True
 
 
 def is_alive(pid):

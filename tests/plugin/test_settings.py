@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -104,3 +105,24 @@ def test_an_instance_file_is_private_and_stale_ones_go(tmp_path):
     instance.withdraw(path)
     instance.withdraw(path)
     assert os.listdir(folder) == ["notes.json"]
+
+
+def test_the_file_of_a_container_whose_port_answers_stays(tmp_path):
+    folder = tmp_path / "instances"
+    folder.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        theirs = folder / "4194304.json"  # above any process id here
+        theirs.write_text(json.dumps({"port": listener.getsockname()[1]}))
+        instance.remove_stale(str(folder))
+        assert theirs.exists()
+    instance.remove_stale(str(folder))
+    assert not theirs.exists()
+
+
+def test_the_location_beside_the_plug_in_names_the_state_folder(tmp_path):
+    location = tmp_path / "location.json"
+    location.write_text(json.dumps({"state_dir": "/elsewhere/state", "packaging": "flatpak"}))
+    at = str(location)
+    assert settings.state_dir({"HOME": "/h", "XDG_STATE_HOME": "/x"}, "linux", at) == "/elsewhere/state"
+    assert settings.state_dir({"GIMP_BRIDGE_STATE_DIR": "/named"}, "linux", at) == "/named"
+    assert settings.state_dir({"HOME": "/h"}, "linux", str(tmp_path / "none")) == "/h/.local/state/gimp-bridge"
