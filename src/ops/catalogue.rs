@@ -108,8 +108,8 @@ impl Operation {
         self.checkpoint.unwrap_or(self.changes() && self.image == ImageUse::Required)
     }
 
-    /// Whether the common parameters `preview` and `verify` belong to it.
-    pub fn shows_effect(&self) -> bool {
+    /// Whether the common parameter `verify` belongs to it: there is a state before to compare with.
+    fn compares(&self) -> bool {
         self.changes() && self.image != ImageUse::None
     }
 
@@ -157,11 +157,13 @@ fn common_parameters(operation: &Operation) -> Map<String, Value> {
             json!({"type": "integer", "minimum": 1, "description": "The image's id, from list_images. Left out: the image that this client last used or chose, else the only open one"}),
         );
     }
-    if operation.shows_effect() {
+    if operation.changes() {
         common.insert(
             "preview".into(),
             json!({"type": "integer", "minimum": 16, "maximum": MAX_PREVIEW, "description": "Also return a picture of the result, its longest side at most this many pixels"}),
         );
+    }
+    if operation.compares() {
         common.insert(
             "verify".into(),
             json!({"enum": ["auto", "full"], "default": "auto", "description": "How `effect` is proved above 24 megapixels: from a reduced level, or in full"}),
@@ -195,8 +197,6 @@ fn common_fields(operation: &Operation) -> Map<String, Value> {
             "effects".into(),
             json!({"type": "array", "items": {"type": "object"}, "description": "The same for each image, where a call touched several"}),
         );
-    }
-    if operation.shows_effect() {
         common.insert(
             "preview".into(),
             json!({"type": "object", "description": "The picture that `preview` asked for: image, format, width, height, original_width, original_height, bytes, scale_map"}),
