@@ -4,7 +4,9 @@ import difflib
 import sys
 import time
 import traceback
+from contextlib import nullcontext
 
+from affinity import near_gimp
 from errors import OperationError
 from watchdog import Interrupted
 
@@ -18,8 +20,8 @@ def operation(name, plan=None):
     `call` is a `Call`. Arguments arrive validated against the catalogue, with defaults filled in, without the
     common ones (`image` is resolved to `call.image`).
 
-    `plan(call, **arguments) -> Plan` is for an operation whose access depends on its arguments; it runs before the
-    image is resolved, and may keep what it worked out on `call.prepared`.
+    `plan(call, **arguments) -> Plan` is for an operation whose access depends on its arguments; it runs before an
+    image that is left out is resolved, and may keep what it worked out on `call.prepared`.
     """
 
     def register(function):
@@ -154,7 +156,9 @@ class Dispatcher:
         if plan.changes:
             result, effects = self._change(call, entry, plan, common.get("verify", "auto"), run)
         else:
-            result, effects = self._guarded(call, run), [{"changed": False}] if entry.checkpoint else []
+            with near_gimp() if entry.access == "read" else nullcontext():
+                result = self._guarded(call, run)
+            effects = [{"changed": False}] if entry.checkpoint else []
         return self._complete(call, entry, result, effects)
 
     def _guarded(self, call, run):
@@ -199,7 +203,8 @@ class Dispatcher:
     def _change(self, call, entry, plan, verify, run):
         """Runs it between a checkpoint and the proof; what had changed goes with an error too."""
         images = plan.images if plan.images is not None else [call.image] if call.image is not None else []
-        transaction = self.gimp.transaction(images, call, verify) if entry.checkpoint else None
+        with near_gimp():
+            transaction = self.gimp.transaction(images, call, verify) if entry.checkpoint else None
         context = self.gimp.push_context() if plan.isolated else False
         effects = []
         try:
@@ -210,13 +215,15 @@ class Dispatcher:
                     self.gimp.pop_context()
         except BaseException as error:
             if transaction is not None:
-                effects = transaction.abort()
+                with near_gimp():
+                    effects = transaction.abort()
                 if isinstance(error, OperationError) and any(e.get("changed") is not False for e in effects):
                     error.details["effects"] = effects
             self.gimp.flush_displays()
             raise
         if transaction is not None:
-            effects = transaction.finish()
+            with near_gimp():
+                effects = transaction.finish()
         self.gimp.flush_displays()
         return result, effects
 

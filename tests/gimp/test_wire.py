@@ -179,7 +179,7 @@ def test_fuzz_garbage_and_http(gimp, client):
         return len(os.listdir(process / "task")), len(os.listdir(process / "fd")), pages * os.sysconf("SC_PAGE_SIZE")
 
     threads, files, memory = resources()
-    for data in mutations(3000, 11):
+    for data in mutations(8000, 11):
         with socket.create_connection(("127.0.0.1", gimp.port), timeout=5) as sock:
             sock.sendall(data)
     rng = random.Random(5)
@@ -194,7 +194,7 @@ def test_fuzz_garbage_and_http(gimp, client):
                 assert sock.recv(10) == b""
             except ConnectionResetError:
                 pass  # closed with our bytes unread
-    for data in mutations(1000, 13):
+    for data in mutations(2000, 13):
         with gimp.client("fuzz") as broken:
             try:
                 broken.sock.sendall(data)
