@@ -124,7 +124,8 @@ def test_pipelined_requests_all_get_their_own_answer(client):
 def test_a_stream_that_nobody_reads_ends_at_its_time_limit(gimp, client):
     made = client.call("create_new_image", width=6000, height=4000)
     with gimp.client("slow") as slow:
-        call = slow.send_call("read_pixels", {"image": made["image"]}, timeout=1)
+        call = slow.send_call("read_pixels", {"image": made["image"]}, timeout=2)
+        until(lambda: (client.ping()["busy"] or {}).get("operation") == "read_pixels")
         start = time.monotonic()
         assert client.eval("1 + 1") == 2
         assert time.monotonic() - start < 5
