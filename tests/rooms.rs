@@ -5,17 +5,21 @@ use std::path::{Path, PathBuf};
 
 fn sources(folder: &Path, ending: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
+    collect(folder, ending, &mut found);
+    assert!(!found.is_empty(), "no .{ending} files in {}", folder.display());
+    found
+}
+
+fn collect(folder: &Path, ending: &str, found: &mut Vec<(PathBuf, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(sources(&path, ending));
+            collect(&path, ending, found);
         } else if path.extension().is_some_and(|found| found == ending) {
             let text = fs::read_to_string(&path).unwrap();
             found.push((path, text));
         }
     }
-    assert!(!found.is_empty(), "no .{ending} files in {}", folder.display());
-    found
 }
 
 fn src() -> Vec<(PathBuf, String)> {

@@ -4,9 +4,7 @@ import difflib
 import sys
 import time
 import traceback
-from contextlib import nullcontext
 
-from affinity import near_gimp
 from errors import OperationError
 from watchdog import Interrupted
 
@@ -156,8 +154,7 @@ class Dispatcher:
         if plan.changes:
             result, effects = self._change(call, entry, plan, common.get("verify", "auto"), run)
         else:
-            with near_gimp() if entry.access == "read" else nullcontext():
-                result = self._guarded(call, run)
+            result = self._guarded(call, run)
             effects = [{"changed": False}] if entry.checkpoint else []
         return self._complete(call, entry, result, effects)
 
@@ -203,8 +200,7 @@ class Dispatcher:
     def _change(self, call, entry, plan, verify, run):
         """Runs it between a checkpoint and the proof; what had changed goes with an error too."""
         images = plan.images if plan.images is not None else [call.image] if call.image is not None else []
-        with near_gimp():
-            transaction = self.gimp.transaction(images, call, verify) if entry.checkpoint else None
+        transaction = self.gimp.transaction(images, call, verify) if entry.checkpoint else None
         context = self.gimp.push_context() if plan.isolated else False
         effects = []
         try:
@@ -215,15 +211,13 @@ class Dispatcher:
                     self.gimp.pop_context()
         except BaseException as error:
             if transaction is not None:
-                with near_gimp():
-                    effects = transaction.abort()
+                effects = transaction.abort()
                 if isinstance(error, OperationError) and any(e.get("changed") is not False for e in effects):
                     error.details["effects"] = effects
             self.gimp.flush_displays()
             raise
         if transaction is not None:
-            with near_gimp():
-                effects = transaction.finish()
+            effects = transaction.finish()
         self.gimp.flush_displays()
         return result, effects
 

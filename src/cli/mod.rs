@@ -175,8 +175,8 @@ fn load(global: Global) -> Result<Config> {
 }
 
 fn log_to_stderr(level: &str, json: bool) -> Result<()> {
-    // rmcp writes arguments and results at its debug level.
-    let filter = tracing_subscriber::EnvFilter::try_new(format!("{level},rmcp=warn")).map_err(Error::internal)?;
+    let filter = format!("{level},{}", crate::mcp::QUIET);
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(Error::internal)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json {
         subscriber.json().init();

@@ -27,6 +27,9 @@ pub use replies::HELD as REPLY_HELD;
 pub use server::{Mcp, Server};
 pub use transport::{HttpSettings, http_router, serve_stdio, serve_streams};
 
+/// Part of every log filter: at its debug level rmcp writes arguments and results.
+pub const QUIET: &str = "rmcp=warn";
+
 /// The MCP revisions that clients may speak, oldest first.
 pub fn revisions() -> Vec<&'static str> {
     rmcp::model::ProtocolVersion::KNOWN_VERSIONS.iter().map(|version| version.as_str()).collect()
