@@ -83,7 +83,8 @@ class Server:
         with self._lock:
             if self._stopped.is_set() or len(self._connections) >= MAX_CONNECTIONS:
                 return False
-            strangers = [c for c in self._connections if not c.authenticated]
+            # One that was closed stays listed until its reader ends; it counts no more, and is not closed twice
+            strangers = [c for c in self._connections if c.is_open and not c.authenticated]
             self._connections.append(connection)
         if len(strangers) >= MAX_STRANGERS:
             strangers[0].close()
