@@ -4,7 +4,7 @@ use gimp_bridge::error::{Error, Kind};
 use gimp_bridge::ops::catalogue::{Audience, Catalogue, Operation, Runs};
 use gimp_bridge::ops::params::{self, KEYWORDS};
 use serde_json::{Value, json};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 
 fn repository() -> &'static Path {
@@ -17,16 +17,6 @@ fn operation(name: &str) -> &'static Operation {
 
 fn check(name: &str, arguments: Value) -> Result<Value, Error> {
     params::check(operation(name), arguments.as_object().unwrap().clone()).map(Value::Object)
-}
-
-#[test]
-fn every_file_of_the_folder_is_embedded() {
-    let entries = std::fs::read_dir(repository().join("protocol/ops")).unwrap();
-    let names: BTreeSet<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".json"))
-        .collect();
-    assert_eq!(Catalogue::files().map(str::to_owned).collect::<BTreeSet<_>>(), names);
 }
 
 #[test]
@@ -97,7 +87,7 @@ fn common_parameters_and_fields_are_added_where_they_belong() {
     let fields = |name: &str| {
         operation(name).output_schema()["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
-    assert!(fields("undo").ends_with(&["image", "effect", "effects", "preview", "preview_error"].map(str::to_owned)));
+    assert!(fields("undo").ends_with(&["image", "message", "effect", "effects", "preview", "preview_error"].map(str::to_owned)));
     assert!(!fields("list_instances").contains(&"image".to_owned()));
     for operation in Catalogue::get().all() {
         assert_eq!(operation.input_schema()["additionalProperties"], false, "{}", operation.name);
@@ -111,16 +101,18 @@ fn a_broken_entry_is_refused_with_its_place() {
             "idempotent": true, "image": "none", "timeout": 1, "params": {"type": "object"},
             "result": {"type": "object"}, "examples": []});
         change(&mut entry);
-        let file = json!({"operations": [entry]}).to_string();
+        let file = json!({"pack": "p", "operations": [entry]}).to_string();
         Catalogue::load([("x.json", file.as_str())]).err().unwrap_or_default()
     };
     assert_eq!(entry(&|_| ()), "");
     assert!(entry(&|entry| entry["colour"] = 1.into()).starts_with("x.json: unknown field `colour`"));
     assert!(entry(&|entry| entry["runs"] = "both".into()).starts_with("x.json: unknown variant `both`"));
+    let unknown = entry(&|entry| entry["params"]["properties"] = json!({"c": {"use": "colour"}}));
+    assert_eq!(unknown, "x.json: `a` uses the unknown schema `colour`");
     let common = entry(&|entry| entry["params"]["properties"] = json!({"timeout": {}}));
     assert_eq!(common, "x.json: `a` declares the common parameter `timeout`");
     let twice = format!(
-        "{{\"operations\": {}}}",
+        "{{\"pack\": \"p\", \"operations\": {}}}",
         Value::from(vec![
             json!({"name": "a", "title": "A", "description": "B",
         "runs": "gimp", "access": "read", "idempotent": true, "image": "none", "timeout": 1,

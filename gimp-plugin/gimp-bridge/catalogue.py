@@ -8,6 +8,8 @@ import os
 from errors import PROTOCOL_DIR, OperationError
 
 COMMON = ("image", "timeout", "instance", "preview", "verify")
+PLACES = ("units", "from_preview")
+SHARED = "shared.json"  # schemas that several operations use by name
 
 
 class Entry:
@@ -18,6 +20,7 @@ class Entry:
         self.checkpoint = row.get("checkpoint", self.access != "read" and self.image == "required")
         properties = row["params"].get("properties", {})
         self.known = frozenset(properties)
+        self.common = COMMON + PLACES if row.get("places") else COMMON
         self.required = tuple(row["params"].get("required", ()))
         self.defaults = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 
@@ -31,7 +34,7 @@ class Entry:
         for name, value in given.items():
             if name in self.known:
                 own[name] = value
-            elif name in COMMON:
+            elif name in self.common:
                 common[name] = value
             else:
                 raise OperationError(
@@ -58,9 +61,29 @@ class Entry:
 
 def load(folder=None):
     """All entries with `runs: gimp`, by name."""
-    entries = {}
-    for path in sorted(glob.glob(os.path.join(folder or os.path.join(PROTOCOL_DIR, "ops"), "*.json"))):
-        with open(path, encoding="utf-8") as file:
-            rows = json.load(file)["operations"]
-        entries.update((row["name"], Entry(row)) for row in rows if row["runs"] == "gimp")
+    entries, shared = {}, {}
+    paths = sorted(glob.glob(os.path.join(folder or os.path.join(PROTOCOL_DIR, "ops"), "*.json")))
+    for path in paths:
+        if os.path.basename(path) == SHARED:
+            shared = _read(path)
+    for path in paths:
+        if os.path.basename(path) != SHARED:
+            rows = expand(_read(path)["operations"], shared)
+            entries.update((row["name"], Entry(row)) for row in rows if row["runs"] == "gimp")
     return entries
+
+
+def expand(value, shared):
+    """Puts a shared schema in the place of each `{"use": NAME, …}`; the keys beside `use` win."""
+    if isinstance(value, list):
+        return [expand(item, shared) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("use"), str):
+        value = {**shared[value["use"]], **{key: item for key, item in value.items() if key != "use"}}
+    return {key: expand(item, shared) for key, item in value.items()}
+
+
+def _read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)

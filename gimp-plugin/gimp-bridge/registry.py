@@ -6,6 +6,7 @@ import time
 import traceback
 
 from errors import OperationError
+from places import Places
 from watchdog import Interrupted
 
 OPERATIONS = {}
@@ -54,6 +55,7 @@ class Call:
     timeout   seconds
     settings  the plug-in's Settings, for policies
     progress(fraction, message=None)   fraction 0..1
+    places(layer=None)                 for entries with `places`: from the client's places to image pixels (places.py)
     check()                            raises if the request was cancelled or is past its deadline
     stream(header, chunks)             sends a `$/stream` header and an iterable of bytes-like chunks (any length;
                                        cut to 1 MiB), waiting while the outgoing queue is full; returns the byte count.
@@ -71,12 +73,22 @@ class Call:
         self.timeout = request.timeout
         self.upload = request.upload.path if request.upload is not None else None
         self.image = None
+        self._common = {}
         self.note = None  # what has to be said with the answer
         self.prepared = None
         self.partial = {}  # what an error's details get too: the output so far
         self.stream_bytes = None
         self._last_progress = 0.0
         self.check, self.masked, self.unmasked = watchdog.check, watchdog.masked, watchdog.unmasked
+
+    def places(self, layer=None):
+        """How this call's places map to the image; `layer` is what `units: "layer"` counts from."""
+        return Places(
+            (self.image.get_width(), self.image.get_height()),
+            self._common.get("units", "pixels"),
+            self._common.get("from_preview"),
+            layer.get_offsets()[-2:] if layer is not None else (0, 0),
+        )
 
     def progress(self, fraction, message=None):
         now = time.monotonic()
@@ -135,6 +147,7 @@ class Dispatcher:
             )
         arguments, common = entry.arguments(request.arguments)
         call = Call(request, self.clients.get(request.client_id, request.client_name), self.settings, self.watchdog)
+        call._common = common
         make_plan = _PLANS.get(entry.name)
         if entry.image != "none" and (make_plan is None or common.get("image") is not None):
             call.image = self.gimp.resolve_image(call, common.get("image"), entry)
@@ -235,6 +248,8 @@ class Dispatcher:
                 result["effects"] = effects
             if result["image"] is None:
                 result["image"] = effects[0].get("image")
+            if effects[0].get("changed") is False and "message" in result:
+                result["message"] += "; nothing in the image changed"
         return result
 
 

@@ -3,19 +3,20 @@
 //! Owns what an entry may say; a key that it does not know is refused when the catalogue loads, and a test loads it.
 
 use crate::error::{Error, Kind, Result};
+use rust_embed::RustEmbed;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-/// Every file in `protocol/ops`; a test compares the list with the folder.
-const FILES: [(&str, &str); 5] = [
-    ("instance.json", include_str!("../../protocol/ops/instance.json")),
-    ("image.json", include_str!("../../protocol/ops/image.json")),
-    ("pixels.json", include_str!("../../protocol/ops/pixels.json")),
-    ("script.json", include_str!("../../protocol/ops/script.json")),
-    ("history.json", include_str!("../../protocol/ops/history.json")),
-];
+/// Every file in `protocol/ops`: a debug build reads the folder when it starts, a release build holds the files.
+#[derive(RustEmbed)]
+#[folder = "protocol/ops"]
+#[include = "*.json"]
+struct Files;
+
+/// The schemas that several operations use by name, beside the files of operations.
+const SHARED: &str = "shared.json";
 
 /// The longest time limit that a caller may ask for, in seconds.
 pub const MAX_TIMEOUT: u32 = 3600;
@@ -75,6 +76,15 @@ pub struct Operation {
     pub image: ImageUse,
     /// Left out in an entry: see [`Operation::takes_checkpoint`].
     pub checkpoint: Option<bool>,
+    /// The group of operations it belongs to; left out in an entry: its file's.
+    #[serde(default)]
+    pub pack: String,
+    /// Whether it is in the set of tools that a client sees unless it asks for others.
+    #[serde(default)]
+    pub core: bool,
+    /// Whether its parameters hold places in the image: `units` and `from_preview` are added.
+    #[serde(default)]
+    places: bool,
     /// Default time limit in seconds.
     timeout: f64,
     params: Value,
@@ -118,7 +128,13 @@ impl Operation {
         self.params["properties"].as_object().into_iter().flat_map(|properties| properties.keys().map(String::as_str))
     }
 
-    fn complete(mut self) -> Result<Operation, String> {
+    fn complete(mut self, pack: &str, shared: &Map<String, Value>) -> Result<Operation, String> {
+        if self.pack.is_empty() {
+            self.pack = pack.to_owned();
+        }
+        for schema in [&mut self.params, &mut self.result] {
+            expand(schema, shared).map_err(|unknown| format!("`{}` uses the unknown schema `{unknown}`", self.name))?;
+        }
         if self.params["type"] != "object" || self.result["type"] != "object" {
             return Err(format!("`{}`: params and result must have type object", self.name));
         }
@@ -140,6 +156,23 @@ impl Operation {
     }
 }
 
+/// Puts a shared schema in the place of each `{"use": NAME, …}`; the keys beside `use` win. The error is the name.
+fn expand(schema: &mut Value, shared: &Map<String, Value>) -> Result<(), String> {
+    match schema {
+        Value::Object(members) => {
+            if let Some(Value::String(name)) = members.get("use") {
+                let mut merged = shared.get(name).and_then(Value::as_object).ok_or_else(|| name.clone())?.clone();
+                members.remove("use");
+                merged.append(members);
+                *members = merged;
+            }
+            members.values_mut().try_for_each(|member| expand(member, shared))
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| expand(item, shared)),
+        _ => Ok(()),
+    }
+}
+
 fn section<'a>(schema: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
     let schema = schema.as_object_mut().expect("checked by the caller");
     let section = schema.entry(key).or_insert_with(|| json!({}));
@@ -155,6 +188,16 @@ fn common_parameters(operation: &Operation) -> Map<String, Value> {
         common.insert(
             "image".into(),
             json!({"type": "integer", "minimum": 1, "description": "The image's id, from list_images. Left out: the image that this client last used or chose, else the only open one"}),
+        );
+    }
+    if operation.places {
+        common.insert(
+            "units".into(),
+            json!({"enum": ["pixels", "layer", "relative"], "default": "pixels", "description": "What places and lengths count in: the image's pixels, pixels from the layer's corner, or 0 to 1 of the image"}),
+        );
+        common.insert(
+            "from_preview".into(),
+            json!({"type": "object", "description": "The `scale_map` of a picture: places are then that picture's pixels"}),
         );
     }
     if operation.changes() {
@@ -190,6 +233,10 @@ fn common_fields(operation: &Operation) -> Map<String, Value> {
     }
     if operation.changes() {
         common.insert(
+            "message".into(),
+            json!({"type": "string", "description": "What was done, in words"}),
+        );
+        common.insert(
             "effect".into(),
             json!({"type": ["object", "null"], "description": "What really changed in the image: changed, region {x, y, width, height} or null, layers_added, layers_removed, …"}),
         );
@@ -219,7 +266,14 @@ impl Catalogue {
     pub fn get() -> &'static Catalogue {
         static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
             // The files are part of the binary and a test loads them, so this cannot fail in a released one.
-            Catalogue::load(FILES).unwrap_or_else(|error| panic!("the operation catalogue is broken: {error}"))
+            let files: Vec<(String, String)> = Files::iter()
+                .filter_map(|name| {
+                    let text = String::from_utf8(Files::get(&name)?.data.into_owned()).unwrap_or_default();
+                    Some((name.into_owned(), text))
+                })
+                .collect();
+            let files = files.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+            Catalogue::load(files).unwrap_or_else(|error| panic!("the operation catalogue is broken: {error}"))
         });
         &CATALOGUE
     }
@@ -229,8 +283,14 @@ impl Catalogue {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct File {
+            pack: String,
             operations: Vec<Operation>,
         }
+        let (shared, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|(name, _)| *name == SHARED);
+        let shared: Map<String, Value> = match shared.first() {
+            Some((name, text)) => serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))?,
+            None => Map::new(),
+        };
         let mut operations: Vec<Operation> = Vec::new();
         for (name, text) in files {
             let file: File = serde_json::from_str(text).map_err(|error| format!("{name}: {error}"))?;
@@ -238,15 +298,11 @@ impl Catalogue {
                 if operations.iter().any(|known| known.name == operation.name) {
                     return Err(format!("{name}: `{}` is declared twice", operation.name));
                 }
-                operations.push(operation.complete().map_err(|error| format!("{name}: {error}"))?);
+                let complete = operation.complete(&file.pack, &shared);
+                operations.push(complete.map_err(|error| format!("{name}: {error}"))?);
             }
         }
         Ok(Catalogue { operations })
-    }
-
-    /// Names of the embedded files, for the test that compares them with the folder.
-    pub fn files() -> impl Iterator<Item = &'static str> {
-        FILES.iter().map(|(name, _)| *name)
     }
 
     /// All operations, internal ones included.

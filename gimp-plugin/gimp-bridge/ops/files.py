@@ -104,7 +104,11 @@ def _open_image(call, path, name, source):
     display.show(image)
     call.image = image
     call.client.image_id = image.get_id()
-    return {**brief(image), "layers": [layer.get_id() for layer in layers]}
+    return _opened(f"Opened {image.get_width()}x{image.get_height()} image", image, layers)
+
+
+def _opened(message, image, layers):
+    return {"message": message, **brief(image), "layers": [layer.get_id() for layer in layers]}
 
 
 def _open_layers(call, image, path, name):
@@ -118,7 +122,7 @@ def _open_layers(call, image, path, name):
         image.insert_layer(layer, None, position)
         if name:
             layer.set_name(name if len(layers) == 1 else f"{name} {position + 1}")
-    return {**brief(image), "layers": [layer.get_id() for layer in layers]}
+    return _opened(f"Opened {len(layers)} layer{'s' if len(layers) > 1 else ''}", image, layers)
 
 
 # --- write ---
@@ -163,6 +167,7 @@ def write_file(call, path=None, format=None, quality=None, options=None, overwri
         if os.path.exists(temporary):
             os.unlink(temporary)
     result["path"] = target
+    result["message"] = f"Saved {result['width']}x{result['height']} image as {name} to {target}"
     saved = result["saved_document"] = name == "xcf" and _claim(call.image, target, result)
     result["effect"] = history.blank(call.image.get_id(), bool(saved))
     result["effect"]["properties_changed"] = ["file"] if saved else []

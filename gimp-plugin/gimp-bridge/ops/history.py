@@ -12,7 +12,7 @@ from restore import restore
 def checkpoint(call, label=None):
     taken = history.HISTORY.take(call.image, "checkpoint", label, automatic=False)
     history.HISTORY.keep(taken)
-    return {"checkpoint": taken.id, "label": label}
+    return {"message": f"Took checkpoint {taken.id}", "checkpoint": taken.id, "label": label}
 
 
 @operation("list_checkpoints")
@@ -34,7 +34,7 @@ def list_checkpoints(call):
 @operation("restore_checkpoint")
 def restore_checkpoint(call, checkpoint):
     wanted = history.HISTORY.find(call.image, checkpoint)
-    return {"restored": wanted.id, "not_restored": bring_back(call, wanted).lost}
+    return {"message": f"Restored checkpoint {wanted.id}", "restored": wanted.id, "not_restored": bring_back(call, wanted).lost}
 
 
 @operation("undo")
@@ -54,7 +54,8 @@ def undo(call, steps=1):
     if done is None:
         raise OperationError("not_found", f"Image {image.get_id()} has no change through the bridge to undo",
                              "list_checkpoints shows what restore_checkpoint can go back to")
-    return {"undone": [taken.operation for taken in undone], "restored": undone[-1].id, "not_restored": done.lost}
+    message = f"Undid {', '.join(taken.operation for taken in undone)}"
+    return {"message": message, "undone": [taken.operation for taken in undone], "restored": undone[-1].id, "not_restored": done.lost}
 
 
 def undo_one_by_one(call, chain, steps):

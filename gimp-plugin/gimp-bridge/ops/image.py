@@ -99,6 +99,7 @@ def create_new_image(
     call.image = image
     call.client.image_id = image.get_id()
     return {
+        "message": f"Created new {width}x{height} image",
         "width": width,
         "height": height,
         "layer": layer.get_id(),
@@ -155,7 +156,7 @@ def close_image(call, discard_changes=False):
     if call.client.image_id == image_id:
         call.client.image_id = None
     call.image = None
-    return {"closed": image_id, "unsaved_changes_lost": dirty}
+    return {"message": f"Closed image {image_id}", "closed": image_id, "unsaved_changes_lost": dirty}
 
 
 def selected_id(call, images):
