@@ -2,9 +2,9 @@
 
 use super::attachments::Attachments;
 use super::clients::{Session, Sessionless};
-use super::tools::Tools;
-use super::{prompts, resources, tools};
-use crate::error::{Error, Kind};
+use super::listing::{DEFAULT, Set, Tools};
+use super::{bound, prompts, resources, tools};
+use crate::error::{Error, Kind, Result as EdgeResult};
 use crate::gimp::{Client, Progress, ProgressSink};
 use crate::ops::catalogue::Catalogue;
 use crate::ops::{Context, Ops};
@@ -17,9 +17,16 @@ use tokio::sync::mpsc;
 
 const INSTRUCTIONS: &str = "\
 These tools work inside a live GIMP 3. Look first: get_image_metadata (fast) and get_image_bitmap (max_width 1024 is \
-enough to judge a photo). Change with call_api; give `preview: 768` to see the result in the same answer, and read \
-`effect`, which says what really changed. Everything can be taken back: undo, or checkpoint and restore_checkpoint. \
-Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
+enough to judge a photo). Only the commonest operations are listed as tools: search_operations finds the others by what \
+they do, describe_operation tells an operation's parameters in full, run_operation runs it; call_api reaches whatever \
+has no operation. Do several steps in one call with batch. \
+Parameters that many tools share: `image` (id; left out: the one last used), `preview` (also return a picture of the \
+result, longest side in pixels: 768 is good), `units` (what places and lengths count in: pixels, layer, or relative 0 to \
+1), `from_preview` (the `scale_map` of a picture: places are then that picture's pixels). Every tool also takes \
+`timeout` (seconds) and `instance` (another GIMP, from list_instances), and changing ones `verify` (\"full\" proves the \
+effect pixel by pixel above 24 megapixels too), though no schema lists them. \
+`effect` in an answer says what really changed. Everything can be taken back: undo, or checkpoint and \
+restore_checkpoint. Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
 Read the resource gimp://docs/python before you write code for GIMP 3: its API differs from GIMP 2.";
 
 /// The catalogue hardly changes while the daemon runs; a client may keep what it listed for a while.
@@ -35,14 +42,26 @@ const LAST_REPORTS: Duration = Duration::from_secs(1);
 pub struct Mcp {
     ops: Ops,
     tools: Tools,
+    /// What a client sees that does not ask for others.
+    default_set: Set,
     sessionless: Sessionless,
     pub(super) attachments: Attachments,
 }
 
 impl Mcp {
+    /// With the default set of tools.
     pub fn new(ops: Ops) -> Arc<Mcp> {
-        let tools = Tools::new(Catalogue::get());
-        Arc::new(Mcp { ops, tools, sessionless: Sessionless::default(), attachments: Attachments::new() })
+        Mcp::with_tools(ops, DEFAULT).expect("the default set is one")
+    }
+
+    /// `list`: `core`, `all`, or names of packs and operations, separated by commas.
+    ///
+    /// # Errors
+    /// `config` when a name is none of these.
+    pub fn with_tools(ops: Ops, list: &str) -> EdgeResult<Arc<Mcp>> {
+        let (tools, default_set) = (Tools::new(Catalogue::get()), Set::parse(list)?);
+        let (sessionless, attachments) = (Sessionless::default(), Attachments::new());
+        Ok(Arc::new(Mcp { ops, tools, default_set, sessionless, attachments }))
     }
 
     /// Takes a picture's base64 in, and gives the text that stands for it in a message; see `attachments.rs`.
@@ -104,10 +123,16 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let result = ListToolsResult { tools: self.mcp.tools.all(), ..Default::default() };
-        Ok(result.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Public))
+        let asked = asked_set(&context).map(|list| Set::parse(&list)).transpose().map_err(|mut error| {
+            error.kind = Kind::InvalidArgument;
+            edge(error)
+        })?;
+        let scope = if asked.is_some() { CacheScope::Private } else { CacheScope::Public };
+        let tools = self.mcp.tools.listed(asked.as_ref().unwrap_or(&self.mcp.default_set));
+        let result = ListToolsResult { tools, ..Default::default() };
+        Ok(result.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(scope))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -124,9 +149,14 @@ impl ServerHandler for Server {
             return Err(unknown.map_or_else(|| ErrorData::internal_error("the tool list is broken", None), edge));
         }
         let client = self.client(&context);
+        // A client that asks for more output than the bound gets it.
+        let asked = request.arguments.as_ref().and_then(|arguments| arguments.get("max_output")?.as_u64());
+        let most = bound::MOST + usize::try_from(asked.unwrap_or_default()).unwrap_or_default();
         // Reports make the reply an event stream, and some clients take no large events: for a picture, which takes
         // well under a second, the picture matters more.
-        let token = context.meta.get_progress_token().filter(|_| request.name != "get_image_bitmap");
+        let runs = request.arguments.as_ref().filter(|_| request.name == "run_operation");
+        let name = runs.and_then(|arguments| arguments.get("name")?.as_str()).unwrap_or(&request.name);
+        let token = context.meta.get_progress_token().filter(|_| name != "get_image_bitmap");
         let (progress, reports) = match token {
             Some(token) => {
                 let (sink, reports) = progress_channel();
@@ -141,7 +171,7 @@ impl ServerHandler for Server {
             None => call.await,
         };
         let result = match outcome {
-            Ok(outcome) => tools::success(outcome, &self.mcp.attachments),
+            Ok(outcome) => tools::success(outcome, &self.mcp.attachments, most),
             Err(error) => tools::failure(&error),
         };
         Ok(result.into())
@@ -222,6 +252,13 @@ fn progress_channel() -> (ProgressSink, mpsc::Receiver<Progress>) {
         let _ = sender.try_send(progress);
     };
     (Arc::new(sink), reports)
+}
+
+/// The set of tools that an HTTP client asks for in its address: `/mcp?tools=all`.
+fn asked_set(context: &RequestContext<RoleServer>) -> Option<String> {
+    let query = context.extensions.get::<axum::http::request::Parts>()?.uri.query()?;
+    let list = query.split('&').find_map(|pair| pair.strip_prefix("tools="))?;
+    Some(list.replace("%2C", ",").replace("%2c", ","))
 }
 
 /// Runs a call and sends its reports as they come; MCP wants each to be greater than the one before.

@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod docs;
 mod local;
 pub mod params;
+pub mod search;
 pub mod uri;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};

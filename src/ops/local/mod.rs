@@ -1,6 +1,7 @@
 //! The operations that run in the daemon: one file each, one arm here.
 
 mod bitmap;
+pub mod discover;
 mod instances;
 mod open;
 mod path;
@@ -15,6 +16,8 @@ use crate::error::{Error, Result};
 /// Runs a `runs: daemon` operation.
 pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
     match name {
+        "search_operations" => discover::search_operations(call).await,
+        "describe_operation" => discover::describe_operation(call).await,
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
         "open_image" => open::open_image(call).await,
         "save_image" => save::save_image(call).await,
