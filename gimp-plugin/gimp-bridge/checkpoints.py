@@ -97,6 +97,7 @@ class History:
         kept = self.images.setdefault(checkpoint.image_id, [])
         if checkpoint not in kept:
             kept.append(checkpoint)
+            kept.sort(key=lambda each: each.taken)  # a batch's is kept after those that its steps took
             self._limit_count(kept, checkpoint.automatic)
 
     def forget(self, checkpoint):

@@ -122,6 +122,13 @@ class Transaction:
         if enabled:
             image.undo_group_start()
 
+    def include(self, images):
+        """Takes images in later: a batch begins with none, and its steps tell which they change."""
+        known = {image.get_id() for image, _, _ in self.begun}
+        for image in images:
+            if image.get_id() not in known:
+                self._begin(image)
+
     def checkpoint(self, image):
         """The checkpoint that this call took of `image`, or None."""
         return next((taken for begun, taken, _ in self.begun if begun.get_id() == image.get_id()), None)

@@ -9,6 +9,11 @@ use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 use tracing::{Instrument, field};
 
+tokio::task_local! {
+    /// The open batch that the calls of this task belong to: the plug-in lets only those run.
+    pub(super) static BATCH: String;
+}
+
 /// A checked call on its way to the code that runs it.
 pub(super) struct Call<'a> {
     pub ops: &'a Ops,
@@ -117,7 +122,10 @@ impl<'a> Call<'a> {
     }
 
     /// A request for the plug-in with this call's client, instance, time limit, cancel and progress.
-    pub fn request(&self, operation: &str, arguments: Map<String, Value>) -> Request {
+    pub fn request(&self, operation: &str, mut arguments: Map<String, Value>) -> Request {
+        if let Ok(token) = BATCH.try_with(String::clone) {
+            arguments.insert("batch".into(), token.into());
+        }
         Request {
             operation: operation.to_owned(),
             arguments,

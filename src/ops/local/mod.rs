@@ -1,5 +1,6 @@
 //! The operations that run in the daemon: one file each, one arm here.
 
+mod batch;
 mod bitmap;
 pub mod discover;
 mod instances;
@@ -7,6 +8,7 @@ mod open;
 mod path;
 mod pixels;
 pub(super) mod preview;
+mod references;
 mod save;
 
 use super::Outcome;
@@ -16,6 +18,7 @@ use crate::error::{Error, Result};
 /// Runs a `runs: daemon` operation.
 pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
     match name {
+        "batch" => batch::batch(call).await,
         "search_operations" => discover::search_operations(call).await,
         "describe_operation" => discover::describe_operation(call).await,
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
