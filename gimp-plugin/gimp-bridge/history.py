@@ -141,6 +141,9 @@ class Transaction:
             finally:
                 self._keep()  # before the proof, so that an interrupted one loses nothing
             self.effects = self._prove()
+            for effect in self.effects:
+                if effect["changed"] is not False and effect["image"] is not None:
+                    HISTORY.note_edit(effect["image"])
         return self.effects
 
     # After a failure the same holds: what had changed before it is proved, kept and undoable

@@ -11,6 +11,7 @@
 //! | `resources.rs`, `prompts.rs` | the `gimp://` resources, the prompts |
 //! | `clients.rs` | which AI client a request belongs to, and when that client is gone |
 //! | `attachments.rs` | pictures that leave as base64 without ever being a string |
+//! | `subscriptions.rs` | tells clients that a resource changed |
 //! | `transport.rs`, `sessions.rs`, `replies.rs` | stdio and HTTP around the handler |
 
 mod attachments;
@@ -22,6 +23,7 @@ mod replies;
 mod resources;
 mod server;
 mod sessions;
+mod subscriptions;
 mod tools;
 mod transport;
 

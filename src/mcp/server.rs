@@ -3,17 +3,19 @@
 use super::attachments::Attachments;
 use super::clients::{Session, Sessionless};
 use super::listing::{DEFAULT, Set, Tools};
-use super::{bound, prompts, resources, tools};
+use super::subscriptions::Subscriptions;
+use super::{bound, prompts, resources, subscriptions, tools};
 use crate::error::{Error, Kind, Result as EdgeResult};
 use crate::gimp::{Client, Progress, ProgressSink};
 use crate::ops::catalogue::Catalogue;
 use crate::ops::{Context, Ops};
 use rmcp::model::*;
-use rmcp::service::{Peer, RequestContext};
+use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 const INSTRUCTIONS: &str = "\
 These tools work inside a live GIMP 3. Look first: get_image_metadata (fast) and get_image_bitmap (max_width 1024 is \
@@ -74,18 +76,20 @@ impl Mcp {
 pub struct Server {
     mcp: Arc<Mcp>,
     session: OnceLock<Session>,
+    /// Of revisions up to 2025-11-25.
+    subscriptions: Subscriptions,
 }
 
 impl Server {
     /// For HTTP: `initialize` begins a session; a request without one is told apart by what it says of itself.
     pub fn new(mcp: Arc<Mcp>) -> Server {
-        Server { mcp, session: OnceLock::new() }
+        Server { mcp, session: OnceLock::new(), subscriptions: Subscriptions::default() }
     }
 
     /// For stdio: the process is the client, whatever the revision.
     pub fn for_process(mcp: Arc<Mcp>) -> Server {
         let session = Session::new("stdio", None, mcp.ops.gimp().clone());
-        Server { mcp, session: OnceLock::from(session) }
+        Server { mcp, session: OnceLock::from(session), subscriptions: Subscriptions::default() }
     }
 
     fn client(&self, context: &RequestContext<RoleServer>) -> Client {
@@ -102,7 +106,12 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_prompts()
+            .build();
         let implementation = Implementation::new("gimp-bridge", env!("CARGO_PKG_VERSION"))
             .with_title("GIMP")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
@@ -209,6 +218,61 @@ impl ServerHandler for Server {
                 edge(error.detail("uri", request.uri.clone()))
             })?;
         Ok(result.with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let target = subscriptions::target(&request.uri).map_err(edge)?;
+        let Some(end) = self.subscriptions.add(&request.uri).map_err(edge)? else { return Ok(()) };
+        let (ops, client, peer) = (self.mcp.ops.clone(), self.client(&context), context.peer.clone());
+        tokio::spawn(async move {
+            let tell = async || {
+                let update = ResourceUpdatedNotificationParam::new(request.uri.clone());
+                peer.notify_resource_updated(update).await.is_ok()
+            };
+            subscriptions::follow(ops, client, target, end, tell).await;
+        });
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscriptions.remove(&request.uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let uris = requested.resource_subscriptions.iter().flatten();
+        let accepted = uris.filter(|uri| subscriptions::target(uri).is_ok()).take(subscriptions::MOST).cloned();
+        Some(SubscriptionFilter::builder().resource_subscriptions(accepted).build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let client = self.client(context.request_context());
+        let end = CancellationToken::new();
+        let _end_with_this = end.clone().drop_guard();
+        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+        let follow = |uri: String| {
+            let (ops, client, end, sink) = (self.mcp.ops.clone(), client.clone(), end.clone(), context.sink().clone());
+            async move {
+                let Ok(target) = subscriptions::target(&uri) else { return };
+                let tell = async || sink.notify_resource_updated(uri.clone()).await.is_ok();
+                subscriptions::follow(ops, client, target, end, tell).await;
+            }
+        };
+        let all = futures_util::future::join_all(uris.into_iter().map(follow));
+        tokio::select! {
+            // A resource that is gone leaves the others, and the stream stays until the client ends it.
+            () = context.cancelled() => (),
+            () = async { all.await; std::future::pending().await } => (),
+        }
+        Ok(())
     }
 
     async fn list_prompts(

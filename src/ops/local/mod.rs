@@ -10,6 +10,7 @@ mod pixels;
 pub(super) mod preview;
 mod references;
 mod save;
+mod wait;
 
 use super::Outcome;
 use super::call::Call;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
     match name {
         "batch" => batch::batch(call).await,
+        "wait_for_change" => wait::wait_for_change(call).await,
         "search_operations" => discover::search_operations(call).await,
         "describe_operation" => discover::describe_operation(call).await,
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
