@@ -4,7 +4,7 @@
 use gimp_bridge::config;
 use gimp_bridge::gimp::{Gimp, Settings};
 use gimp_bridge::http;
-use gimp_bridge::mcp::{Mcp, revisions, serve_streams};
+use gimp_bridge::mcp::{DEFAULT_SET_BYTES, Mcp, revisions, serve_streams};
 use gimp_bridge::ops::{Catalogue, Ops};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -152,30 +152,141 @@ impl Reply {
 
 #[tokio::test]
 async fn the_tools_are_the_catalogue_s() {
-    let daemon = Daemon::start(config::Server::default()).await;
+    let daemon = Daemon::start(config::Server { tools: vec!["all".into()], ..config::Server::default() }).await;
     let listed = daemon.modern("tools/list", json!({})).await;
     let tools = listed["result"]["tools"].as_array().unwrap();
     let operations: Vec<_> = Catalogue::get().public().collect();
     assert_eq!(tools.len(), operations.len());
     for (tool, operation) in tools.iter().zip(operations) {
-        assert_eq!((&tool["name"], &tool["title"]), (&json!(operation.name), &json!(operation.title)));
-        assert_eq!(tool["inputSchema"], Value::from(operation.input_schema().clone()));
-        assert_eq!(tool["inputSchema"]["additionalProperties"], false);
+        assert_eq!((&tool["name"], &tool["description"]), (&json!(operation.name), &json!(operation.summary())));
+        let names: Vec<&str> =
+            tool["inputSchema"]["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        // What nearly every operation takes is not repeated in each.
+        let unlisted =
+            |name: &&str| operation.name != "run_operation" && ["verify", "timeout", "instance"].contains(name);
+        assert_eq!(names, operation.parameter_names().filter(|name| !unlisted(name)).collect::<Vec<_>>());
+        assert_eq!(tool["inputSchema"].get("required"), operation.input_schema().get("required"));
+        assert!(tool["inputSchema"].get("additionalProperties").is_none());
         let hints = &tool["annotations"];
-        assert_eq!(hints["readOnlyHint"], !operation.changes());
-        assert!(hints["destructiveHint"].is_boolean() && hints["idempotentHint"].is_boolean());
+        assert_eq!((&hints["title"], &hints["readOnlyHint"]), (&json!(operation.title), &json!(!operation.changes())));
+        assert_eq!(hints.get("destructiveHint").is_some(), operation.changes());
         assert_eq!(hints["openWorldHint"], false);
-        // Clients check errors against the output schema too.
+        // Clients check results and errors against the output schema.
         let schema = jsonschema::validator_for(&tool["outputSchema"]).unwrap();
         assert!(schema.is_valid(&json!({"status": "error", "kind": "no_gimp", "message": "x", "hint": "y"})));
-        assert!(
-            !schema.is_valid(&json!({"status": "success"}))
-                || operation.output_schema().get("required").is_none_or(|required| required == &json!(["status"])),
-            "{}",
-            operation.name
-        );
+        assert!(schema.is_valid(&json!({"status": "success", "image": 3})) && !schema.is_valid(&json!({"image": 3})));
     }
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_default_set_of_tools_is_small_and_reaches_all() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let listed = daemon.modern("tools/list", json!({})).await;
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    let bytes = serde_json::to_string(&listed["result"]["tools"]).unwrap().len();
+    println!("{} tools in {bytes} bytes", tools.len());
+    assert!(
+        bytes < DEFAULT_SET_BYTES,
+        "{} tools in {bytes} bytes: shorten summaries, or take `core` from some",
+        tools.len()
+    );
+    assert!((12..=36).contains(&tools.len()), "{}", tools.len());
+    let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    for name in ["search_operations", "describe_operation", "run_operation", "call_api", "undo", "get_image_bitmap"] {
+        assert!(names.contains(&name), "{name} is not listed");
+    }
+    assert!(!names.contains(&"list_instances"), "{names:?}");
+    // What is not listed can be called all the same, by itself and through run_operation.
+    let direct = daemon.modern("tools/call", json!({"name": "list_instances", "arguments": {}})).await;
+    let run = json!({"name": "run_operation", "arguments": {"name": "list_instances"}});
+    let through = daemon.modern("tools/call", run).await;
+    assert_eq!(direct["result"]["structuredContent"]["instances"], json!([]));
+    assert_eq!(direct["result"]["structuredContent"], through["result"]["structuredContent"]);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_address_chooses_the_tools() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let listed = async |query: &str| {
+        let headers = [("mcp-protocol-version", MODERN), ("mcp-method", "tools/list")];
+        let message = modern(1, "tools/list", json!({})).to_string();
+        daemon.request("POST", &format!("/mcp{query}"), &headers, &message).await.message()
+    };
+    let count = |answer: &Value| answer["result"]["tools"].as_array().unwrap().len();
+    assert_eq!(count(&listed("?tools=all").await), Catalogue::get().public().count());
+    let history = listed("?x=1&tools=history%2Clist_instances").await;
+    let names: Vec<_> =
+        history["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
+    assert!(names.contains(&json!("undo")) && names.contains(&json!("list_instances")), "{names:?}");
+    assert!(names.contains(&json!("run_operation")) && !names.contains(&json!("open_image")), "{names:?}");
+    let wrong = listed("?tools=histroy").await;
+    assert_eq!(wrong["error"]["code"], -32602);
+    assert!(wrong["error"]["message"].as_str().unwrap().contains("did you mean `history`"), "{wrong}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn operations_are_found_described_and_run() {
+    let daemon = Daemon::start(config::Server::default()).await;
+    let call = async |name: &str, arguments: Value| {
+        let answer = daemon.modern("tools/call", json!({"name": name, "arguments": arguments})).await;
+        answer["result"]["structuredContent"].clone()
+    };
+    let found = call("search_operations", json!({"query": "take back my last edit"})).await;
+    assert!(found["operations"].as_array().unwrap().iter().take(3).any(|row| row["name"] == "undo"), "{found}");
+    let all = call("search_operations", json!({"limit": 5})).await;
+    assert_eq!((&all["total"], &all["next_offset"]), (&json!(Catalogue::get().public().count()), &json!(5)));
+    assert!(all["packs"]["history"].as_u64().unwrap() >= 4, "{all}");
+    let last = call("search_operations", json!({"limit": 5, "offset": 99_999})).await;
+    assert!(last["operations"].as_array().unwrap().is_empty() && last.get("next_offset").is_none(), "{last}");
+    let wrong = call("search_operations", json!({"pack": "histry"})).await;
+    assert!(wrong["kind"] == "not_found" && wrong["hint"].as_str().unwrap().contains("history"), "{wrong}");
+    let described = call("describe_operation", json!({"name": "save_image"})).await;
+    let save = Catalogue::get().find("save_image").unwrap();
+    assert_eq!(described["parameters"], Value::from(save.input_schema().clone()));
+    assert_eq!(described["description"], save.description.as_str());
+    let unknown = call("describe_operation", json!({"name": "sav_image"})).await;
+    assert!(unknown["message"].as_str().unwrap().contains("did you mean `save_image`"), "{unknown}");
+    // run_operation checks as the operation itself does, and takes the common ones beside the arguments.
+    let refused = call("run_operation", json!({"name": "undo", "arguments": {"steps": 0}, "timeout": 5})).await;
+    assert_eq!(refused["message"], "undo: `steps` must be from 1 to 20, got 0");
+    let twice = call("run_operation", json!({"name": "run_operation", "arguments": {"name": "undo"}})).await;
+    assert_eq!(
+        (&twice["kind"], &twice["message"]),
+        (&json!("invalid_argument"), &json!("run_operation cannot run itself"))
+    );
+    let clash = call("run_operation", json!({"name": "list_instances", "preview": 64})).await;
+    assert_eq!(clash["message"], "list_instances: unknown parameter `preview`");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_tool_names_few_and_says_how_to_find_others() {
+    let shutdown = CancellationToken::new();
+    let (ops, _state) = ops(&shutdown);
+    let error = Catalogue::get().find_public("rezise_the_picture").err().unwrap();
+    assert!(error.details["operations"].as_array().unwrap().len() <= 5);
+    assert!(error.hint.as_deref().unwrap().contains("search_operations"));
+    // The same over stdio.
+    let (mut near, far) = tokio::io::duplex(1 << 16);
+    let (reader, writer) = tokio::io::split(far);
+    let stop = shutdown.clone();
+    let serving = tokio::spawn(async move { serve_streams(Mcp::new(ops), reader, writer, 1 << 20, stop).await });
+    let call = modern(1, "tools/call", json!({"name": "get_image_bitmaps", "arguments": {}}));
+    near.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+    let mut line = String::new();
+    BufReader::new(&mut near).read_line(&mut line).await.unwrap();
+    let answer: Value = serde_json::from_str(&line).unwrap();
+    assert!(answer["error"]["message"].as_str().unwrap().contains("did you mean `get_image_bitmap`"), "{answer}");
+    let near_ones = answer["error"]["data"]["details"]["operations"].as_array().unwrap();
+    assert!(
+        near_ones.len() <= 5 && answer["error"]["data"]["hint"].as_str().unwrap().contains("search_operations"),
+        "{answer}"
+    );
+    shutdown.cancel();
+    serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -87,6 +87,7 @@ class History:
         self.moved = OrderedDict()  # layer id -> the id of what a restore put in its place
         self.touched = set()  # ids of the items that a restore in this call wrote
         self.dropped = {}  # image id -> [count, why]
+        self.edits = {}  # image id -> how many calls changed it
         self.count = 0
 
     def take(self, image, operation, label=None, automatic=True):
@@ -97,6 +98,7 @@ class History:
         kept = self.images.setdefault(checkpoint.image_id, [])
         if checkpoint not in kept:
             kept.append(checkpoint)
+            kept.sort(key=lambda each: each.taken)  # a batch's is kept after those that its steps took
             self._limit_count(kept, checkpoint.automatic)
 
     def forget(self, checkpoint):
@@ -143,10 +145,14 @@ class History:
         for image_id in [id_ for id_ in self.images if not Gimp.Image.id_is_valid(id_)]:
             self.drop_image(image_id)
 
+    def note_edit(self, image_id):
+        self.edits[image_id] = self.edits.get(image_id, 0) + 1
+
     def drop_image(self, image_id):
         for checkpoint in self.images.pop(image_id, []):
             checkpoint.delete()
         self.dropped.pop(image_id, None)
+        self.edits.pop(image_id, None)
 
     def _limit_count(self, kept, automatic):
         same = [checkpoint for checkpoint in kept if checkpoint.automatic == automatic]

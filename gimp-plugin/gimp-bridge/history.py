@@ -122,6 +122,13 @@ class Transaction:
         if enabled:
             image.undo_group_start()
 
+    def include(self, images):
+        """Takes images in later: a batch begins with none, and its steps tell which they change."""
+        known = {image.get_id() for image, _, _ in self.begun}
+        for image in images:
+            if image.get_id() not in known:
+                self._begin(image)
+
     def checkpoint(self, image):
         """The checkpoint that this call took of `image`, or None."""
         return next((taken for begun, taken, _ in self.begun if begun.get_id() == image.get_id()), None)
@@ -134,6 +141,9 @@ class Transaction:
             finally:
                 self._keep()  # before the proof, so that an interrupted one loses nothing
             self.effects = self._prove()
+            for effect in self.effects:
+                if effect["changed"] is not False and effect["image"] is not None:
+                    HISTORY.note_edit(effect["image"])
         return self.effects
 
     # After a failure the same holds: what had changed before it is proved, kept and undoable

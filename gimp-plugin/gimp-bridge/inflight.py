@@ -23,6 +23,8 @@ class Request:
         self.connection, self.id = connection, request_id
         self.operation, self.arguments = operation, arguments
         self.client_id, self.client_name = client_id, client_name
+        batch = arguments.get("batch")
+        self.batch = batch if isinstance(batch, str) else None  # the token of the batch that it belongs to
         self.timeout = timeout
         self.arrived = time.monotonic()
         self.upload = None  # a Spool
@@ -32,7 +34,7 @@ class Request:
     @property
     def key(self):
         """Whose turn it uses up."""
-        return (id(self.connection), self.client_id)
+        return (id(self.connection), self.client_id, self.batch)
 
     def finish(self, result=None, error=None):
         """Answers, once; later answers are dropped. Any thread, outside of a guarded operation."""
@@ -73,12 +75,15 @@ class FairQueue:
         if wake:
             self._wake()
 
-    def take(self):
-        """The next request, or None; then `put` wakes the loop again. Passes over clients that do not read."""
+    def take(self, batch=None):
+        """The next request, or None; then `put` wakes the loop again. Passes over clients that do not read.
+
+        With the token of a `batch` only what belongs to it.
+        """
         with self._lock:
             for key in list(self._by_client):
                 waiting = self._by_client[key]
-                if waiting[0].connection.congested:
+                if waiting[0].connection.congested or (batch is not None and waiting[0].batch != batch):
                     continue
                 request = waiting.popleft()
                 self._count -= 1

@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 
+from batches import BATCHES
 from errors import OperationError
 from places import Places
 from watchdog import Interrupted
@@ -49,6 +50,7 @@ class Plan:
 class Call:
     """One running request, as an operation sees it.
 
+    request   the Request (inflight.py)
     image     the resolved Gimp.Image, or None
     client    `.id`, `.name`, `.namespace` (dict for exec), `.image_id` (chosen image or None; operations may set it)
     upload    path of the spooled upload, or None
@@ -68,7 +70,7 @@ class Call:
     PROGRESS_SECONDS = 0.1  # at most so often
 
     def __init__(self, request, client, settings, watchdog):
-        self._request, self._watchdog = request, watchdog
+        self.request, self._watchdog = request, watchdog
         self.operation, self.client, self.settings = request.operation, client, settings
         self.timeout = request.timeout
         self.upload = request.upload.path if request.upload is not None else None
@@ -95,7 +97,7 @@ class Call:
         if now - self._last_progress < self.PROGRESS_SECONDS and fraction < 1:
             return
         self._last_progress = now
-        params = {"id": self._request.id, "progress": min(max(float(fraction), 0.0), 1.0), "total": 1}
+        params = {"id": self.request.id, "progress": min(max(float(fraction), 0.0), 1.0), "total": 1}
         if message is not None:
             params["message"] = str(message)
         self._notify("$/progress", params)
@@ -104,7 +106,7 @@ class Call:
         if self.stream_bytes is not None:
             raise RuntimeError("a call streams at most once")
         self.stream_bytes = 0
-        self._notify("$/stream", {"id": self._request.id, "header": header})
+        self._notify("$/stream", {"id": self.request.id, "header": header})
         for chunk in chunks:
             view = memoryview(chunk).cast("B")
             for start in range(0, len(view), 1024 * 1024):
@@ -113,12 +115,12 @@ class Call:
 
     def _notify(self, method, params):
         with self._watchdog.masked():  # the outbox has a lock
-            self._request.connection.send({"jsonrpc": "2.0", "method": method, "params": params})
+            self.request.connection.send({"jsonrpc": "2.0", "method": method, "params": params})
 
     def _send_chunk(self, piece):
-        connection = self._request.connection
+        connection = self.request.connection
         with self._watchdog.masked():
-            while not connection.send_chunk(self._request.id, piece, 0.05):
+            while not connection.send_chunk(self.request.id, piece, 0.05):
                 self.check()
                 if not connection.is_open:
                     raise Interrupted
@@ -145,6 +147,7 @@ class Dispatcher:
                 f"the plug-in has no operation `{request.operation[:100]}`",
                 hint=f"did you mean `{near[0]}`?" if near else "update the plug-in: gimp-bridge install",
             )
+        batch = BATCHES.of(request)
         arguments, common = entry.arguments(request.arguments)
         call = Call(request, self.clients.get(request.client_id, request.client_name), self.settings, self.watchdog)
         call._common = common
@@ -165,10 +168,10 @@ class Dispatcher:
             return function(call, **arguments)
 
         if plan.changes:
-            result, effects = self._change(call, entry, plan, common.get("verify", "auto"), run)
+            result, effects = self._change(call, entry, plan, common.get("verify", "auto"), run, batch)
         else:
             result = self._guarded(call, run)
-            effects = [{"changed": False}] if entry.checkpoint else []
+            effects = [{"changed": False}] if entry.checkpoint and batch is None else []
         return self._complete(call, entry, result, effects)
 
     def _guarded(self, call, run):
@@ -180,7 +183,7 @@ class Dispatcher:
 
     def _run(self, call, run):
         try:
-            return self.watchdog.guard(call._request, call.timeout, run)
+            return self.watchdog.guard(call.request, call.timeout, run)
         except OperationError:
             raise
         except Interrupted as end:
@@ -210,10 +213,17 @@ class Dispatcher:
             )
         return OperationError("cancelled", f"`{call.operation}` was cancelled and ended")
 
-    def _change(self, call, entry, plan, verify, run):
-        """Runs it between a checkpoint and the proof; what had changed goes with an error too."""
+    def _change(self, call, entry, plan, verify, run, batch=None):
+        """Runs it between a checkpoint and the proof; what had changed goes with an error too.
+
+        In a batch both are the batch's, once for all of its calls.
+        """
         images = plan.images if plan.images is not None else [call.image] if call.image is not None else []
-        transaction = self.gimp.transaction(images, call, verify) if entry.checkpoint else None
+        transaction = None
+        if entry.checkpoint and batch is not None:
+            batch.transaction.include(images)
+        elif entry.checkpoint:
+            transaction = self.gimp.transaction(images, call, verify)
         context = self.gimp.push_context() if plan.isolated else False
         effects = []
         try:
@@ -231,7 +241,8 @@ class Dispatcher:
             raise
         if transaction is not None:
             effects = transaction.finish()
-        self.gimp.flush_displays()
+        if batch is None:
+            self.gimp.flush_displays()
         return result, effects
 
     def _complete(self, call, entry, result, effects):
@@ -242,7 +253,7 @@ class Dispatcher:
         if "image" not in result:
             result["image"] = self.gimp.image_id(call.image)
         if effects and "effect" not in result:
-            effects = _changed_first(effects)
+            effects = changed_first(effects)
             result["effect"] = effects[0]
             if len(effects) > 1:
                 result["effects"] = effects
@@ -253,7 +264,7 @@ class Dispatcher:
         return result
 
 
-def _changed_first(effects):
+def changed_first(effects):
     """Without the first image's effect if only others changed: `effect` alone must not say that nothing did."""
     changed = [effect for effect in effects if effect.get("changed") is not False]
     if not changed or changed[0] is effects[0]:

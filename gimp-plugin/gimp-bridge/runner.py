@@ -4,9 +4,10 @@ import sys
 import time
 import traceback
 
+from batches import BATCHES
 from errors import OperationError
 from inflight import FairQueue
-from watchdog import GRACE_SECONDS
+from watchdog import GRACE_SECONDS, Interrupted
 
 
 class Runner:
@@ -30,7 +31,9 @@ class Runner:
         self._last_turn = time.monotonic()
         while self._forgotten:
             self._forget(self._forgotten.pop())
-        request = self.queue.take()
+        if BATCHES.over(self._last_turn):
+            self._abandon(BATCHES.open)
+        request = self.queue.take(BATCHES.token)
         if request is None:
             return False
         request.started = time.monotonic()
@@ -51,9 +54,25 @@ class Runner:
             )
         finally:
             self._running = None
+        BATCHES.used()
         request.finish(result, error)
         request.clean_up()  # also when the connection is gone and nothing was answered
         return True
+
+    def _abandon(self, batch):
+        """Ends a batch whose client is gone or silent: the others wait for it."""
+        self._running = batch
+        try:
+            why = batch.over(time.monotonic())
+            print(f"gimp-bridge: a batch was ended: {why}", file=sys.stderr)
+            self._watchdog.guard(batch, batch.timeout, lambda: BATCHES.abandon(why))
+        except Interrupted:
+            print("gimp-bridge: the batch could not be ended in time", file=sys.stderr)
+        except Exception:
+            print("gimp-bridge: a batch could not be taken back", file=sys.stderr)
+            traceback.print_exc()
+        finally:
+            self._running = None
 
     # --- any thread ---
 
@@ -69,7 +88,7 @@ class Runner:
 
     def state(self):
         """The answer to `$/ping`."""
-        request, now = self._running, time.monotonic()
+        request, batch, now = self._running, BATCHES.open, time.monotonic()
         busy = None
         if request is not None:
             seconds = now - (request.started or now)
@@ -78,6 +97,8 @@ class Runner:
                 "seconds": round(seconds, 3),
                 "unresponsive": self._watchdog.unresponsive() is request,
             }
+        elif batch is not None:
+            busy = {"operation": "batch", "seconds": round(now - batch.started, 3), "unresponsive": False}
         elif len(self.queue) and now - self._last_turn > GRACE_SECONDS and not self.queue.asleep:
             # Not ours: a dialog of GIMP's, or a callback that some code left behind, keeps the main loop.
             busy = {"operation": "GIMP", "seconds": round(now - self._last_turn, 3), "unresponsive": True}
@@ -95,3 +116,5 @@ class Runner:
                 )
             )
         self.queue.expire(now)
+        if BATCHES.over(now):
+            self._wake()

@@ -21,6 +21,9 @@ pub struct Args {
     /// Which GIMP to work with [default: attach]
     #[arg(long, value_enum)]
     pub gimp: Option<Mode>,
+    /// What clients see as tools: core, all, or packs such as paint,layers [default: core]
+    #[arg(long, value_delimiter = ',', value_name = "PACK")]
+    pub tools: Option<Vec<String>>,
 }
 
 /// Which GIMP `serve` and `stdio` work with.
@@ -50,6 +53,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     config.server.host = args.host.unwrap_or(config.server.host);
     config.server.port = args.port.unwrap_or(config.server.port);
     config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
+    config.server.tools = args.tools.unwrap_or(config.server.tools);
     let listener = http::bind(&config.server).await?;
     let address = listener.local_addr().map_err(Error::internal)?;
     let daemon = Daemon::new(&config, "serve")?;

@@ -13,16 +13,21 @@ pub struct Args {
     /// Which GIMP to work with [default: attach]
     #[arg(long, value_enum)]
     pub gimp: Option<Mode>,
+    /// What the client sees as tools: core, all, or packs such as paint,layers [default: core]
+    #[arg(long, value_delimiter = ',', value_name = "PACK")]
+    pub tools: Option<Vec<String>>,
 }
 
 /// Runs until stdin closes, SIGINT or SIGTERM. Nothing but MCP goes to stdout.
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let mut config = config.clone();
     config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
+    let tools = args.tools.unwrap_or_else(|| config.server.tools.clone()).join(",");
     let daemon = Daemon::new(&config, "stdio")?;
+    let mcp = Mcp::with_tools(daemon.ops.clone(), &tools)?;
     daemon.end_on_signal()?;
     let gimp = daemon.start_gimp(&config)?;
-    let served = mcp::serve_stdio(Mcp::new(daemon.ops), config.server.max_body, daemon.shutdown.clone()).await;
+    let served = mcp::serve_stdio(mcp, config.server.max_body, daemon.shutdown.clone()).await;
     daemon.shutdown.cancel();
     gimp.await.map_err(Error::internal)??;
     served.map(|()| ExitCode::SUCCESS)

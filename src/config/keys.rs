@@ -144,6 +144,14 @@ pub static KEYS: &[Key] = &[
         |c, v| c.server.workers = v.int() as usize,
     ),
     Key::new(
+        "server.tools",
+        &["GIMP_BRIDGE_TOOLS"],
+        Type::List,
+        "What MCP clients see as tools: `core` (about 30), `all`, names of packs (`paint`, `layers`, …) or operations; every operation can be called in any case.",
+        |c| Value::List(c.server.tools.clone()),
+        |c, v| c.server.tools = v.list().unwrap_or_default(),
+    ),
+    Key::new(
         "gimp.mode",
         &[],
         Type::Choice(&["attach", "headless", "gui"]),

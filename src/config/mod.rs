@@ -57,6 +57,8 @@ pub struct Server {
     pub max_body: usize,
     /// Threads that serve requests.
     pub workers: usize,
+    /// What MCP clients see as tools: `core`, `all`, names of packs and operations.
+    pub tools: Vec<String>,
 }
 
 impl Default for Server {
@@ -69,6 +71,7 @@ impl Default for Server {
             api_key: None,
             max_body: 256 << 20,
             workers: 2,
+            tools: vec!["core".into()],
         }
     }
 }

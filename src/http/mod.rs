@@ -59,7 +59,7 @@ pub async fn serve(
     listener: TcpListener,
 ) -> Result<()> {
     let transport = HttpSettings { max_body: settings.max_body, held: mcp::REPLY_HELD, shutdown: shutdown.clone() };
-    let routes = mcp::http_router(Mcp::new(ops.clone()), transport, |server| server);
+    let routes = mcp::http_router(Mcp::with_tools(ops.clone(), &settings.tools.join(","))?, transport, |server| server);
     serve_routes(settings, ops, routes, shutdown, listener).await
 }
 

@@ -6,23 +6,29 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `server.rs` | the handler: one small function per MCP method |
-//! | `tools.rs` | catalogue entry to tool, outcome and error to tool result |
+//! | `listing.rs` | which operations a client sees as tools, and their short form |
+//! | `tools.rs`, `bound.rs` | outcome and error to tool result, and its greatest size |
 //! | `resources.rs`, `prompts.rs` | the `gimp://` resources, the prompts |
 //! | `clients.rs` | which AI client a request belongs to, and when that client is gone |
 //! | `attachments.rs` | pictures that leave as base64 without ever being a string |
+//! | `subscriptions.rs` | tells clients that a resource changed |
 //! | `transport.rs`, `sessions.rs`, `replies.rs` | stdio and HTTP around the handler |
 
 mod attachments;
+mod bound;
 mod clients;
+mod listing;
 mod prompts;
 mod replies;
 mod resources;
 mod server;
 mod sessions;
+mod subscriptions;
 mod tools;
 mod transport;
 
 pub use clients::CLIENT_HEADER;
+pub use listing::{DEFAULT as DEFAULT_TOOLS, DEFAULT_SET_BYTES};
 pub use replies::HELD as REPLY_HELD;
 pub use server::{Mcp, Server};
 pub use transport::{HttpSettings, http_router, serve_stdio, serve_streams};

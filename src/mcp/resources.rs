@@ -1,6 +1,7 @@
 //! The `gimp://` resources: a URI is an operation with arguments, so that checks and errors are the operation's own.
 
 use super::attachments::Attachments;
+use super::bound::{MOST, bound};
 use crate::error::{Error, Kind, Result};
 use crate::ops::catalogue::Catalogue;
 use crate::ops::params::shorten;
@@ -90,7 +91,9 @@ pub async fn read(uri: &str, ops: &Ops, context: Context, attachments: &Attachme
             ResourceContents::blob(attachments.put(picture.base64), uri).with_mime_type(mime_type)
         }
         None => {
-            let text = serde_json::to_string(&outcome.result).map_err(Error::internal)?;
+            let mut fields = outcome.result;
+            bound(&mut fields, MOST);
+            let text = serde_json::to_string(&fields).map_err(Error::internal)?;
             ResourceContents::text(text, uri).with_mime_type("application/json")
         }
     };

@@ -2,24 +2,33 @@
 
 use super::attachments::Attachments;
 use super::clients::{Session, Sessionless};
-use super::tools::Tools;
-use super::{prompts, resources, tools};
-use crate::error::{Error, Kind};
+use super::listing::{DEFAULT, Set, Tools};
+use super::subscriptions::Subscriptions;
+use super::{bound, prompts, resources, subscriptions, tools};
+use crate::error::{Error, Kind, Result as EdgeResult};
 use crate::gimp::{Client, Progress, ProgressSink};
 use crate::ops::catalogue::Catalogue;
 use crate::ops::{Context, Ops};
 use rmcp::model::*;
-use rmcp::service::{Peer, RequestContext};
+use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 const INSTRUCTIONS: &str = "\
 These tools work inside a live GIMP 3. Look first: get_image_metadata (fast) and get_image_bitmap (max_width 1024 is \
-enough to judge a photo). Change with call_api; give `preview: 768` to see the result in the same answer, and read \
-`effect`, which says what really changed. Everything can be taken back: undo, or checkpoint and restore_checkpoint. \
-Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
+enough to judge a photo). Only the commonest operations are listed as tools: search_operations finds the others by what \
+they do, describe_operation tells an operation's parameters in full, run_operation runs it; call_api reaches whatever \
+has no operation. Do several steps in one call with batch. \
+Parameters that many tools share: `image` (id; left out: the one last used), `preview` (also return a picture of the \
+result, longest side in pixels: 768 is good), `units` (what places and lengths count in: pixels, layer, or relative 0 to \
+1), `from_preview` (the `scale_map` of a picture: places are then that picture's pixels). Every tool also takes \
+`timeout` (seconds) and `instance` (another GIMP, from list_instances), and changing ones `verify` (\"full\" proves the \
+effect pixel by pixel above 24 megapixels too), though no schema lists them. \
+`effect` in an answer says what really changed. Everything can be taken back: undo, or checkpoint and \
+restore_checkpoint. Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
 Read the resource gimp://docs/python before you write code for GIMP 3: its API differs from GIMP 2.";
 
 /// The catalogue hardly changes while the daemon runs; a client may keep what it listed for a while.
@@ -35,14 +44,26 @@ const LAST_REPORTS: Duration = Duration::from_secs(1);
 pub struct Mcp {
     ops: Ops,
     tools: Tools,
+    /// What a client sees that does not ask for others.
+    default_set: Set,
     sessionless: Sessionless,
     pub(super) attachments: Attachments,
 }
 
 impl Mcp {
+    /// With the default set of tools.
     pub fn new(ops: Ops) -> Arc<Mcp> {
-        let tools = Tools::new(Catalogue::get());
-        Arc::new(Mcp { ops, tools, sessionless: Sessionless::default(), attachments: Attachments::new() })
+        Mcp::with_tools(ops, DEFAULT).expect("the default set is one")
+    }
+
+    /// `list`: `core`, `all`, or names of packs and operations, separated by commas.
+    ///
+    /// # Errors
+    /// `config` when a name is none of these.
+    pub fn with_tools(ops: Ops, list: &str) -> EdgeResult<Arc<Mcp>> {
+        let (tools, default_set) = (Tools::new(Catalogue::get()), Set::parse(list)?);
+        let (sessionless, attachments) = (Sessionless::default(), Attachments::new());
+        Ok(Arc::new(Mcp { ops, tools, default_set, sessionless, attachments }))
     }
 
     /// Takes a picture's base64 in, and gives the text that stands for it in a message; see `attachments.rs`.
@@ -55,18 +76,20 @@ impl Mcp {
 pub struct Server {
     mcp: Arc<Mcp>,
     session: OnceLock<Session>,
+    /// Of revisions up to 2025-11-25.
+    subscriptions: Subscriptions,
 }
 
 impl Server {
     /// For HTTP: `initialize` begins a session; a request without one is told apart by what it says of itself.
     pub fn new(mcp: Arc<Mcp>) -> Server {
-        Server { mcp, session: OnceLock::new() }
+        Server { mcp, session: OnceLock::new(), subscriptions: Subscriptions::default() }
     }
 
     /// For stdio: the process is the client, whatever the revision.
     pub fn for_process(mcp: Arc<Mcp>) -> Server {
         let session = Session::new("stdio", None, mcp.ops.gimp().clone());
-        Server { mcp, session: OnceLock::from(session) }
+        Server { mcp, session: OnceLock::from(session), subscriptions: Subscriptions::default() }
     }
 
     fn client(&self, context: &RequestContext<RoleServer>) -> Client {
@@ -83,7 +106,12 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_prompts()
+            .build();
         let implementation = Implementation::new("gimp-bridge", env!("CARGO_PKG_VERSION"))
             .with_title("GIMP")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
@@ -104,10 +132,16 @@ impl ServerHandler for Server {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let result = ListToolsResult { tools: self.mcp.tools.all(), ..Default::default() };
-        Ok(result.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(CacheScope::Public))
+        let asked = asked_set(&context).map(|list| Set::parse(&list)).transpose().map_err(|mut error| {
+            error.kind = Kind::InvalidArgument;
+            edge(error)
+        })?;
+        let scope = if asked.is_some() { CacheScope::Private } else { CacheScope::Public };
+        let tools = self.mcp.tools.listed(asked.as_ref().unwrap_or(&self.mcp.default_set));
+        let result = ListToolsResult { tools, ..Default::default() };
+        Ok(result.with_ttl_ms(LISTS_KEPT_MS).with_cache_scope(scope))
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -124,9 +158,14 @@ impl ServerHandler for Server {
             return Err(unknown.map_or_else(|| ErrorData::internal_error("the tool list is broken", None), edge));
         }
         let client = self.client(&context);
+        // A client that asks for more output than the bound gets it.
+        let asked = request.arguments.as_ref().and_then(|arguments| arguments.get("max_output")?.as_u64());
+        let most = bound::MOST + usize::try_from(asked.unwrap_or_default()).unwrap_or_default();
         // Reports make the reply an event stream, and some clients take no large events: for a picture, which takes
         // well under a second, the picture matters more.
-        let token = context.meta.get_progress_token().filter(|_| request.name != "get_image_bitmap");
+        let runs = request.arguments.as_ref().filter(|_| request.name == "run_operation");
+        let name = runs.and_then(|arguments| arguments.get("name")?.as_str()).unwrap_or(&request.name);
+        let token = context.meta.get_progress_token().filter(|_| name != "get_image_bitmap");
         let (progress, reports) = match token {
             Some(token) => {
                 let (sink, reports) = progress_channel();
@@ -141,7 +180,7 @@ impl ServerHandler for Server {
             None => call.await,
         };
         let result = match outcome {
-            Ok(outcome) => tools::success(outcome, &self.mcp.attachments),
+            Ok(outcome) => tools::success(outcome, &self.mcp.attachments, most),
             Err(error) => tools::failure(&error),
         };
         Ok(result.into())
@@ -179,6 +218,61 @@ impl ServerHandler for Server {
                 edge(error.detail("uri", request.uri.clone()))
             })?;
         Ok(result.with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
+    }
+
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let target = subscriptions::target(&request.uri).map_err(edge)?;
+        let Some(end) = self.subscriptions.add(&request.uri).map_err(edge)? else { return Ok(()) };
+        let (ops, client, peer) = (self.mcp.ops.clone(), self.client(&context), context.peer.clone());
+        tokio::spawn(async move {
+            let tell = async || {
+                let update = ResourceUpdatedNotificationParam::new(request.uri.clone());
+                peer.notify_resource_updated(update).await.is_ok()
+            };
+            subscriptions::follow(ops, client, target, end, tell).await;
+        });
+        Ok(())
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.subscriptions.remove(&request.uri);
+        Ok(())
+    }
+
+    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let uris = requested.resource_subscriptions.iter().flatten();
+        let accepted = uris.filter(|uri| subscriptions::target(uri).is_ok()).take(subscriptions::MOST).cloned();
+        Some(SubscriptionFilter::builder().resource_subscriptions(accepted).build())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let client = self.client(context.request_context());
+        let end = CancellationToken::new();
+        let _end_with_this = end.clone().drop_guard();
+        let uris = context.accepted().resource_subscriptions.clone().unwrap_or_default();
+        let follow = |uri: String| {
+            let (ops, client, end, sink) = (self.mcp.ops.clone(), client.clone(), end.clone(), context.sink().clone());
+            async move {
+                let Ok(target) = subscriptions::target(&uri) else { return };
+                let tell = async || sink.notify_resource_updated(uri.clone()).await.is_ok();
+                subscriptions::follow(ops, client, target, end, tell).await;
+            }
+        };
+        let all = futures_util::future::join_all(uris.into_iter().map(follow));
+        tokio::select! {
+            // A resource that is gone leaves the others, and the stream stays until the client ends it.
+            () = context.cancelled() => (),
+            () = async { all.await; std::future::pending().await } => (),
+        }
+        Ok(())
     }
 
     async fn list_prompts(
@@ -222,6 +316,13 @@ fn progress_channel() -> (ProgressSink, mpsc::Receiver<Progress>) {
         let _ = sender.try_send(progress);
     };
     (Arc::new(sink), reports)
+}
+
+/// The set of tools that an HTTP client asks for in its address: `/mcp?tools=all`.
+fn asked_set(context: &RequestContext<RoleServer>) -> Option<String> {
+    let query = context.extensions.get::<axum::http::request::Parts>()?.uri.query()?;
+    let list = query.split('&').find_map(|pair| pair.strip_prefix("tools="))?;
+    Some(list.replace("%2C", ",").replace("%2c", ","))
 }
 
 /// Runs a call and sends its reports as they come; MCP wants each to be greater than the one before.

@@ -1,79 +1,19 @@
-//! Catalogue entries as MCP tools; outcomes and errors as tool results.
+//! Outcomes and errors as tool results.
 
 use super::attachments::Attachments;
+use super::bound::{MOST, bound};
 use crate::error::Error;
-use crate::ops::catalogue::{Access, Catalogue, Operation};
 use crate::ops::{Link, Outcome};
-use rmcp::model::{CallToolResult, ContentBlock, Resource, Tool, ToolAnnotations};
+use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
-use std::sync::Arc;
 
-/// The tools, made once.
-pub struct Tools {
-    all: Vec<Tool>,
-    by_name: HashMap<String, usize>,
-}
-
-impl Tools {
-    pub fn new(catalogue: &Catalogue) -> Tools {
-        let all: Vec<Tool> = catalogue.public().map(tool).collect();
-        let by_name = all.iter().enumerate().map(|(at, tool)| (tool.name.to_string(), at)).collect();
-        Tools { all, by_name }
-    }
-
-    pub fn all(&self) -> Vec<Tool> {
-        self.all.clone()
-    }
-
-    pub fn get(&self, name: &str) -> Option<&Tool> {
-        self.by_name.get(name).map(|at| &self.all[*at])
-    }
-}
-
-fn tool(operation: &Operation) -> Tool {
-    let annotations = ToolAnnotations::with_title(operation.title.clone())
-        .read_only(operation.access == Access::Read)
-        .destructive(operation.access == Access::Destroy)
-        .idempotent(operation.idempotent)
-        .open_world(false);
-    Tool::new(operation.name.clone(), operation.description.clone(), operation.input_schema().clone())
-        .with_title(operation.title.clone())
-        .with_raw_output_schema(Arc::new(output_schema(operation.output_schema())))
-        .with_annotations(annotations)
-}
-
-/// The result's schema or an error's. Clients check structured content against it, errors included, so it has to
-/// admit both; the root must be a plain object for revisions up to 2025-11-25.
-fn output_schema(result: &Map<String, Value>) -> Map<String, Value> {
-    let mut schema = result.clone();
-    let mut required = vec![Value::from("status")];
-    if let Some(Value::Array(names)) = schema.remove("required") {
-        required.extend(names.into_iter().filter(|name| name != "status"));
-    }
-    let mut properties = Map::new();
-    properties.insert("status".into(), json!({"enum": ["success", "error"]}));
-    if let Some(Value::Object(own)) = schema.remove("properties") {
-        properties.extend(own.into_iter().filter(|(name, _)| name != "status"));
-    }
-    for (name, description) in [
-        ("kind", "On an error: which kind, from a fixed list"),
-        ("message", "On an error: what happened"),
-        ("hint", "On an error: what to do"),
-    ] {
-        properties.entry(name).or_insert_with(|| json!({"type": "string", "description": description}));
-    }
-    properties.entry("details").or_insert_with(|| json!({"type": "object"}));
-    schema.insert("properties".into(), properties.into());
-    schema.insert("anyOf".into(), json!([{"required": required}, {"required": ["status", "kind", "message"]}]));
-    schema
-}
-
-/// Pictures first, then the result as JSON text for clients that read no structured content, then links.
-pub fn success(outcome: Outcome, attachments: &Attachments) -> CallToolResult {
+/// Pictures first, then the result as JSON text for clients that read no structured content, then links. `most`
+/// bounds the result's bytes.
+pub fn success(outcome: Outcome, attachments: &Attachments, most: usize) -> CallToolResult {
     let mut structured = Map::new();
     structured.insert("status".into(), "success".into());
     structured.extend(outcome.result);
+    bound(&mut structured, most);
     let mut content: Vec<ContentBlock> = Vec::with_capacity(outcome.pictures.len() + outcome.links.len() + 1);
     for picture in outcome.pictures {
         let mime_type = picture.format.mime_type();
@@ -88,6 +28,9 @@ pub fn success(outcome: Outcome, attachments: &Attachments) -> CallToolResult {
 
 /// The failed call as a model should read it: what happened, what to do, then the details.
 pub fn failure(error: &Error) -> CallToolResult {
+    let mut error = error.clone();
+    bound(&mut error.details, MOST);
+    let error = &error;
     let mut content = vec![ContentBlock::text(sentences(error))];
     if !error.details.is_empty() {
         content.push(ContentBlock::text(text(&error.details)));

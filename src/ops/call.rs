@@ -9,6 +9,11 @@ use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 use tracing::{Instrument, field};
 
+tokio::task_local! {
+    /// The open batch that the calls of this task belong to: the plug-in lets only those run.
+    pub(super) static BATCH: String;
+}
+
 /// A checked call on its way to the code that runs it.
 pub(super) struct Call<'a> {
     pub ops: &'a Ops,
@@ -26,7 +31,11 @@ impl Ops {
     ///
     /// Ends with an answer when the operation does, its time limit passes, or `context.cancel` is cancelled.
     pub async fn run(&self, name: &str, arguments: Map<String, Value>, context: Context) -> Result<Outcome> {
-        let operation = Catalogue::get().find_public(name)?;
+        let mut operation = Catalogue::get().find_public(name)?;
+        let mut arguments = arguments;
+        if operation.name == "run_operation" {
+            (operation, arguments) = unwrap(operation, arguments)?;
+        }
         let span = tracing::info_span!(
             "operation",
             name = operation.name,
@@ -75,6 +84,23 @@ impl Ops {
     }
 }
 
+/// What a run_operation is about: the operation and its arguments, the ones that stood beside them included.
+fn unwrap(outer: &Operation, arguments: Map<String, Value>) -> Result<(&'static Operation, Map<String, Value>)> {
+    let mut outer = params::check(outer, arguments)?;
+    let name = outer.remove("name");
+    let operation = Catalogue::get().find_public(name.as_ref().and_then(Value::as_str).unwrap_or_default())?;
+    if operation.name == "run_operation" {
+        return Err(Error::new(Kind::InvalidArgument, "run_operation cannot run itself")
+            .hint("give the name of the operation that you want to run"));
+    }
+    let Some(Value::Object(mut arguments)) = outer.remove("arguments") else { return Ok((operation, outer)) };
+    for (name, value) in outer {
+        // Left to the operation's own check: what it does not take is an error there.
+        arguments.entry(name).or_insert(value);
+    }
+    Ok((operation, arguments))
+}
+
 impl<'a> Call<'a> {
     fn new(
         ops: &'a Ops,
@@ -96,7 +122,10 @@ impl<'a> Call<'a> {
     }
 
     /// A request for the plug-in with this call's client, instance, time limit, cancel and progress.
-    pub fn request(&self, operation: &str, arguments: Map<String, Value>) -> Request {
+    pub fn request(&self, operation: &str, mut arguments: Map<String, Value>) -> Request {
+        if let Ok(token) = BATCH.try_with(String::clone) {
+            arguments.insert("batch".into(), token.into());
+        }
         Request {
             operation: operation.to_owned(),
             arguments,

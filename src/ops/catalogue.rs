@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, Result};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -23,6 +24,12 @@ pub const MAX_TIMEOUT: u32 = 3600;
 
 /// The longest side of a `preview`, in pixels.
 pub const MAX_PREVIEW: u32 = 2048;
+
+/// Most bytes of a description that stand for a summary.
+const SUMMARY: usize = 220;
+
+/// How many names an error for an unknown one offers.
+const OFFERED: usize = 5;
 
 /// Where an operation's code is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -68,6 +75,9 @@ pub struct Operation {
     pub name: String,
     pub title: String,
     pub description: String,
+    /// What a list of tools says; left out in an entry: see [`Operation::summary`].
+    #[serde(default)]
+    summary: Option<String>,
     pub runs: Runs,
     #[serde(default)]
     pub audience: Audience,
@@ -101,6 +111,20 @@ impl Operation {
     /// The result's JSON Schema, common fields included; open, so that a newer plug-in may say more.
     pub fn output_schema(&self) -> &Map<String, Value> {
         self.result.as_object().expect("the loader checks that result is an object")
+    }
+
+    /// What it is for, in a sentence or two: the entry's `summary`, else the beginning of its description.
+    pub fn summary(&self) -> Cow<'_, str> {
+        match &self.summary {
+            Some(summary) => summary.into(),
+            None => beginning(&self.description, SUMMARY),
+        }
+    }
+
+    /// Whether a parameter is one that the loader adds to operations.
+    pub fn is_common(&self, parameter: &str) -> bool {
+        // An entry that declares one of these is refused.
+        ["image", "units", "from_preview", "preview", "verify", "timeout", "instance"].contains(&parameter)
     }
 
     /// How long a call runs at most unless the caller says otherwise.
@@ -154,6 +178,17 @@ impl Operation {
         }
         Ok(self)
     }
+}
+
+/// As many whole sentences (or clauses) of a text as `most` bytes hold, but one at least.
+pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let ends = |mark: &'static str| text.match_indices(mark).map(|(at, _)| at);
+    let last = |mark| ends(mark).take_while(|at| *at < most).last();
+    let end = last(". ").or_else(|| last("; ")).or_else(|| ends("; ").chain(ends(". ")).min());
+    end.map_or(text.into(), |end| format!("{}.", text[..end].trim_end_matches('.')).into())
 }
 
 /// Puts a shared schema in the place of each `{"use": NAME, …}`; the keys beside `use` win. The error is the name.
@@ -232,10 +267,7 @@ fn common_fields(operation: &Operation) -> Map<String, Value> {
         );
     }
     if operation.changes() {
-        common.insert(
-            "message".into(),
-            json!({"type": "string", "description": "What was done, in words"}),
-        );
+        common.insert("message".into(), json!({"type": "string", "description": "What was done, in words"}));
         common.insert(
             "effect".into(),
             json!({"type": ["object", "null"], "description": "What really changed in the image: changed, region {x, y, width, height} or null, layers_added, layers_removed, …"}),
@@ -320,17 +352,49 @@ impl Catalogue {
         self.operations.iter().find(|operation| operation.name == name)
     }
 
-    /// The public operation of that name, or an error that names the nearest one and lists all.
+    /// The public operation of that name, or an error that names the nearest ones and how to find others.
     pub fn find_public(&self, name: &str) -> Result<&Operation> {
         self.public().find(|operation| operation.name == name).ok_or_else(|| {
-            let names: Vec<&str> = self.public().map(|operation| operation.name.as_str()).collect();
             let mut message = format!("no operation `{}`", super::params::shorten(name));
-            if let Some(nearest) = super::params::nearest(name, names.iter().copied()) {
+            let names = self.public().map(|operation| operation.name.as_str());
+            if let Some(nearest) = super::params::nearest(name, names) {
                 message.push_str(&format!("; did you mean `{nearest}`?"));
             }
-            Error::new(Kind::UnknownOperation, message)
-                .hint(format!("the operations are {}", names.join(", ")))
-                .detail("operations", names)
+            let near: Vec<&str> = self.near(name).into_iter().map(|operation| operation.name.as_str()).collect();
+            let hint = match near.as_slice() {
+                [] => "search_operations finds operations by what they do".to_owned(),
+                near => format!("near are {}; search_operations finds operations by what they do", near.join(", ")),
+            };
+            Error::new(Kind::UnknownOperation, message).hint(hint).detail("operations", near)
         })
+    }
+
+    /// The operations that a wrong name may mean: alike in letters, then alike in meaning.
+    fn near(&self, name: &str) -> Vec<&Operation> {
+        let mut names: Vec<&str> = self.public().map(|operation| operation.name.as_str()).collect();
+        let mut near: Vec<&Operation> = Vec::new();
+        while let Some(nearest) = super::params::nearest(name, names.iter().copied()).filter(|_| near.len() < OFFERED) {
+            names.retain(|name| *name != nearest);
+            near.extend(self.find(nearest));
+        }
+        let query: String = name.chars().take(100).collect();
+        for found in super::search::search(&query, None) {
+            if near.len() < OFFERED && near.iter().all(|operation| operation.name != found.name) {
+                near.push(found);
+            }
+        }
+        near
+    }
+
+    /// The packs with how many public operations each has, in the order of the catalogue.
+    pub fn packs(&self) -> Vec<(&str, usize)> {
+        let mut packs: Vec<(&str, usize)> = Vec::new();
+        for operation in self.public() {
+            match packs.iter_mut().find(|(name, _)| *name == operation.pack) {
+                Some((_, count)) => *count += 1,
+                None => packs.push((&operation.pack, 1)),
+            }
+        }
+        packs
     }
 }

@@ -8,7 +8,9 @@ pub mod catalogue;
 pub mod docs;
 mod local;
 pub mod params;
+pub mod search;
 pub mod uri;
+pub mod watch;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
 
@@ -49,11 +51,12 @@ pub struct Outcome {
 #[derive(Clone)]
 pub struct Ops {
     gimp: Gimp,
+    watches: watch::Watches,
 }
 
 impl Ops {
     pub fn new(gimp: Gimp) -> Ops {
-        Ops { gimp }
+        Ops { gimp, watches: watch::Watches::default() }
     }
 
     /// The links, for health and instances.

@@ -62,7 +62,7 @@ def catalogue():
     """The public operations by name."""
     operations = {}
     for path in sorted((ROOT / "protocol" / "ops").glob("*.json")):
-        for operation in json.loads(path.read_text())["operations"]:
+        for operation in json.loads(path.read_text()).get("operations", ()):
             if operation.get("audience", "public") == "public":
                 operations[operation["name"]] = operation
     return operations

@@ -48,17 +48,43 @@ def test_tools_are_listed_as_declared(server, mode, catalogue):
             assert client.protocol_version == ("2026-07-28" if mode == "auto" else "2025-11-25")
             assert "get_image_bitmap" in client.instructions
             tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-            assert tools.keys() == catalogue.keys()
+            assert tools.keys() == {name for name, declared in catalogue.items() if declared.get("core")}
             for name, tool in tools.items():
                 declared = catalogue[name]
-                assert (tool.title, tool.description) == (declared["title"], declared["description"])
+                assert tool.annotations.title == declared["title"]
+                assert tool.description == declared.get("summary", tool.description)
                 assert tool.annotations.read_only_hint == (declared["access"] == "read")
-                assert tool.annotations.destructive_hint == (declared["access"] == "destroy")
-                assert tool.annotations.idempotent_hint == declared["idempotent"]
+                if declared["access"] != "read":
+                    assert tool.annotations.destructive_hint == (declared["access"] == "destroy")
+                    assert tool.annotations.idempotent_hint == declared["idempotent"]
                 assert declared["params"]["properties"].keys() <= tool.input_schema["properties"].keys()
-                assert declared["result"].get("properties", {}).keys() <= tool.output_schema["properties"].keys()
+            # What is not listed is found, described and run; the client checks each answer against the listed schema.
+            found = await client.call_tool("search_operations", {"query": "which GIMPs are running"})
+            assert "list_instances" in [row["name"] for row in found.structured_content["operations"]][:3]
+            described = (await client.call_tool("describe_operation", {"name": "list_instances"})).structured_content
+            assert described["description"] == catalogue["list_instances"]["description"]
+            run_it = await client.call_tool("run_operation", {"name": "list_instances"})
+            assert run_it.structured_content == {"status": "success", "instances": [], "selected": None}
 
     anyio.run(run)
+
+
+def test_packs_of_tools_are_chosen(binary, environment, catalogue):
+    async def listed(*options, variable=None):
+        given = {**environment, **({"GIMP_BRIDGE_TOOLS": variable} if variable else {})}
+        server = StdioServerParameters(command=binary, args=["stdio", *options], env=given)
+        async with connected(server, "auto") as client:
+            return {tool.name for tool in (await client.list_tools()).tools}
+
+    async def run():
+        assert await listed("--tools", "all") == catalogue.keys() == await listed(variable="all")
+        history = await listed("--tools", "history")
+        assert {"undo", "list_checkpoints", "search_operations", "run_operation"} <= history
+        assert "open_image" not in history
+
+    anyio.run(run)
+    wrong = finished([binary, "stdio", "--tools", "core,histroy"], environment)
+    assert wrong.returncode != 0 and "did you mean `history`" in wrong.stderr
 
 
 @pytest.mark.parametrize("mode", MODES)

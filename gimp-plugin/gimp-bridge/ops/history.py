@@ -74,8 +74,12 @@ def undo_one_by_one(call, chain, steps):
 
 
 def bring_back(call, wanted):
-    image = call.image
-    done = restore(image, wanted, call.check, history.note_moved)
+    return back_to(call.image, wanted, call.check)
+
+
+def back_to(image, wanted, check=lambda: None):
+    """Brings the image to a checkpoint's state, inside an undo group of the caller's."""
+    done = restore(image, wanted, check, history.note_moved)
     history.HISTORY.touched |= done.touched
     saved_since = history.file_path(image) != wanted.file or history.file_stamp(wanted.file) != wanted.stamp
     if not done.lost and not wanted.dirty and not saved_since:

@@ -1,12 +1,16 @@
 //! The operations that run in the daemon: one file each, one arm here.
 
+mod batch;
 mod bitmap;
+pub mod discover;
 mod instances;
 mod open;
 mod path;
 mod pixels;
 pub(super) mod preview;
+mod references;
 mod save;
+mod wait;
 
 use super::Outcome;
 use super::call::Call;
@@ -15,6 +19,10 @@ use crate::error::{Error, Result};
 /// Runs a `runs: daemon` operation.
 pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
     match name {
+        "batch" => batch::batch(call).await,
+        "wait_for_change" => wait::wait_for_change(call).await,
+        "search_operations" => discover::search_operations(call).await,
+        "describe_operation" => discover::describe_operation(call).await,
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
         "open_image" => open::open_image(call).await,
         "save_image" => save::save_image(call).await,

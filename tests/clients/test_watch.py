@@ -1,0 +1,133 @@
+"""A client learns that an image changed: wait_for_change, and subscriptions in both kinds of revision."""
+
+import time
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from test_with_gimp import done, python
+
+WAYS = [("http", "auto"), ("http", "legacy"), ("stdio", "auto"), ("stdio", "legacy")]
+
+
+@pytest.fixture(params=WAYS, ids="-".join)
+def connect(request, binary, gimp_environment):
+    transport, mode = request.param
+    if transport == "http":
+        server = request.getfixturevalue("gimp_daemon").url
+    else:
+        server = StdioServerParameters(command=binary, args=["stdio"], env=gimp_environment)
+    run = f"{request.node.name}-{time.monotonic_ns()}"
+
+    def make(name="one", **options):
+        info = types.Implementation(name=f"{run}-{name}", version="1")
+        return Client(server, mode=mode, client_info=info, read_timeout_seconds=60, **options)
+
+    make.mode = mode
+    return make
+
+
+async def new_image(client):
+    return (await done(client, "create_new_image", width=64, height=48, color="#2850a0")).structured_content["image"]
+
+
+async def invert(client, image):
+    await python(client, f"Gimp.Image.get_by_id({image}).get_layers()[0].invert(False)")
+
+
+async def close(client, image):
+    await done(client, "close_image", image=image, discard_changes=True)
+
+
+async def wait(client, **arguments):
+    return (await done(client, "wait_for_change", **arguments)).structured_content
+
+
+def test_wait_for_change(connect):
+    async def run():
+        async with connect() as client, connect("two") as other:
+            image = await new_image(client)
+            nothing = await wait(client, image=image, timeout=0.5)
+            assert (nothing["changed"], nothing["what"]) == (False, [])
+            revision = nothing["revision"]
+
+            # It answers soon after the change, and does not hold anybody up until then.
+            answers = []
+
+            async def waits():
+                answers.append((await wait(client, image=image, timeout=20), time.monotonic()))
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(waits)
+                await anyio.sleep(0.6)
+                started = time.monotonic()
+                await done(other, "get_image_metadata", image=image)
+                assert time.monotonic() - started < 1 and not answers
+                await invert(other, image)
+                changed = time.monotonic()
+            answer, at = answers[0]
+            assert answer["changed"] and {"pixels", "edits"} <= set(answer["what"]) and answer["image"] == image
+            assert at - changed < 2
+
+            # With `since`, what came in between is not missed.
+            late = await wait(client, image=image, since=revision, timeout=20)
+            assert late["changed"] and late["revision"] == answer["revision"]
+            wrong = await client.call_tool("wait_for_change", {"image": image, "since": "yesterday"})
+            assert wrong.is_error and "`since` is no revision" in wrong.structured_content["message"]
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(waits)
+                await anyio.sleep(0.6)
+                await close(other, image)
+            assert answers[1][0]["what"] == ["closed"] and answers[1][0]["revision"] is None
+
+    anyio.run(run)
+
+
+def test_subscriptions(connect):
+    updated = []
+
+    async def take(message):
+        if isinstance(message, types.ResourceUpdatedNotification):
+            updated.append(str(message.params.uri))
+
+    async def until(*uris):
+        with anyio.fail_after(10):
+            while not set(uris) <= set(updated):
+                await anyio.sleep(0.05)
+
+    async def run():
+        async with connect("two") as other:
+            image = await new_image(other)
+            uris = [f"gimp://images/{image}", f"gimp://images/{image}/bitmap?max_width=64"]
+            if connect.mode == "legacy":
+                async with connect(message_handler=take) as client:
+                    for uri in uris:
+                        await client.subscribe_resource(uri)
+                    await anyio.sleep(1)  # nothing changed, so nothing is told
+                    assert not updated
+                    await invert(other, image)
+                    await until(*uris)
+                    await client.unsubscribe_resource(uris[1])
+                    with pytest.raises(Exception, match="no resource that changes"):
+                        await client.subscribe_resource("gimp://docs/python")
+                    updated.clear()
+                    await invert(other, image)
+                    await until(uris[0])
+                    assert set(updated) == {uris[0]}
+            else:
+                async with connect() as client, client.listen(resource_subscriptions=uris) as stream:
+                    assert stream.honored.resource_subscriptions == uris
+                    told = set()
+                    with anyio.fail_after(10):
+                        await anyio.sleep(1)
+                        await invert(other, image)
+                        async for event in stream:
+                            told.add(str(event.uri))
+                            if told == set(uris):
+                                break
+            await close(other, image)
+
+    anyio.run(run)
