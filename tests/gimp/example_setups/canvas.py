@@ -17,4 +17,9 @@ def prepared(client, image):
     return {}
 
 
-SETUP = {"crop_image": prepared}
+def with_profile(client, image):
+    run(client, image, "im.set_color_profile(Gimp.ColorProfile.new_rgb_srgb_linear())", "im.clean_all()")
+    return {}
+
+
+SETUP = {"crop_image": prepared, "set_color_profile": with_profile}
