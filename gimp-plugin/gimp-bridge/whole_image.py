@@ -1,5 +1,7 @@
 """What operations on whole images share: size limits, interpolation, locks, what became pixels, filling behind layers."""
 
+import contextlib
+
 from gi.repository import Gegl, Gimp
 
 import colors
@@ -74,6 +76,25 @@ class Contents:
         if gone:
             names = ", ".join(f"`{name}`" for name in gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
             targets.add_note(self._call, f"text, shape or link layers became pixels: {names}")
+
+
+@contextlib.contextmanager
+def selection_aside(image):
+    """Takes the selection away for a while, for calls that would stop at it; yields the channel that keeps it, or None."""
+    chosen = image.get_selected_layers(), image.get_selected_channels()
+    kept = None if Gimp.Selection.is_empty(image) else Gimp.Selection.save(image)  # this selects the channel
+    Gimp.Selection.none(image)
+    try:
+        yield kept
+    finally:
+        if kept is not None:
+            image.select_item(Gimp.ChannelOps.REPLACE, kept)
+            image.remove_channel(kept)
+            layers, channels = ([item for item in items if item.is_valid()] for items in chosen)
+            if channels:
+                image.set_selected_channels(channels)
+            elif layers:
+                image.set_selected_layers(layers)
 
 
 def is_content(layer):

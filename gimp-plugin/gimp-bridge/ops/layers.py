@@ -9,7 +9,7 @@ import targets
 from errors import OperationError
 from layer_facts import brief, insert, place_of, unlock_for
 from registry import Plan, operation
-from whole_image import ANCHORS, all_layers, check_size, fill_boxes, is_content, new_layer, refused
+from whole_image import ANCHORS, all_layers, check_size, fill_boxes, is_content, new_layer, refused, selection_aside
 
 TYPES = {"RGB": 0, "RGBA": 1, "GRAY": 2, "GRAYA": 3, "INDEXED": 4, "INDEXEDA": 5}  # as Gimp.ImageType counts them
 
@@ -250,11 +250,6 @@ def _repaint(layer):
     from restore_pixels import write
 
     image = layer.get_image()
-    selection = None if Gimp.Selection.is_empty(image) else Gimp.Selection.save(image)
-    Gimp.Selection.none(image)
-    write(image, layer, layer, None, None)
-    if selection is None:
+    with selection_aside(image):
+        write(image, layer, layer, None, None)
         Gimp.Selection.none(image)
-    else:
-        image.select_item(Gimp.ChannelOps.REPLACE, selection)
-        image.remove_channel(selection)

@@ -6,7 +6,7 @@ import lookup
 import targets
 from errors import OperationError
 from registry import operation
-from whole_image import refused
+from whole_image import refused, selection_aside
 
 KINDS = {
     "white": "WHITE", "black": "BLACK", "alpha": "ALPHA", "alpha_transfer": "ALPHA_TRANSFER", "selection": "SELECTION",
@@ -41,9 +41,9 @@ def add_layer_mask(call, layer=None, fill="white", channel=None, invert=False):
         raise OperationError(
             "forbidden", f"the pixels of layer `{found.get_id()}` are locked", "unlock it with set_layer_locks"
         )
+    before = image.get_selected_layers()
     if channel is not None:
         _choose_channel(call, channel)
-    before = image.get_selected_layers()
     mask = found.create_mask(getattr(Gimp.AddMaskType, KINDS[fill]))
     if mask is None or not found.add_mask(mask):
         raise refused("add the mask")
@@ -65,12 +65,8 @@ def _choose_channel(call, channel):
 
 def _invert(image, mask):
     """The whole mask, whatever is selected."""
-    selection = None if Gimp.Selection.is_empty(image) else Gimp.Selection.save(image)
-    Gimp.Selection.none(image)
-    mask.invert(True)
-    if selection is not None:
-        image.select_item(Gimp.ChannelOps.REPLACE, selection)
-        image.remove_channel(selection)
+    with selection_aside(image):
+        mask.invert(True)
 
 
 @operation("set_layer_mask")

@@ -7,7 +7,15 @@ from gi.repository import Gimp
 import colors
 from errors import OperationError
 from registry import operation
-from whole_image import Contents, background_of, check_size, fill_behind, refused, set_interpolation
+from whole_image import (
+    Contents,
+    background_of,
+    check_size,
+    fill_behind,
+    refused,
+    selection_aside,
+    set_interpolation,
+)
 
 
 @operation("rotate_image")
@@ -60,23 +68,18 @@ def _rotate(call, radians, expand, interpolation):
         new = tuple(math.ceil(a * cosine + b * sine - 0.01) for a, b in (old, old[::-1]))
     check_size(*new)
     x, y = (new[0] - old[0]) // 2, (new[1] - old[1]) // 2
-    selection = None
-    if not Gimp.Selection.is_empty(image):
-        selection = Gimp.Selection.save(image)  # it turns as a channel: else only what is selected would turn
-        Gimp.Selection.none(image)
-    if new != old and not image.resize(*new, x, y):
-        raise refused("resize the canvas")
-    set_interpolation(interpolation)
-    Gimp.context_set_transform_direction(Gimp.TransformDirection.FORWARD)
-    Gimp.context_set_transform_resize(Gimp.TransformResize.ADJUST)
-    items = [*image.get_layers(), *image.get_channels(), *image.get_paths()]
-    for number, item in enumerate(items):
-        call.check()
-        item.transform_2d(x + old[0] / 2, y + old[1] / 2, 1, 1, radians, new[0] / 2, new[1] / 2)
-        call.progress((number + 1) / len(items))
-    if selection is not None:
-        image.select_item(Gimp.ChannelOps.REPLACE, selection)
-        image.remove_channel(selection)
+    # The selection turns as a channel: while there is one, only what is selected would turn
+    with selection_aside(image):
+        if new != old and not image.resize(*new, x, y):
+            raise refused("resize the canvas")
+        set_interpolation(interpolation)
+        Gimp.context_set_transform_direction(Gimp.TransformDirection.FORWARD)
+        Gimp.context_set_transform_resize(Gimp.TransformResize.ADJUST)
+        items = [*image.get_layers(), *image.get_channels(), *image.get_paths()]
+        for number, item in enumerate(items):
+            call.check()
+            item.transform_2d(x + old[0] / 2, y + old[1] / 2, 1, 1, radians, new[0] / 2, new[1] / 2)
+            call.progress((number + 1) / len(items))
 
 
 def _cut_corners(image, radians):
