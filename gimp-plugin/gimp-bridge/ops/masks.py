@@ -2,6 +2,7 @@
 
 from gi.repository import Gimp
 
+import gegl_filter
 import lookup
 import targets
 from errors import OperationError
@@ -66,7 +67,7 @@ def _choose_channel(call, channel):
 def _invert(image, mask):
     """The whole mask, whatever is selected."""
     with selection_aside(image):
-        mask.invert(True)
+        gegl_filter.apply(mask, "gegl:invert-linear", {})  # masks hold shares, which are linear
 
 
 @operation("set_layer_mask")
