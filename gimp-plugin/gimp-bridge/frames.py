@@ -13,6 +13,7 @@ import lookup
 import targets
 from errors import OperationError
 from ops.image import MAX_PIXELS
+from scratch import scratch
 from whole_image import all_layers
 
 MAX_FRAMES = 1_000
@@ -53,8 +54,7 @@ def alone(call, layers, into):
 
     `into` is an image; the layer is as large as the canvas and not yet inserted.
     """
-    copy = call.image.duplicate()
-    try:
+    with scratch(call, call.image.duplicate) as copy:
         ids = [layer.get_id() for layer in all_layers(call.image.get_layers())]
         twins = dict(zip(ids, all_layers(copy.get_layers())))
         for channel in copy.get_channels():
@@ -79,17 +79,19 @@ def alone(call, layers, into):
             return made
 
         yield picture
-    finally:
-        copy.delete()
 
 
-def empty_like(image, width, height):
-    """A new image of the same mode and precision, without undo; INDEXED becomes RGB. The caller deletes it."""
+def empty(call, width=None, height=None):
+    """A scratch image of the call's image's mode (INDEXED becomes RGB), precision, profile and size."""
+    image = call.image
+    return scratch(call, lambda: _empty_like(image, width or image.get_width(), height or image.get_height()))
+
+
+def _empty_like(image, width, height):
     base = image.get_base_type()
     if targets.base_type(image) == "INDEXED":
         base = Gimp.ImageBaseType.RGB
     made = Gimp.Image.new_with_precision(width, height, base, image.get_precision())
-    made.undo_disable()
     profile = image.get_color_profile()
     if profile is not None and targets.base_type(image) != "INDEXED":
         made.set_color_profile(profile)
@@ -99,12 +101,6 @@ def empty_like(image, width, height):
 def check_pixels(width, height, what):
     if width * height > MAX_PIXELS:
         raise OperationError("too_large", f"{what} of {width}x{height} is too large", f"the limit is {MAX_PIXELS:,} pixels")
-
-
-def crop_to_content(image, layer):
-    """Crops a layer of `image` to what is not transparent or even; returns False where nothing is left to see."""
-    image.set_selected_layers([layer])
-    image.autocrop_selected_layers(layer)
 
 
 class Names:

@@ -14,6 +14,7 @@ from ops import files
 from ops.canvas import scaled_size
 from ops.image_mode import remove_profile
 from registry import Plan, operation
+from scratch import scratch
 from whole_image import check_size, set_interpolation
 
 MAX_LISTED = 10_000  # files of a folder that are looked at
@@ -86,9 +87,7 @@ def _listed(folder, pattern):
 def _one(call, source, target, file, wanted, names, number, sizes, fit, only_shrink, quality, to_srgb, overwrite):
     path = paths.check_path(os.path.join(source, file), False, call.settings)
     name = wanted or formats.by_path(file)
-    image = _load(path, file)
-    try:
-        image.undo_disable()
+    with scratch(call, lambda: _load(path, file)) as image:
         old = image.get_width(), image.get_height()
         if any(size is not None for size in sizes):
             new, crop = scaled_size(old, *sizes, fit, only_shrink)
@@ -107,8 +106,6 @@ def _one(call, source, target, file, wanted, names, number, sizes, fit, only_shr
             raise OperationError("forbidden", f"`{file}` would replace itself", "give another `to_folder` or `name`")
         facts, real = files.save(call, image, goal, name, quality, None, overwrite)
         return {"path": real, "bytes": facts["bytes"], "width": facts["width"], "height": facts["height"]}
-    finally:
-        image.delete()
 
 
 def _load(path, file):

@@ -1,10 +1,10 @@
 """export_layers, export_sprite_sheet and export_animation: each layer as a picture of its own."""
 
+import contextlib
 import json
 import math
 import os
 import re
-import shutil
 import tempfile
 
 from gi.repository import Gimp
@@ -39,8 +39,7 @@ def export_layers(
     call.partial["files"] = rows
     image_name = os.path.splitext(lookup.image_name(call.image))[0]
     for number, layer in enumerate(chosen):
-        picture = frames.empty_like(call.image, call.image.get_width(), call.image.get_height())
-        try:
+        with frames.empty(call) as picture:
             with frames.alone(call, [layer], picture) as alone:
                 made = alone(0)
             picture.insert_layer(made, None, 0)
@@ -53,8 +52,6 @@ def export_layers(
                 image=image_name, width=box[2], height=box[3],
             )  # fmt: skip
             facts, target = files.save(call, picture, os.path.join(real, file), name, quality, None, overwrite)
-        finally:
-            picture.delete()
         rows.append({
             "path": target, "layer": layer.get_id(), "name": layer.get_name(), "x": box[0], "y": box[1],
             "width": box[2], "height": box[3], "bytes": facts["bytes"],
@@ -107,8 +104,7 @@ def export_sprite_sheet(
     if order == "bottom-up":
         chosen.reverse()
     width, height = call.image.get_width(), call.image.get_height()
-    sheet = frames.empty_like(call.image, width, height)
-    try:
+    with frames.empty(call) as sheet:
         sprites = _sprites(call, sheet, chosen, trim)
         columns = columns or math.ceil(math.sqrt(len(sprites)))
         size = _place(sprites, columns, padding)
@@ -120,15 +116,13 @@ def export_sprite_sheet(
                 "too_large", f"a sheet of {size[0]}x{size[1]} is too large", f"give other `columns`: {MAX_SHEET_SIDE} a side"
             )
         for sprite in sprites:
-            sprite.layer.set_offsets(sprite.x - sprite.left, sprite.y - sprite.top)
+            sprite.layer.set_offsets(sprite.x, sprite.y)
         sheet.resize(*size, 0, 0)
-        with files.new_file(call, path, overwrite, name) as (temporary, target):
-            facts = files._write(call, sheet, name, temporary, 100 if name == "webp" else None, _lossless(name))
-            with files.new_file(call, atlas_path, overwrite) as (atlas, atlas_target):
-                with open(atlas, "w", encoding="utf-8") as file:
-                    json.dump(_atlas(sprites, size, os.path.basename(target), (width, height)), file, indent=1)
-    finally:
-        sheet.delete()
+        # The atlas first: a sheet without its atlas is of no use
+        with files.new_file(call, atlas_path, overwrite) as (atlas, atlas_target):
+            facts, target = files.save(call, sheet, path, name, None, _lossless(name), overwrite)
+            with open(atlas, "w", encoding="utf-8") as file:
+                json.dump(_atlas(sprites, size, os.path.basename(target), (width, height)), file, indent=1)
     return {
         "message": f"Exported a sheet of {len(sprites)} sprites, {size[0]}x{size[1]}, to {target}",
         "path": target, "atlas_path": atlas_target, "width": size[0], "height": size[1], "bytes": facts["bytes"],
@@ -245,67 +239,55 @@ def _delay(name, default):
     return min(int(found.group(1)), 65_535) if found else default
 
 
+@contextlib.contextmanager
 def _film(call, chosen, delays, dispose):
     """A new image with a layer for each frame, the first at the bottom; named as GIMP's exporters read it."""
-    film = frames.empty_like(call.image, call.image.get_width(), call.image.get_height())
-    try:
+    with frames.empty(call) as film:
         with frames.alone(call, chosen, film) as alone:
             for number in range(len(chosen)):
                 layer = alone(number)
                 film.insert_layer(layer, None, 0)
                 layer.set_name(f"Frame {number + 1} ({delays[number]}ms) ({dispose})")
                 call.progress((number + 1) / len(chosen) / 2)
-        return film
-    except BaseException:
-        film.delete()
-        raise
+        yield film
 
 
 def _write_by_gimp(call, kind, chosen, delays, loops, dispose, how, path):
     colors, dither, quality = how
-    film = _film(call, chosen, delays, dispose)
-    try:
-        if not targets.base_type(film) == "GRAY" and kind == "gif":
-            film.convert_precision(Gimp.Precision.U8_NON_LINEAR)
-            film.convert_indexed(
-                Gimp.ConvertDitherType.FS if dither == "floyd-steinberg" else Gimp.ConvertDitherType.NONE,
-                Gimp.ConvertPaletteType.GENERATE, colors, False, False, "",
-            )  # fmt: skip
-        elif kind == "gif":
-            film.convert_precision(Gimp.Precision.U8_NON_LINEAR)
+    with _film(call, chosen, delays, dispose) as film:
         if kind == "gif":
-            values = {"as-animation": True, "loop": loops != 1, "number-of-repeats": loops if loops > 1 else 0,
+            film.convert_precision(Gimp.Precision.U8_NON_LINEAR)
+            if targets.base_type(film) != "GRAY":
+                film.convert_indexed(
+                    Gimp.ConvertDitherType.FS if dither == "floyd-steinberg" else Gimp.ConvertDitherType.NONE,
+                    Gimp.ConvertPaletteType.GENERATE, colors, False, False, "",
+                )  # fmt: skip
+            # GIMP takes the number only where `loop`, which means for ever, is off
+            values = {"as-animation": True, "loop": loops == 0, "number-of-repeats": loops if loops > 1 else 0,
                       "default-delay": delays[0], "force-delay": False, "default-dispose": dispose}  # fmt: skip
         else:
-            values = {"animation": True, "animation-loop": loops != 1, "default-delay": delays[0], "force-delay": False,
+            values = {"animation": True, "animation-loop": loops == 0, "default-delay": delays[0], "force-delay": False,
                       "quality": float(quality), "lossless": quality == 100, "include-thumbnail": False}  # fmt: skip
         call.check()
         export.run(export.find_procedure(kind), film, path, values)
-    finally:
-        film.delete()
 
 
 def _write_apng(call, chosen, delays, loops, dispose, path):
     """GIMP writes none: its PNGs of the frames are put together."""
     procedure = export.find_procedure("png")
-    work = tempfile.mkdtemp(prefix="gimp-bridge-")
-    film = _film(call, chosen, delays, dispose)
-    try:
+    with tempfile.TemporaryDirectory(prefix="gimp-bridge-") as work, _film(call, chosen, delays, dispose) as film:
         film.convert_precision(Gimp.Precision.U8_NON_LINEAR)
         stack = film.get_layers()[::-1]
         kind = "graya8" if targets.base_type(film) == "GRAY" else "rgba8"
+        picture = os.path.join(work, "frame.png")
         with open(path, "wb") as file:
             writer = animations.ApngWriter(file, len(stack), loops)
             for number, layer in enumerate(stack):
                 for other, each in enumerate(stack):
                     each.set_visible(other == number or (dispose == "combine" and other < number))
-                picture = os.path.join(work, "frame.png")
                 with export.shaped_copy(film, "png", {}) as (copy, _):
                     export.run(procedure, copy, picture, {"format": kind, "include-thumbnail": False, "time": False})
                 with open(picture, "rb") as frame:
                     writer.add(frame.read(), delays[number])
                 call.progress(0.5 + (number + 1) / len(stack) / 2)
             writer.finish()
-    finally:
-        film.delete()
-        shutil.rmtree(work, ignore_errors=True)

@@ -21,6 +21,7 @@ from ops import files
 from ops.canvas import scaled_size
 from ops.image_mode import remove_profile
 from registry import Plan, operation
+from scratch import scratch
 from whole_image import enlarge, set_interpolation
 
 PRESETS = {"web-jpeg": "jpeg", "web-webp": "webp", "web-png": "png", "web-avif": "avif"}
@@ -46,9 +47,10 @@ def export_for_web(
         raise OperationError(
             "invalid_argument", f"`min_quality` {min_quality} is above `quality` {quality}", "give a smaller `min_quality`"
         )
-    work = tempfile.mkdtemp(prefix="gimp-bridge-")
-    whole = web_copy(call, name == "jpeg", colors.parse(background))
-    try:
+    rgba = colors.parse(background)
+    with tempfile.TemporaryDirectory(prefix="gimp-bridge-") as work, scratch(
+        call, lambda: web_copy(call, name == "jpeg", rgba)
+    ) as whole:
         size = old = whole.get_width(), whole.get_height()
         if max_side is not None:
             size, _ = scaled_size(old, max_side, max_side, fit="contain", only_shrink=True)
@@ -70,9 +72,6 @@ def export_for_web(
             shutil.copyfile(trials.path, temporary)
             files.verify(name, temporary, *size)
             written = os.path.getsize(temporary)
-    finally:
-        whole.delete()
-        shutil.rmtree(work, ignore_errors=True)
     return {
         "message": f"Exported {size[0]}x{size[1]} {name} of {written} bytes to {target}",
         "path": target, "format": name, "bytes": written, "width": size[0], "height": size[1],
@@ -105,7 +104,6 @@ def web_copy(call, opaque, rgba=(1.0, 1.0, 1.0, 1.0)):
         raise OperationError("no_image", f"image `{image.get_id()}` has no layer to export", "add one first")
     copy = image.duplicate()
     try:
-        copy.undo_disable()
         if targets.base_type(copy) == "INDEXED":
             copy.convert_rgb()
         with projection.visible(copy) as source:
@@ -145,13 +143,10 @@ class _Trials:
 
     def of(self, whole, size, limit, best, least):
         """Writes `whole` in that size: the best that is within the limit, else the smallest; returns the quality."""
-        image = whole.duplicate()
-        try:
+        with scratch(self._call, whole.duplicate) as image:
             if size != (image.get_width(), image.get_height()):
                 _scale(image, size)
             return self._run(image, None) if best is None else self._search(image, limit, best, least)
-        finally:
-            image.delete()
 
     def _run(self, image, quality):
         self._call.check()
@@ -194,27 +189,21 @@ def export_icons(call, folder, sizes=(16, 32, 48, 64, 128, 256), name="icon", fo
         raise OperationError(
             "invalid_argument", f"an .ico file holds up to {ICO_SIDE} pixels, and `sizes` has none", "add 16, 32 or 48"
         )
-    source = web_copy(call, False)
     rows = []
-    try:
+    with scratch(call, lambda: web_copy(call, False)) as source:
         if not source.get_layers()[0].has_alpha():
             source.get_layers()[0].add_alpha()
         _square(source, fit)
         if "png" in formats:
             for place, size in enumerate(sizes):
                 call.check()
-                icon = _icon(source, size)
-                try:
-                    target = os.path.join(real, f"{stem}-{size}.png")
-                    facts, written = files.save(call, icon, target, "png", overwrite=overwrite)
-                finally:
-                    icon.delete()
+                with scratch(call, source.duplicate) as icon:
+                    _scale(icon, (size, size))
+                    facts, written = files.save(call, icon, os.path.join(real, f"{stem}-{size}.png"), "png", overwrite=overwrite)
                 rows.append({"path": written, "bytes": facts["bytes"], "sizes": [size]})
                 call.progress((place + 1) / (len(sizes) + 1))
         if "ico" in formats:
             rows.append(_ico(call, source, in_ico, os.path.join(real, f"{stem}.ico"), overwrite))
-    finally:
-        source.delete()
     left_out = [size for size in sizes if size not in in_ico] if "ico" in formats else []
     if left_out:
         targets.add_note(call, f"the .ico file is without {', '.join(map(str, left_out))}: it holds up to {ICO_SIDE}")
@@ -235,36 +224,26 @@ def _square(image, fit):
     enlarge(image.get_layers()[0], side, side, x, y, (0.0, 0.0, 0.0, 0.0))
 
 
-def _icon(source, size):
-    icon = source.duplicate()
-    _scale(icon, (size, size))
-    return icon
-
-
 def _ico(call, source, sizes, path, overwrite):
     """One file with a picture of each size."""
     procedure = export.find_procedure("ico")
-    image = _icon(source, sizes[-1])
-    try:
+    with scratch(call, source.duplicate) as image:
+        _scale(image, (sizes[-1], sizes[-1]))
         for size in sizes[-2::-1]:
             call.check()
-            icon = _icon(source, size)
-            try:
+            with scratch(call, source.duplicate) as icon:
+                _scale(icon, (size, size))
                 layer = Gimp.Layer.new_from_drawable(icon.get_layers()[0], image)
-                image.insert_layer(layer, None, 0)
-                layer.set_offsets(0, 0)
-            finally:
-                icon.delete()
+            image.insert_layer(layer, None, 0)
+            layer.set_offsets(0, 0)
         with files.new_file(call, path, overwrite, "ico") as (temporary, target):
             export.run(procedure, image, temporary, {})
             written = ico_sizes(temporary)
             if sorted(written) != sizes:
                 raise OperationError(
-                    "io_error", f"GIMP wrote the sizes {written} for {sizes}", "leave the .ico file out (`formats` \"png\")"
+                    "io_error", f"GIMP wrote the sizes {written} for {sizes}", 'leave the .ico file out (`formats` "png")'
                 )
             return {"path": target, "bytes": os.path.getsize(temporary), "sizes": sizes}
-    finally:
-        image.delete()
 
 
 def ico_sizes(path):
