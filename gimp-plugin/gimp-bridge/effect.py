@@ -15,7 +15,7 @@ FULL_PIXELS = 24_000_000  # pixels of all drawables that one call's proof compar
 SMALL_PIXELS = 262_144  # a drawable this small is compared whole in any case
 # Properties of a layer that show in the picture: their change makes the layer's whole extent the region
 VISIBLE = {"visibility", "opacity", "mode", "blend_space", "composite_space", "composite_mode", "offsets", "size",
-           "format", "effects", "text", "vector", "link", "mask", "parent", "order", "kind"}
+           "format", "effects", "text", "vector", "link", "rasterized", "mask", "parent", "order", "kind"}
 WHOLE_IMAGE = {"size", "mode", "precision", "profile", "colormap"}
 
 

@@ -11,6 +11,40 @@ def check_path(path, write, settings):
     Symbolic links are resolved before the policy is asked, so that a link inside an allowed folder cannot lead out
     of it. The file itself may be absent when `write` is true, its folder may not.
     """
+    real = _allowed(path, settings)
+    if write and settings.read_only:
+        raise _read_only(path)
+    if write:
+        _check_target(path, real)
+    else:
+        _check_source(path, real)
+    return real
+
+
+def check_folder(path, write, settings):
+    """The same for a folder that is there; with `write`, one that files may be put into."""
+    real = _allowed(path, settings)
+    if write and settings.read_only:
+        raise _read_only(path)
+    if not os.path.isdir(real):
+        what = "is no folder" if os.path.exists(real) else "does not exist"
+        raise OperationError("not_found", f"the folder `{path}` {what}", "name one on the machine where GIMP runs", path=real)
+    if not os.access(real, os.X_OK | (os.W_OK if write else os.R_OK)):
+        verb = "written" if write else "read"
+        raise OperationError(
+            "io_error", f"the folder `{path}` cannot be {verb}: permission denied", "choose another folder"
+        )
+    return real
+
+
+def _read_only(path):
+    return OperationError(
+        "forbidden", f"`{path}` is not written: this GIMP is read-only", "change the policy `read_only`"
+    )
+
+
+def _allowed(path, settings):
+    """The absolute path without links, if it is in an allowed folder."""
     if "\0" in path:
         raise OperationError("invalid_argument", "the path has a NUL character")
     full = os.path.expanduser(path)
@@ -30,14 +64,6 @@ def check_path(path, write, settings):
                 "use one of the allowed folders" if allowed else "file access is switched off",
                 folders=list(settings.folders),
             )
-    if write and settings.read_only:
-        raise OperationError(
-            "forbidden", f"`{path}` is not written: this GIMP is read-only", "change the policy `read_only`"
-        )
-    if write:
-        _check_target(path, real)
-    else:
-        _check_source(path, real)
     return real
 
 

@@ -10,10 +10,7 @@ from gi.repository import Gimp
 import restore_items as items
 import restore_pixels as pixels
 from effect import Budget, Difference
-from snapshot import Snapshot, guides, sample_points, selected_ids
-
-# Kinds of layer whose pixels follow from their content: painting the pixels back would end that
-CONTENT_KINDS = ("text_layer", "vector_layer", "link_layer")
+from snapshot import CONTENT_KINDS, Snapshot, guides, sample_points, selected_ids
 
 LOST = {"floating_selection": "The floating selection: what floated is a layer of its own now"}
 
@@ -109,7 +106,7 @@ class Restore:
         if "kind" in what:
             return True
         if node.kind in CONTENT_KINDS:
-            return bool(what & {"pixels", "text", "vector", "link", "size", "format", "effects"})
+            return bool(what & {"pixels", "text", "vector", "link", "size", "format", "effects", "rasterized"})
         if node.kind == "group_layer":
             return "effects" in what
         if node.kind == "layer" and what & {"pixels", "format"} and not pixels.writes_exactly(self.image):
@@ -141,6 +138,8 @@ class Restore:
             self._guides(old["guides"])
         if old["sample_points"] != new["sample_points"]:
             self._sample_points(old["sample_points"])
+        if old["grid"] != new["grid"]:
+            self._grid(*old["grid"][:2])
         pixels.set_selection(image, copy, self.before)
         selected = [id_ for id_, node in zip(self.ids, self.before.walk()) if node.id in self.before.selected]
         if set(selected) != selected_ids(image):
@@ -156,6 +155,14 @@ class Restore:
         for orientation, position in wanted:
             (self.image.add_vguide if orientation else self.image.add_hguide)(position)
         assert sorted(guides(self.image)) == wanted
+
+    def _grid(self, spacing, offset):
+        image, copy = self.image, self.copy
+        image.grid_set_spacing(*spacing)
+        image.grid_set_offset(*offset)
+        image.grid_set_style(copy.grid_get_style())
+        image.grid_set_foreground_color(copy.grid_get_foreground_color())
+        image.grid_set_background_color(copy.grid_get_background_color())
 
     def _sample_points(self, wanted):
         while point := self.image.find_next_sample_point(0):

@@ -16,6 +16,8 @@ VECTOR_GETTERS = (
     "enable_fill", "fill_color", "enable_stroke", "stroke_color", "stroke_width", "stroke_width_unit",
     "stroke_cap_style", "stroke_join_style", "stroke_miter_limit", "stroke_dash_offset", "stroke_dash_pattern",
 )
+# Kinds of layer whose pixels follow from their content: painting the pixels back would end that
+CONTENT_KINDS = ("text_layer", "vector_layer", "link_layer")
 # Parasites that stand for what has a property of its own, or are no part of the picture
 PRIVATE_PARASITES = ("gimp-image-grid", "icc-profile", "gimp-image-metadata", "gimp-bridge-checkpoint")
 
@@ -102,6 +104,7 @@ def image_properties(image):
         "selection": tuple(bounds) if filled else None,
         "guides": sorted(guides(image)),
         "sample_points": sample_points(image),
+        "grid": grid(image),
         "parasites": parasites(image),
         "metadata": metadata_text(image),
         "floating_selection": selection_is_floating(image),
@@ -148,6 +151,13 @@ def sample_points(image):
         found.append(position_pair(position))
         point = image.find_next_sample_point(point)
     return found
+
+
+def grid(image):
+    """(spacing, offset, style, foreground, background)."""
+    return (
+        tuple(image.grid_get_spacing()[-2:]), tuple(image.grid_get_offset()[-2:]), int(image.grid_get_style()),
+        color_tuple(image.grid_get_foreground_color()), color_tuple(image.grid_get_background_color()))
 
 
 def position_pair(answer):
@@ -255,6 +265,8 @@ def layer_node(layer):
         properties["vector"] = read_getters(layer, VECTOR_GETTERS)
     elif kind == "link_layer":
         properties["link"] = plain(layer.get_file())
+    if kind in CONTENT_KINDS and hasattr(layer, "is_rasterized"):  # 3.2 keeps the content behind the pixels
+        properties["rasterized"] = layer.is_rasterized()
     children = [layer_node(child) for child in layer.get_children()] if kind == "group_layer" else ()
     size = properties["size"]
     if kind == "group_layer":

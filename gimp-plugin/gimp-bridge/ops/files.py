@@ -3,6 +3,7 @@
 A file is written beside its target, checked, and then takes the target's name, so that a failed export loses nothing.
 """
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -142,6 +143,24 @@ def write_file(call, path=None, format=None, quality=None, options=None, overwri
         export.find_procedure(name)  # before anything is touched
     if path is None:
         return _stream(call, name, quality, options)
+    result, target = save(call, call.image, path, name, quality, options, overwrite)
+    result["path"] = target
+    result["message"] = f"Saved {result['width']}x{result['height']} image as {name} to {target}"
+    saved = result["saved_document"] = name == "xcf" and _claim(call.image, target, result)
+    result["effect"] = history.blank(call.image.get_id(), bool(saved))
+    result["effect"]["properties_changed"] = ["file"] if saved else []
+    return result
+
+
+def save(call, image, path, name, quality=None, options=None, overwrite=True):
+    """Writes `image` as format `name` to `path`, which the policy must allow: (facts of what was written, real path)."""
+    with new_file(call, path, overwrite, name) as (temporary, target):
+        return _write(call, image, name, temporary, quality, options), target
+
+
+@contextlib.contextmanager
+def new_file(call, path, overwrite=True, name=None):
+    """(a file beside the target to write to, the real target); at the end it takes the target's name, or goes."""
     target = paths.check_path(path, True, call.settings)
     if not overwrite and os.path.exists(target):
         raise OperationError(
@@ -152,12 +171,12 @@ def write_file(call, path=None, format=None, quality=None, options=None, overwri
         )
     # The target's whole name stays in it: some procedures (gz) read the inner format from the ending
     temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(6)}-{os.path.basename(target)[-150:]}")
-    if formats.by_path(target) != name:
+    if name is not None and formats.by_path(target) != name:
         temporary += "." + formats.ending(name)
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         mode = os.stat(target if os.path.exists(target) else temporary).st_mode & 0o7777
-        result = _write(call, name, temporary, quality, options)
+        yield temporary, target
         os.chmod(temporary, mode)
         if overwrite:
             os.replace(temporary, target)
@@ -166,12 +185,6 @@ def write_file(call, path=None, format=None, quality=None, options=None, overwri
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
-    result["path"] = target
-    result["message"] = f"Saved {result['width']}x{result['height']} image as {name} to {target}"
-    saved = result["saved_document"] = name == "xcf" and _claim(call.image, target, result)
-    result["effect"] = history.blank(call.image.get_id(), bool(saved))
-    result["effect"]["properties_changed"] = ["file"] if saved else []
-    return result
 
 
 def _take_name(temporary, target, path):
@@ -201,7 +214,7 @@ def _stream(call, name, quality, options):
     folder = tempfile.mkdtemp(prefix="gimp-bridge-")
     try:
         path = os.path.join(folder, f"image.{formats.ending(name)}")
-        result = _write(call, name, path, quality, options)
+        result = _write(call, call.image, name, path, quality, options)
 
         def chunks():
             with open(path, "rb") as file:
@@ -232,9 +245,8 @@ def _format(path, given):
     return name
 
 
-def _write(call, name, path, quality, options):
+def _write(call, image, name, path, quality, options):
     """Writes to `path` and checks what came out."""
-    image = call.image
     width, height = image.get_width(), image.get_height()
     if name == "xcf":
         return _write_xcf(image, path, quality, options, width, height)
@@ -251,7 +263,7 @@ def _write(call, name, path, quality, options):
     with export.shaped_copy(image, name, values) as (copy, flattened):
         call.check()
         export.run(procedure, copy, path, values)
-    sniffed, unread = _verify(name, path, width, height)
+    sniffed, unread = verify(name, path, width, height)
     result = {
         "format": name,
         "mime_type": formats.media_type(name),
@@ -283,7 +295,7 @@ def _write_xcf(image, path, quality, options, width, height):
             )
     finally:
         copy.delete()
-    _verify("xcf", path, width, height)
+    verify("xcf", path, width, height)
     result = {
         "format": "xcf",
         "mime_type": formats.media_type("xcf"),
@@ -299,7 +311,7 @@ def _write_xcf(image, path, quality, options, width, height):
     return result
 
 
-def _verify(name, path, width, height):
+def verify(name, path, width, height):
     """Reads back what was written: (what its header says or None, a note where it could not be read), or io_error."""
     if os.path.getsize(path) == 0:
         raise OperationError("io_error", f"GIMP wrote nothing for `{name}`", "choose another format")

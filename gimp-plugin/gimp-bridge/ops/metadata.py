@@ -58,7 +58,7 @@ def image_metadata(image, full=False):
             "empty": not non_empty,
             "bounds": {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1} if non_empty else None,
         },
-        "guides": _guides(image),
+        "guides": guides(image),
         "color_profile": _profile(image),
         "file": {
             "path": path,
@@ -203,7 +203,7 @@ def _path(path, full):
     return {**result, **_full(path)} if full else result
 
 
-def _guides(image):
+def guides(image):
     guides, guide = [], image.find_next_guide(0)
     while guide:
         vertical = enums.name(Gimp.OrientationType, image.get_guide_orientation(guide)) == "VERTICAL"

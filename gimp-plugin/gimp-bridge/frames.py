@@ -1,0 +1,140 @@
+"""Layers as pictures of their own (frames, sprites, files), and names for the files they go to.
+
+Works on duplicates only: the image stays as it is.
+"""
+
+import contextlib
+import re
+import unicodedata
+
+from gi.repository import Gimp
+
+import lookup
+import targets
+from errors import OperationError
+from ops.image import MAX_PIXELS
+from scratch import scratch
+from whole_image import all_layers
+
+MAX_FRAMES = 1_000
+MAX_NAME = 100  # characters of a file's name that come from a layer's
+
+
+def chosen(call, layers=None, hidden=False, leaves=False):
+    """The layers to take, topmost first: those given by id, else the top ones (or all that are no groups)."""
+    if layers is not None:
+        found = [lookup.resolve_layer(call, id_) for id_ in layers]
+    elif leaves:
+        found = [layer for layer in all_layers(call.image.get_layers()) if not layer.is_group_layer()]
+    else:
+        found = call.image.get_layers()
+    found = [layer for layer in found if hidden or layers is not None or _is_shown(layer)]
+    if not found:
+        raise OperationError(
+            "invalid_argument", f"image `{call.image.get_id()}` has no visible layer to take", "show one, or give `layers`"
+        )
+    if len(found) > MAX_FRAMES:
+        raise OperationError(
+            "too_large", f"{len(found)} layers are more than {MAX_FRAMES}", "give fewer of them in `layers`"
+        )
+    return found
+
+
+def _is_shown(layer):
+    while layer is not None:
+        if not layer.get_visible():
+            return False
+        layer = layer.get_parent()
+    return True
+
+
+@contextlib.contextmanager
+def alone(call, layers, into):
+    """Yields a function that gives the picture of layers[i] alone (mask, effects, opacity applied) as a layer of `into`.
+
+    `into` is an image; the layer is as large as the canvas and not yet inserted.
+    """
+    with scratch(call, call.image.duplicate) as copy:
+        ids = [layer.get_id() for layer in all_layers(call.image.get_layers())]
+        twins = dict(zip(ids, all_layers(copy.get_layers())))
+        for channel in copy.get_channels():
+            channel.set_visible(False)
+        for top in copy.get_layers():
+            top.set_visible(False)
+
+        def picture(number):
+            call.check()
+            shown = [twins[layers[number].get_id()]]
+            while shown[-1].get_parent() is not None:
+                parent = shown[-1].get_parent()
+                for sibling in parent.get_children():
+                    sibling.set_visible(False)
+                shown.append(parent)
+            for each in shown:
+                each.set_visible(True)
+            # A mode such as multiply needs something below; alone it is the layer itself
+            made = Gimp.Layer.new_from_visible(copy, into, layers[number].get_name())
+            for each in shown:
+                each.set_visible(False)
+            return made
+
+        yield picture
+
+
+def empty(call, width=None, height=None):
+    """A scratch image of the call's image's mode (INDEXED becomes RGB), precision, profile and size."""
+    image = call.image
+    return scratch(call, lambda: _empty_like(image, width or image.get_width(), height or image.get_height()))
+
+
+def _empty_like(image, width, height):
+    base = image.get_base_type()
+    if targets.base_type(image) == "INDEXED":
+        base = Gimp.ImageBaseType.RGB
+    made = Gimp.Image.new_with_precision(width, height, base, image.get_precision())
+    profile = image.get_color_profile()
+    if profile is not None and targets.base_type(image) != "INDEXED":
+        made.set_color_profile(profile)
+    return made
+
+
+def check_pixels(width, height, what):
+    if width * height > MAX_PIXELS:
+        raise OperationError("too_large", f"{what} of {width}x{height} is too large", f"the limit is {MAX_PIXELS:,} pixels")
+
+
+class Names:
+    """File names from a pattern, each once."""
+
+    def __init__(self, pattern, known):
+        for key in re.findall(r"\{([^}]*)\}", pattern):
+            if key not in known:
+                raise OperationError(
+                    "invalid_argument",
+                    f"the pattern `{pattern[:100]}` has `{{{key}}}`",
+                    f"it knows {', '.join(f'{{{name}}}' for name in known)}",
+                )
+        if "/" in pattern or "\\" in pattern:
+            raise OperationError(
+                "invalid_argument", f"the pattern `{pattern[:100]}` has a folder in it", "give the folder in `folder`"
+            )
+        self._pattern, self._taken = pattern, set()
+
+    def next(self, ending, **values):
+        text = re.sub(r"\{([^}]*)\}", lambda match: str(values[match.group(1)]), self._pattern)
+        stem = file_name(text)
+        name, number = f"{stem}.{ending}", 1
+        while name.lower() in self._taken:  # some file systems take upper and lower case for the same
+            number += 1
+            name = f"{stem}-{number}.{ending}"
+        self._taken.add(name.lower())
+        return name
+
+
+def file_name(text):
+    """A text as part of a file's name on every system."""
+    text = unicodedata.normalize("NFC", text)
+    safe = "".join(letter if letter.isalnum() or letter in "-_.() #+" else "_" for letter in text)
+    safe = safe.strip(" .")[:MAX_NAME].strip(" .")
+    reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)", safe, re.IGNORECASE)
+    return f"_{safe}" if reserved or not safe else safe

@@ -1,0 +1,70 @@
+"""What operations on layers share: where a new one goes, what an answer says of one, a lock lifted for a while."""
+
+import contextlib
+
+import layer_modes
+import lookup
+from errors import OperationError
+from whole_image import refused
+
+
+def brief(layer):
+    """The fields by which an answer describes a layer, as GIMP has them now."""
+    image, parent = layer.get_image(), layer.get_parent()
+    x, y = layer.get_offsets()[-2:]
+    return {
+        "layer": layer.get_id(),
+        "name": layer.get_name(),
+        "width": layer.get_width(),
+        "height": layer.get_height(),
+        "x": x,
+        "y": y,
+        "position": image.get_item_position(layer),
+        "parent": parent.get_id() if parent is not None else None,
+        "opacity": layer.get_opacity(),
+        "mode": layer_modes.mode_name(layer.get_mode()),
+        "has_alpha": layer.has_alpha(),
+    }
+
+
+def place_of(call, parent, position):
+    """(group or None, position) for a new layer; without either: above the selected layer, else on top."""
+    image = call.image
+    if parent is None and position is None:
+        selected = image.get_selected_layers()
+        if selected:
+            return selected[0].get_parent(), image.get_item_position(selected[0])
+        return None, 0
+    group = None
+    if parent is not None:
+        group = lookup.resolve_layer(call, parent)
+        if not group.is_group_layer():
+            raise OperationError(
+                "invalid_argument",
+                f"`parent` `{parent}` (`{group.get_name()}`) is no layer group",
+                "make one with create_layer_group",
+            )
+    count = len(group.get_children() if group is not None else image.get_layers())
+    if (position or 0) > count:
+        raise OperationError(
+            "invalid_argument", f"`position` {position} is below the last of {count} layers", f"give 0 (top) to {count}"
+        )
+    return group, position or 0
+
+
+def insert(image, layer, parent, position):
+    if not image.insert_layer(layer, parent, position):
+        raise refused("insert the layer")
+
+
+@contextlib.contextmanager
+def unlock_for(item, lock):
+    """Lifts a lock of the item while what it does not guard is done."""
+    locked = getattr(item, f"get_{lock}")()
+    if locked:
+        getattr(item, f"set_{lock}")(False)
+    try:
+        yield
+    finally:
+        if locked and item.is_valid():
+            getattr(item, f"set_{lock}")(True)
