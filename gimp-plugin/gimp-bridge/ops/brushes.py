@@ -7,6 +7,7 @@ from gi.repository import Gimp
 
 import lookup
 import painting
+import strokes
 import targets
 from errors import OperationError
 from registry import operation
@@ -29,15 +30,15 @@ def draw_brush_stroke(
     aspect_ratio=0,
     force=None,
     dynamics=None,
+    emulate_pressure=False,
     pressure=100,
-    fade_out=0,
     incremental=False,
     mode="normal",
     layer=None,
 ):
     drawable = painting.surface(call, layer)
     places = call.places(drawable if drawable.is_layer() else None)
-    strokes = _strokes(places, stroke_points)
+    flat = _flat(places, stroke_points)
     if tool == "eraser":
         painting.need_alpha(call, drawable, "erasing")
         if color is not None or mode != "normal":
@@ -46,24 +47,45 @@ def draw_brush_stroke(
     size = places.length(brush_size)
     brush = painting.use_brush(brush_name, size, hardness, spacing, angle, aspect_ratio, force, dynamics)
     painting.use_blend(opacity, mode, alpha)
-    method = Gimp.PaintApplicationMode.INCREMENTAL if incremental else Gimp.PaintApplicationMode.CONSTANT
-    if fade_out and tool != "paintbrush":
-        raise OperationError("invalid_argument", f"the {tool} has no `fade_out`", "use the paintbrush, or leave it out")
-    if tool == "paintbrush":
-        worked = Gimp.paintbrush(drawable, places.length(fade_out), strokes, method, 0.0)
-    elif tool == "pencil":
-        worked = Gimp.pencil(drawable, strokes)
-    elif tool == "airbrush":
-        worked = Gimp.airbrush(drawable, pressure, strokes)
+    if dynamics is not None:
+        if incremental or pressure != 100:
+            raise OperationError(
+                "invalid_argument", "`incremental` and `pressure` do nothing with `dynamics`", "leave them or it out"
+            )
+        _draw_with_dynamics(call.image, drawable, tool, flat, emulate_pressure)
+    elif emulate_pressure:
+        raise OperationError("invalid_argument", "`emulate_pressure` needs `dynamics`", 'give some, e.g. "Pressure Size"')
     else:
-        worked = Gimp.eraser(drawable, strokes, Gimp.BrushApplicationMode.SOFT, method)
-    painting.done(worked, f"the {tool} stroke")
+        _draw(drawable, tool, flat, pressure, incremental)
     return {
         "message": f"Drew a {tool} stroke of {len(stroke_points)} points with `{brush.get_name()}`, size {size:g}",
         "layer": drawable.get_id(),
         "brush": brush.get_name(),
         "brush_size": Gimp.context_get_brush_size(),
     }
+
+
+def _draw(drawable, tool, places, pressure, incremental):
+    method = Gimp.PaintApplicationMode.INCREMENTAL if incremental else Gimp.PaintApplicationMode.CONSTANT
+    if tool == "paintbrush":
+        worked = Gimp.paintbrush(drawable, 0.0, places, method, 0.0)
+    elif tool == "pencil":
+        worked = Gimp.pencil(drawable, places)
+    elif tool == "airbrush":
+        worked = Gimp.airbrush(drawable, pressure, places)
+    else:
+        worked = Gimp.eraser(drawable, places, Gimp.BrushApplicationMode.SOFT, method)
+    painting.done(worked, f"the {tool} stroke")
+
+
+def _draw_with_dynamics(image, drawable, tool, places, emulate_pressure):
+    """GIMP's own paint calls ignore the dynamics; stroking a path does not."""
+    points = list(zip(places[::2], places[1::2]))
+    if len(points) == 1:
+        points.append((points[0][0] + 0.01, points[0][1]))
+    Gimp.context_set_emulate_brush_dynamics(emulate_pressure)
+    strokes.use_tool(tool)
+    strokes.draw(image, drawable, [(strokes.corners(points), False)])
 
 
 @operation("retouch_stroke")
@@ -84,7 +106,7 @@ def retouch_stroke(
 ):
     drawable = painting.surface(call, layer)
     places = call.places(drawable if drawable.is_layer() else None)
-    strokes = _strokes(places, stroke_points)
+    flat = _flat(places, stroke_points)
     copies = tool in ("clone", "heal")
     if copies != (source is not None) or (source_layer is not None and not copies):
         raise OperationError(
@@ -104,17 +126,17 @@ def retouch_stroke(
         at = painting.local(origin, x + 0.5, y + 0.5)
         if tool == "clone":
             Gimp.context_set_sample_merged(False)
-            worked = Gimp.clone(drawable, origin, Gimp.CloneType.IMAGE, *at, strokes)
+            worked = Gimp.clone(drawable, origin, Gimp.CloneType.IMAGE, *at, flat)
         else:
-            worked = Gimp.heal(drawable, origin, *at, strokes)
+            worked = Gimp.heal(drawable, origin, *at, flat)
     elif tool == "smudge":
-        worked = Gimp.smudge(drawable, strength, strokes)
+        worked = Gimp.smudge(drawable, strength, flat)
     elif tool in TONED:
         kind = getattr(Gimp.DodgeBurnType, tool.upper())
-        worked = Gimp.dodgeburn(drawable, strength, kind, getattr(Gimp.TransferMode, range.upper()), strokes)
+        worked = Gimp.dodgeburn(drawable, strength, kind, getattr(Gimp.TransferMode, range.upper()), flat)
     else:
         kind = getattr(Gimp.ConvolveType, tool.upper())
-        worked = Gimp.convolve(drawable, strength, kind, strokes)
+        worked = Gimp.convolve(drawable, strength, kind, flat)
     painting.done(worked, f"the {tool} stroke")
     return {
         "message": f"Retouched {len(stroke_points)} points with {tool}, brush `{brush.get_name()}`, size {size:g}",
@@ -122,7 +144,7 @@ def retouch_stroke(
     }
 
 
-def _strokes(places, points):
+def _flat(places, points):
     """GIMP's flat list, through the pixels' middles."""
     return [value for x, y in places.points(points) for value in (x + 0.5, y + 0.5)]
 

@@ -34,7 +34,10 @@ def copy_selection(call, to="layer", cut=False, merged=False, name=None, layer=N
             (0, 0), image.get_width(), image.get_height())  # fmt: skip
     words = "Cut" if cut else "Copied"
     if to == "clipboard":
-        _to_clipboard(image, source, cut)
+        painting.done(Gimp.edit_copy([source]) if source is not None else Gimp.edit_copy_visible(image), "copying")
+        _clear(source, cut)
+        if box := selecting.bounds(image):  # GIMP pads the clipboard to the selection's bounds
+            width, height = box["width"], box["height"]
         return {
             "message": f"{words} {width}x{height} pixels to GIMP's clipboard",
             "layer": None,
@@ -53,11 +56,10 @@ def copy_selection(call, to="layer", cut=False, merged=False, name=None, layer=N
     }
 
 
-def _to_clipboard(image, source, cut):
-    if source is None:
-        painting.done(Gimp.edit_copy_visible(image), "copying")
-    else:
-        painting.done((Gimp.edit_cut if cut else Gimp.edit_copy)([source]), "cutting" if cut else "copying")
+def _clear(source, cut):
+    """What cutting leaves. GIMP's own cut takes the whole layer away where nothing is selected."""
+    if cut:
+        painting.done(source.edit_clear(), "cutting")
 
 
 def _to_layer(image, source, cut):
@@ -65,14 +67,16 @@ def _to_layer(image, source, cut):
     if source is None:
         buffer = Gimp.edit_named_copy_visible(image, BUFFER)
     else:
-        buffer = (Gimp.edit_named_cut if cut else Gimp.edit_named_copy)([source], BUFFER)
+        buffer = Gimp.edit_named_copy([source], BUFFER)
     painting.done(buffer, "copying")
     try:
+        _clear(source, cut)
         # What floats over a mask or channel could not become a layer
         target = source if source is not None and source.is_layer() else image.get_layers()[0]
-        floating = Gimp.edit_named_paste(target, buffer, False)
-        painting.done(floating is not None, "pasting")
-        return _settled(image, floating)
+        with selecting.Kept(image):  # a floating selection takes the place of the one there is
+            floating = Gimp.edit_named_paste(target, buffer, False)
+            painting.done(floating is not None, "pasting")
+            return _settled(image, floating)
     finally:
         _delete_buffer(buffer)
 
@@ -99,13 +103,14 @@ def paste_clipboard(call, x=None, y=None, name=None):
     target = (image.get_selected_layers() or image.get_layers())[0]
     if target.is_group_layer():
         target = image.get_layers()[0]
-    pasted = Gimp.edit_paste(target, False)
+    with selecting.Kept(image):
+        pasted = Gimp.edit_paste(target, False)
+        for each in pasted:
+            _settled(image, each)
     if not pasted:
         raise OperationError(
             "invalid_argument", "GIMP's clipboard is empty", 'copy something first: copy_selection with to "clipboard"'
         )
-    for each in pasted:
-        _settled(image, each)
     first = pasted[0]
     left, top = first.get_offsets()[-2:]
     places = call.places(first)
