@@ -27,9 +27,7 @@ def surface(call, given=None):
     """The drawable to paint on, checked; what the client should know of it is noted."""
     found = targets.paintable(call, given)
     if found.is_layer() and found.is_text_layer():
-        targets.add_note(
-            call, f"`{found.get_name()}` is a text layer: what is painted on it is lost when its text is edited"
-        )
+        targets.add_note(call, f"the text layer `{found.get_name()}` became pixels, and its text can be edited no more")
     if targets.base_type(call.image) == "INDEXED":
         targets.add_note(call, "the image is indexed: colours become the nearest of its colour map")
     return found

@@ -135,3 +135,13 @@ def choose(image, layers, channels):
         image.set_selected_layers(layers)
     elif channels and [item.get_id() for item in image.get_selected_channels()] != [item.get_id() for item in channels]:
         image.set_selected_channels(channels)
+
+
+def fill(image, drawable, antialias, select):
+    """Fills what `select()` selects, within the user's selection, with the context's colour and blend."""
+    with Kept(image) as kept:
+        Gimp.Selection.none(image)
+        prepare(0, antialias)
+        select()
+        if not Gimp.Selection.is_empty(image) and kept.limit():
+            painting.done(drawable.edit_fill(Gimp.FillType.FOREGROUND), "filling")

@@ -52,7 +52,7 @@ def draw_line(
     strokes.draw(call.image, drawable, [(strokes.corners(line), False)])
     for head in heads:
         flat = [value + shift for corner in head for value in corner]
-        _fill_shape(call.image, drawable, antialias, lambda flat=flat: _select_polygon(call.image, flat))
+        selecting.fill(call.image, drawable, antialias, lambda flat=flat: _select_polygon(call.image, flat))
     return {
         "message": f"Drew a line through {len(points)} points, {wide:g} pixels wide"
         + (f", with an arrow at {'both ends' if arrow == 'both' else f'the {arrow}'}" if heads else ""),
@@ -182,7 +182,7 @@ def draw_polygon(
     if fill_color is not None:
         painting.use_blend(opacity, mode, painting.use_color(fill_color))
         with strokes.passing_path(call.image, [(controls(corners, True), True)]) as path:
-            _fill_shape(
+            selecting.fill(
                 call.image, drawable, antialias, lambda: call.image.select_item(Gimp.ChannelOps.REPLACE, path)
             )
     if outline_color is not None:
@@ -203,7 +203,7 @@ def _boxed(call, drawable, box, select, fill, outline, outline_width, antialias,
         # Under an opaque outline the fill goes half into it, so that no seam shows; its outer edge stays inside
         inset = 0 if outline is None else outline_width / 2 if antialias else outline_width
         whole = what == "a rectangle" and outline is not None
-        _fill_shape(
+        selecting.fill(
             call.image, drawable, antialias,
             lambda: select(Gimp.ChannelOps.REPLACE, outline_width if whole else inset),
         )  # fmt: skip
@@ -214,17 +214,7 @@ def _boxed(call, drawable, box, select, fill, outline, outline_width, antialias,
             select(Gimp.ChannelOps.REPLACE, 0)
             select(Gimp.ChannelOps.SUBTRACT, outline_width)
 
-        _fill_shape(call.image, drawable, antialias, ring)
-
-
-def _fill_shape(image, drawable, antialias, select):
-    """Fills what `select` selects, within the user's selection, with the context's colour and blend."""
-    with selecting.Kept(image) as kept:
-        Gimp.Selection.none(image)
-        selecting.prepare(0, antialias)
-        select()
-        if not Gimp.Selection.is_empty(image) and kept.limit():
-            painting.done(drawable.edit_fill(Gimp.FillType.FOREGROUND), "filling")
+        selecting.fill(call.image, drawable, antialias, ring)
 
 
 def _select_polygon(image, flat):
