@@ -5,6 +5,7 @@ import re
 
 from gi.repository import Gimp, Gio
 
+import lookup
 import painting
 import paths
 import selecting
@@ -99,6 +100,8 @@ def path_from_svg(call, svg=None, file=None, name=None, merge=False, scale=False
 
 
 def _plan_svg(call, file=None, **arguments):
+    """A change only where a file is written; the image stays as it is."""
+    call.image = call.image or lookup.resolve_image(call, None, lookup.Need("read"))
     return Plan(changes=file is not None, images=[])
 
 
@@ -150,26 +153,35 @@ def path_from_selection(call, name="Selection"):
 def get_path(call, path=None):
     found = targets.path(call, path)
     rows, anchors, left = [], 0, MAX_POINTS
-    xs, ys = [], []
     for stroke, length in zip(found.get_strokes(), _lengths(found)):
         _, points, closed = list(found.stroke_get_points(stroke))[-3:]
         anchors += len(points) // 6
-        xs += points[2::6]
-        ys += points[3::6]
         shown = [[round(value, 3) for value in points[i : i + 6]] for i in range(0, len(points), 6)][:left]
         left -= len(shown)
         rows.append({"points": shown, "closed": bool(closed), "length": round(length, 2)})
     if anchors > MAX_POINTS:
         targets.add_note(call, f"only the first {MAX_POINTS} of {anchors} points are given; path_to_svg has all")
-    bounds = [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)] if xs else None
     return {
         "path": found.get_id(),
         "name": found.get_name(),
         "visible": found.get_visible(),
         "strokes": rows,
         "length": round(sum(row["length"] for row in rows), 2),
-        "bounds": dict(zip(("x", "y", "width", "height"), bounds)) if bounds else None,
+        "bounds": _bounds(found),
     }
+
+
+def _bounds(path):
+    """Of the curves themselves, which need not reach their handles nor stay between their anchors."""
+    xs, ys = [], []
+    for stroke in path.get_strokes():
+        points = list(path.stroke_interpolate(stroke, PRECISION))[-2]
+        xs += points[::2]
+        ys += points[1::2]
+    if not xs:
+        return None
+    box = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    return dict(zip(("x", "y", "width", "height"), (round(value, 2) for value in box)))
 
 
 def _lengths(path):
@@ -211,7 +223,7 @@ def transform_path(call, path=None, dx=0, dy=0, scale_x=1, scale_y=1, angle=0):
     found = targets.path(call, path)
     places = call.places()
     right, down = dx * places.scale_x, dy * places.scale_y
-    before = get_path(call, found.get_id())["bounds"]
+    before = _bounds(found)
     if before is None:
         raise OperationError("invalid_argument", f"path `{found.get_name()}` is empty", "give a path that has points")
     middle_x, middle_y = before["x"] + before["width"] / 2, before["y"] + before["height"] / 2
@@ -231,7 +243,7 @@ def transform_path(call, path=None, dx=0, dy=0, scale_x=1, scale_y=1, angle=0):
     return {
         "message": f"Transformed path `{found.get_name()}`",
         "path": found.get_id(),
-        "bounds": get_path(call, found.get_id())["bounds"],
+        "bounds": _bounds(found),
     }
 
 
