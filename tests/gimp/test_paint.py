@@ -203,6 +203,7 @@ def test_retouching(client):
     client.call("retouch_stroke", tool="clone", source=[10, 10], stroke_points=[[40, 20]], brush_size=5, hardness=1)
     found = layer_pixels(client, layer)
     assert (found[20, 40] == (255, 0, 0, 255)).all() and box(found[..., 1] == 0)[:2] == (5, 5)
+    assert client.call("get_image_metadata")["structure"]["num_layers"] == 1
     client.call("retouch_stroke", tool="heal", source=[30, 30], stroke_points=[[40, 20]], brush_size=11, hardness=1)
     assert np.abs(layer_pixels(client, layer)[20, 40].astype(int) - (128, 128, 128, 255)).max() < 90
     for tool, sign in (("dodge", 1), ("burn", -1)):
@@ -215,6 +216,25 @@ def test_retouching(client):
     assert "needs `source`" in error(client, "retouch_stroke", tool="clone", stroke_points=[[1, 1]]).message
     assert "has no `source`" in error(client, "retouch_stroke", tool="blur", stroke_points=[[1, 1]], source=[1, 1]).message
     assert "is not on" in error(client, "retouch_stroke", tool="clone", stroke_points=[[1, 1]], source=[99, 1]).message
+
+
+def test_cloning_between_moved_layers(client):
+    """Each pixel of the source says where it is."""
+    image, target = moved(client)
+    source = int(
+        client.python(
+            f"im = Gimp.Image.get_by_id({image}); l = Gimp.Layer.new(im, 'places', 50, 30, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
+            "im.insert_layer(l, None, 0); b = l.get_buffer()",
+            "b.set(Gegl.Rectangle.new(0, 0, 50, 30), \"R'G'B'A u8\", bytes(v for y in range(30) for x in range(50) for v in (x + 7, y + 9, 0, 255)))",
+            "b.flush(); l.update(0, 0, 50, 30); l.set_offsets(7, 9); print(l.get_id())",
+        )
+    )
+    client.call(
+        "retouch_stroke", tool="clone", layer=target, source_layer=source, source=[30, 20], stroke_points=[[20, 15], [28, 15]], brush_size=5, hardness=1
+    )
+    found = layer_pixels(client, target)
+    for x in range(20, 29):
+        assert (found[10, x - 10] == (x + 10, 20, 0, 255)).all(), x
 
 
 def test_copying_and_pasting(client):

@@ -3,10 +3,13 @@
 A point means the middle of that pixel. GIMP's places count from pixel corners, where a brush would smear over two.
 """
 
+import math
+
 from gi.repository import Gimp
 
 import lookup
 import painting
+import selecting
 import strokes
 import targets
 from errors import OperationError
@@ -123,12 +126,7 @@ def retouch_stroke(
         x, y = places.point(*source)
         origin = lookup.resolve_drawable(call, source_layer) if source_layer is not None else drawable
         _need_source(origin, x, y)
-        at = painting.local(origin, x + 0.5, y + 0.5)
-        if tool == "clone":
-            Gimp.context_set_sample_merged(False)
-            worked = Gimp.clone(drawable, origin, Gimp.CloneType.IMAGE, *at, flat)
-        else:
-            worked = Gimp.heal(drawable, origin, *at, flat)
+        worked = _copy_along(call.image, drawable, origin, (x, y), tool, flat)
     elif tool == "smudge":
         worked = Gimp.smudge(drawable, strength, flat)
     elif tool in TONED:
@@ -142,6 +140,26 @@ def retouch_stroke(
         "message": f"Retouched {len(stroke_points)} points with {tool}, brush `{brush.get_name()}`, size {size:g}",
         "layer": drawable.get_id(),
     }
+
+
+def _copy_along(image, drawable, origin, source, tool, flat):
+    """Clones or heals from a passing copy of `origin` whose source lies at the image's corner.
+
+    GIMP 3.0 forgets the place that it is given and starts from that corner; later ones start where they are told.
+    """
+    layers, channels = image.get_selected_layers(), image.get_selected_channels()
+    passing = Gimp.Layer.new_from_drawable(origin, image)
+    painting.done(passing is not None and image.insert_layer(passing, None, 0), "reading the source")
+    try:
+        left, top = painting.local(origin, 0, 0)
+        passing.set_offsets(round(-left) - math.floor(source[0]), round(-top) - math.floor(source[1]))
+        Gimp.context_set_sample_merged(False)
+        if tool == "clone":
+            return Gimp.clone(drawable, passing, Gimp.CloneType.IMAGE, 0.5, 0.5, flat)
+        return Gimp.heal(drawable, passing, 0.5, 0.5, flat)
+    finally:
+        image.remove_layer(passing)
+        selecting.choose(image, layers, channels)
 
 
 def _flat(places, points):
