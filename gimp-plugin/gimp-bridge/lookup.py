@@ -127,6 +127,28 @@ def resolve_drawable(call, value):
     return item
 
 
+def resolve_channel(call, value):
+    """A channel of the call's image; a layer's mask or the selection is none."""
+    item = _item(call, value, "channel")
+    if not item.is_channel() or item.is_layer_mask() or item.is_selection():
+        channels = [{"id": one.get_id(), "name": one.get_name()} for one in item.get_image().get_channels()[:LISTED]]
+        raise OperationError(
+            "invalid_argument", f"`{value}` is {_kind(item)}, not a channel", "give a channel's id", channels=channels
+        )
+    return item
+
+
+def resolve_path(call, value):
+    """A path of the call's image."""
+    item = _item(call, value, "path")
+    if not item.is_path():
+        paths = [{"id": one.get_id(), "name": one.get_name()} for one in item.get_image().get_paths()[:LISTED]]
+        raise OperationError(
+            "invalid_argument", f"`{value}` is {_kind(item)}, not a path", "give a path's id", paths=paths
+        )
+    return item
+
+
 def _item(call, value, what):
     """The item with that id. Without a given `image`, the item says which image is meant."""
     import history

@@ -23,6 +23,34 @@ def drawable(call, given=None):
     return _default(call)
 
 
+def channel(call, given=None):
+    """The channel of that id, else the one selected in GIMP, else the only one."""
+    if given is not None:
+        return lookup.resolve_channel(call, given)
+    return _only(call, "channel", call.image.get_selected_channels(), call.image.get_channels(), "create_channel")
+
+
+def path(call, given=None):
+    """The path of that id, else the one selected in GIMP, else the only one."""
+    if given is not None:
+        return lookup.resolve_path(call, given)
+    return _only(call, "path", call.image.get_selected_paths(), call.image.get_paths(), "create_path")
+
+
+def _only(call, what, selected, everything, maker):
+    if len(selected) == 1 or not selected and len(everything) == 1:
+        return (selected or everything)[0]
+    found = selected or everything
+    if not found:
+        raise OperationError("not_found", f"image `{call.image.get_id()}` has no {what}", f"make one with {maker}")
+    raise OperationError(
+        "invalid_argument",
+        f"{len(found)} {what}s are {'selected' if selected else 'there and none is selected'}: `{what}` must say which",
+        f"give `{what}`, an id of get_image_metadata",
+        **{f"{what}s": [{"id": one.get_id(), "name": one.get_name()} for one in found[: lookup.LISTED]]},
+    )
+
+
 def paintable(call, given=None):
     """A drawable whose pixels are to be changed: no group, not locked. Notes a hidden one, and what a selection leaves out."""
     found = drawable(call, given)
