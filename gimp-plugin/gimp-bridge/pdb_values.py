@@ -161,7 +161,7 @@ def _object(files, kind, value):
     if kind.is_a(Gimp.Item):
         return _item(kind, value)
     if kind.is_a(Gimp.Resource):
-        return _resource(kind, value)
+        return resource(kind, value)
     if kind.name == "GimpUnit":
         return _unit(value)
     if kind.name in ("GimpDisplay", "GimpDrawableFilter"):
@@ -330,7 +330,7 @@ def type_words(kind):
     )
 
 
-def _resource(kind, value):
+def resource(kind, value):
     python = _RESOURCES.get(kind.name)
     if isinstance(value, int) and not isinstance(value, bool):
         found = Gimp.Resource.get_by_id(value) if Gimp.Resource.id_is_valid(value) else None
