@@ -10,7 +10,7 @@ from errors import OperationError
 
 
 def apply(drawable, operation, properties, as_effect=False, name=None, opacity=100, mode=None, clip=True, aux=None):
-    """Applies `operation` with `properties` ({name: value}, of the types that its config wants).
+    """Applies `operation` with `properties` ({name: value}, of the types that its config wants; or `set(config)`).
 
     Returns the Gimp.DrawableFilter for an effect, else None. `opacity` is 0 to 100, `mode` a Gimp.LayerMode.
     `clip`: the layer keeps its size, although a blur or a shadow reaches beyond it (an effect always may). `aux` is a
@@ -21,8 +21,11 @@ def apply(drawable, operation, properties, as_effect=False, name=None, opacity=1
     made = new(drawable, operation, name)
     try:
         config = made.get_config()
-        for key, value in properties.items():
-            config.set_property(key, value)
+        if callable(properties):
+            properties(config)
+        else:
+            for key, value in properties.items():
+                config.set_property(key, value)
         made.set_opacity(opacity / 100)
         if mode is not None:
             made.set_blend_mode(mode)

@@ -10,11 +10,10 @@ from errors import OperationError
 
 
 def run(drawable, chain, aux=None):
-    """Runs `chain`, [(operation, {property: value}), …], over the drawable's pixels, in place.
+    """Runs `chain`, [(operation, {property: value} or `set(node)`), …], over the drawable's pixels, in place.
 
     `aux` is a drawable for the first operation's second input, laid over by image coordinates.
     """
-    width, height = drawable.get_width(), drawable.get_height()
     root = Gegl.Node()
     last = None
     source = _buffer_node(root, drawable)
@@ -28,6 +27,12 @@ def run(drawable, chain, aux=None):
         else:
             last.link(node)
         last = node
+    _write(root, drawable, last)
+
+
+def _write(root, drawable, last):
+    """What the node `last` makes, over the drawable's extent, into the drawable."""
+    width, height = drawable.get_width(), drawable.get_height()
     crop = _node(root, "gegl:crop", {"x": 0.0, "y": 0.0, "width": float(width), "height": float(height)})
     last.link(crop)
     shadow = drawable.get_shadow_buffer()
@@ -43,8 +48,11 @@ def _node(root, operation, properties):
     node = root.create_child(operation)
     if node is None or node.get_operation() != operation:
         raise OperationError("unsupported", f"GEGL has no operation `{operation}`", "see list_gegl_operations")
-    for name, value in properties.items():
-        node.set_property(name, value)
+    if callable(properties):
+        properties(node)
+    else:
+        for name, value in properties.items():
+            node.set_property(name, value)
     return node
 
 
@@ -64,3 +72,18 @@ def _connect_aux(root, node, drawable, aux, operation):
 
 def _nearest():
     return Gegl.SamplerType.NEAREST
+
+
+def displace(drawable, field, cell, sampler):
+    """Takes each pixel from where `field` says, a "YA float" buffer of (dx, dy) with one value for `cell` pixels."""
+    root = Gegl.Node()
+    source = _buffer_node(root, drawable)
+    small = _node(root, "gegl:buffer-source", {"buffer": field})
+    large = _node(root, "gegl:scale-ratio", {
+        "x": float(cell), "y": float(cell), "sampler": Gegl.SamplerType.LINEAR, "abyss-policy": Gegl.AbyssPolicy.CLAMP})
+    small.link(large)
+    mapped = _node(root, "gegl:map-relative", {
+        "scaling": 1.0, "sampler-type": sampler, "abyss-policy": Gegl.AbyssPolicy.CLAMP})
+    source.link(mapped)
+    large.connect_to("output", mapped, "aux")
+    _write(root, drawable, mapped)

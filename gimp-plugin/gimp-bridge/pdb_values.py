@@ -126,7 +126,7 @@ def _set(files, config, spec, value):
 
 def _convert(files, spec, kind, value):
     if kind.is_a(GObject.TYPE_ENUM):
-        return _enum(kind, value)
+        return enum_value(kind, value)
     if kind.name == "gboolean":
         if not isinstance(value, bool) and value not in (0, 1):
             raise _wrong(value, "true or false")
@@ -259,7 +259,7 @@ def _enum_class(kind):
     return kind.pytype
 
 
-def _enum(kind, value):
+def enum_value(kind, value):
     values = enum_values(kind)
     if isinstance(value, str):
         nick = canonical(value).lower()
