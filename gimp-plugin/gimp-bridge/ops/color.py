@@ -126,20 +126,16 @@ def adjust_curves(call, points, channel, curve_type, layer=None, as_effect=False
     drawable = adjust.target(call, layer, as_effect, what="adjusting curves")
     check_channel(call, drawable, channel)
     pairs = _curve_points(points)
-    made = []
-    if curve_type == "smooth":
-        if as_effect:
-            made = [_curve_effect(drawable, channel, pairs)]
-        else:
-            flat = [number for pair in pairs for number in pair]
-            which = getattr(Gimp.HistogramChannel, CHANNELS[channel])
-            adjust.perceptual(drawable, lambda on: adjust.check_done(on.curves_spline(which, flat), "curves"))
+    which, made = getattr(Gimp.HistogramChannel, CHANNELS[channel]), []
+    if as_effect or _by_filter(drawable):
+        made = [apply_curve(drawable, which, _curve(pairs, curve_type == "linear"), as_effect)]
+    elif curve_type == "smooth":
+        flat = [number for pair in pairs for number in pair]
+        adjust.perceptual(drawable, lambda on: adjust.check_done(on.curves_spline(which, flat), "curves"))
     else:
-        if as_effect:
-            made = [_curve_effect(drawable, channel, pairs, corners=True)]
-        else:
-            apply_table(drawable, channel, [_on_line(pairs, i / (SAMPLES - 1)) for i in range(SAMPLES)])
-    return adjust.answer(drawable, f"Adjusted the {channel} curve through {len(pairs)} points", made)
+        apply_table(drawable, channel, [_on_line(pairs, i / (SAMPLES - 1)) for i in range(SAMPLES)])
+    return adjust.answer(drawable, f"Adjusted the {channel} curve through {len(pairs)} points",
+                         [each for each in made if each])
 
 
 SAMPLES = 1024  # GIMP interpolates between them
@@ -149,6 +145,11 @@ def apply_table(drawable, channel, values):
     """Maps a channel by a table of 256 to 4096 values from 0 to 1."""
     which = getattr(Gimp.HistogramChannel, CHANNELS[channel])
     adjust.perceptual(drawable, lambda on: adjust.check_done(on.curves_explicit(which, values), "curves"))
+
+
+def _by_filter(drawable):
+    """GIMP 3.2's curves take a mask for perceptual values; its filter can be told."""
+    return adjust.is_mask(drawable) and not gegl_known.OLD
 
 
 def _curve_points(points):
@@ -173,7 +174,8 @@ def _on_line(pairs, x):
     return pairs[-1][1]
 
 
-def _curve_effect(drawable, channel, pairs, corners=False):
+def _curve(pairs, corners):
+    """A Gimp.Curve, which GIMP 3.2 has."""
     gegl_known.check_effect("gimp:curves")
     curve = Gimp.Curve.new()
     curve.clear_points()
@@ -181,8 +183,12 @@ def _curve_effect(drawable, channel, pairs, corners=False):
         place = curve.add_point(x, y)
         if corners:
             curve.set_point_type(place, Gimp.CurvePointType.CORNER)
-    return gegl_filter.apply(
-        drawable, "gimp:curves", {"channel": getattr(Gimp.HistogramChannel, CHANNELS[channel]), "curve": curve}, True)
+    return curve
+
+
+def apply_curve(drawable, which, curve, as_effect):
+    trc = Gimp.TRCType.LINEAR if adjust.is_mask(drawable) else Gimp.TRCType.PERCEPTUAL
+    return gegl_filter.apply(drawable, "gimp:curves", {"trc": trc, "channel": which, "curve": curve}, as_effect)
 
 
 @operation("adjust_color_balance")

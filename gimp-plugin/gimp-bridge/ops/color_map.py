@@ -9,10 +9,13 @@ import adjust
 import gegl_filter
 import pdb_values
 import targets
-from colors import parse, to_gegl
+from colors import gegl_color, parse, to_gegl
 from errors import OperationError
 from ops.color import CHANNELS, SAMPLES, apply_table, check_channel
 from registry import operation
+
+
+ROUNDING = 1e-5
 
 
 @operation("desaturate")
@@ -47,11 +50,12 @@ def apply_threshold(call, low, high, channel, layer=None, as_effect=False):
     drawable = adjust.target(call, layer, as_effect, what="a threshold")
     check_channel(call, drawable, channel)
     which, made = getattr(Gimp.HistogramChannel, CHANNELS[channel]), []
+    # 230 of 255 in GIMP's floats is not quite 230 / 255
+    start, end = max(low / 255 - ROUNDING, 0.0), min(high / 255 + ROUNDING, 1.0)
     if as_effect:
-        made = [gegl_filter.apply(
-            drawable, "gimp:threshold", {"channel": which, "low": low / 255, "high": high / 255}, True)]
+        made = [gegl_filter.apply(drawable, "gimp:threshold", {"channel": which, "low": start, "high": end}, True)]
     else:
-        adjust.check_done(drawable.threshold(which, low / 255, high / 255), "threshold")
+        adjust.check_done(drawable.threshold(which, start, end), "threshold")
     return adjust.answer(drawable, f"Applied a threshold from {adjust.number(low)} to {adjust.number(high)}", made)
 
 
@@ -73,11 +77,12 @@ def colorize(call, hue, saturation, lightness, color=None, layer=None, as_effect
     drawable = adjust.target(call, layer, as_effect, ("RGB",), "colourising")
     made = []
     if as_effect:
-        made = [gegl_filter.apply(
-            drawable, "gimp:colorize",
-            {"hue": hue / 360, "saturation": saturation / 100, "lightness": lightness / 100}, True)]
+        # Its `color` wins over its other properties
+        tint = _from_hsl(hue, saturation, (lightness + 100) / 200)
+        made = [gegl_filter.apply(drawable, "gimp:colorize", {"color": gegl_color((*tint, 1.0))}, True)]
     else:
-        adjust.check_done(drawable.colorize_hsl(hue, saturation, lightness), "colourise")
+        _map_luma(drawable, [_from_hsl(hue, saturation, _lightened(i / (SAMPLES - 1), lightness / 100))
+                             for i in range(SAMPLES)])
     message = f"Colourised with hue {adjust.number(hue)} and saturation {adjust.number(saturation)}"
     return adjust.answer(drawable, message, made)
 
@@ -85,6 +90,26 @@ def colorize(call, hue, saturation, lightness, color=None, layer=None, as_effect
 def _hsl(rgba):
     hue, light, saturation = colorsys.rgb_to_hls(*rgba[:3])
     return hue * 360, saturation * 100, light * 200 - 100
+
+
+def _from_hsl(hue, saturation, light):
+    return colorsys.hls_to_rgb(hue / 360 % 1, light, saturation / 100)
+
+
+def _lightened(light, by):
+    """As GIMP's colourise has it: towards white or black."""
+    return light * (1 - by) + by if by > 0 else light * (1 + by)
+
+
+def _map_luma(drawable, ramp):
+    """Replaces each pixel by the ramp's colour for its luma. `ramp` is SAMPLES colours (r, g, b) of 0 to 1.
+
+    GIMP's own colourise and gradient maps work in linear light or from the user's context: this gives the colours
+    that were asked for.
+    """
+    adjust.check_done(drawable.desaturate(Gimp.DesaturateMode.LUMA), "desaturate")
+    for place, channel in enumerate(("red", "green", "blue")):
+        apply_table(drawable, channel, [color[place] for color in ramp])
 
 
 @operation("apply_sepia")
@@ -110,9 +135,7 @@ def apply_gradient_map(call, reverse, colors=None, gradient=None, layer=None):
         ramp = _sampled(gradient)
     if reverse:
         ramp.reverse()
-    adjust.check_done(drawable.desaturate(Gimp.DesaturateMode.LUMA), "desaturate")
-    for place, channel in enumerate(("red", "green", "blue")):
-        apply_table(drawable, channel, [color[place] for color in ramp])
+    _map_luma(drawable, ramp)
     what = f"the gradient `{gradient}`" if gradient else f"{len(colors)} colours"
     return adjust.answer(drawable, f"Mapped tones to {what}")
 
@@ -126,8 +149,8 @@ def _between(stops, place):
 
 def _sampled(name):
     """SAMPLES colours (r, g, b) of a gradient of GIMP's."""
-    found = resource_lookup.gradient(name)
-    return [_rgb(color) for color in resource_lookup.colorsof(found, SAMPLES)]
+    found = pdb_values.resource(Gimp.Gradient.__gtype__, name)
+    return [_rgb(color) for color in found.get_uniform_samples(SAMPLES, False)]
 
 
 def _rgb(color):
