@@ -34,6 +34,7 @@ def apply(drawable, operation, properties, as_effect=False, name=None, opacity=1
         made.update()
         if as_effect:
             drawable.append_filter(made)
+            _check_appended(drawable, made, operation)
             return made
     except BaseException:
         if made.is_valid():
@@ -66,6 +67,17 @@ def check_effect(drawable, operation):
             "leave `as_effect` out",
         )
     gegl_known.check_effect(operation)
+
+
+def _check_appended(drawable, made, operation):
+    """GIMP refuses some, such as those with a second input, with no more than a message of its own."""
+    if all(effect.get_id() != made.get_id() for effect in drawable.get_filters()):
+        raise OperationError(
+            "unsupported",
+            f"GIMP takes no layer effect `{operation}`; it only runs on pixels",
+            "leave `as_effect` out",
+            operation=operation,
+        )
 
 
 def _merge(drawable, made, clip):

@@ -98,7 +98,8 @@ def auto_levels(call, mode, layer=None, as_effect=False):
         )
     drawable = adjust.target(call, layer, False, modes, "automatic levels")
     if name == "equalize":
-        adjust.perceptual(drawable, lambda on: adjust.check_done(on.equalize(False), "equalize"))
+        # GIMP's equalize changes what is outside of the selection too, unless it is told not to
+        adjust.perceptual(drawable, lambda on: adjust.check_done(on.equalize(True), "equalize"))
     else:
         adjust.check_done(drawable.levels_stretch(), "white balance")
     return adjust.answer(drawable, message)

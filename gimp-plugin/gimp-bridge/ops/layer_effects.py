@@ -3,6 +3,8 @@
 GIMP has no call that reorders effects: those above the new place are made anew, with all they had.
 """
 
+import contextlib
+
 from gi.repository import Gimp
 
 import enums
@@ -45,16 +47,17 @@ def edit_layer_effect(call, properties, layer_effect=None, layer=None, visible=N
     if properties:
         files = pdb_values.Files(call.settings, writes=False)
         gegl_specs.set_all(config, config.list_properties(), properties, name, files)
-    if opacity is not None:
-        effect.set_opacity(opacity / 100)
-    if blend_mode is not None:
-        effect.set_blend_mode(pdb_values.enum_value(Gimp.LayerMode.__gtype__, blend_mode))
-    if properties or opacity is not None or blend_mode is not None:
-        effect.update()
-    if visible is not None:
-        effect.set_visible(visible)
-    if position is not None:
-        effect = _move(item, effect, position)
+    with _renewed(item):
+        if opacity is not None:
+            effect.set_opacity(opacity / 100)
+        if blend_mode is not None:
+            effect.set_blend_mode(pdb_values.enum_value(Gimp.LayerMode.__gtype__, blend_mode))
+        if properties or opacity is not None or blend_mode is not None:
+            effect.update()
+        if visible is not None:
+            effect.set_visible(visible)
+        if position is not None:
+            effect = _move(item, effect, position)
     return {"message": f"Edited the layer effect {name}", "layer": item.get_id(), **_show(effect)}
 
 
@@ -71,9 +74,9 @@ def remove_layer_effect(call, layer_effect=None, layer=None, all=False):
         item, effect = _find(call, layer, layer_effect)
         found = [effect]
     names = [effect.get_operation_name() for effect in found]
-    for effect in found:
-        effect.delete()
-    item.update(0, 0, item.get_width(), item.get_height())
+    with _renewed(item):
+        for effect in found:
+            effect.delete()
     return {"message": f"Removed {', '.join(names)}", "layer": item.get_id(), "left": len(item.get_filters())}
 
 
@@ -95,6 +98,21 @@ def merge_layer_effects(call, layer=None):
         targets.add_note(call, f"the text layer `{item.get_id()}` became pixels")
     item.merge_filters()
     return {"message": f"Merged {len(found)} layer effects", "layer": item.get_id(), "left": len(item.get_filters())}
+
+
+@contextlib.contextmanager
+def _renewed(item):
+    """Makes GIMP draw the layer anew, with what effects reach beyond it before and after: it forgets to when an effect
+    is hidden or shown. A hidden layer's place is drawn anew, a shown one's too."""
+    visible = item.get_visible() and not item.get_lock_visibility()
+    if visible:
+        item.set_visible(False)
+    try:
+        yield
+    finally:
+        if visible:
+            item.set_visible(True)
+        item.update(0, 0, item.get_width(), item.get_height())
 
 
 def _none(item):
