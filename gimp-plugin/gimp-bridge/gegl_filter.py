@@ -1,34 +1,101 @@
-"""Applies a GEGL operation to a drawable, within the selection: into its pixels, or as a layer effect."""
+"""Applies a GEGL operation to a drawable, within the selection: into its pixels, or as a layer effect.
+
+Refuses what is known to end GIMP (gegl_known.py) before GIMP hears of it.
+"""
 
 from gi.repository import Gimp
 
+import gegl_known
 from errors import OperationError
 
 
-def apply(drawable, operation, properties, as_effect=False, name=None, opacity=100, mode=None):
-    """Applies `operation` with `properties` ({name: value}, of the types that its config wants).
+def apply(drawable, operation, properties, as_effect=False, name=None, opacity=100, mode=None, clip=True, aux=None):
+    """Applies `operation` with `properties` ({name: value}, of the types that its config wants; or `set(config)`).
 
     Returns the Gimp.DrawableFilter for an effect, else None. `opacity` is 0 to 100, `mode` a Gimp.LayerMode.
+    `clip`: the layer keeps its size, although a blur or a shadow reaches beyond it (an effect always may). `aux` is a
+    drawable for the operation's second input.
     """
-    made = Gimp.DrawableFilter.new(drawable, operation, name or "")
-    if made is None:
-        raise OperationError("unsupported", f"this GIMP has no operation `{operation}`", "see list_gegl_operations")
-    config = made.get_config()
-    for key, value in properties.items():
-        config.set_property(key, value)
-    made.set_opacity(opacity / 100)
-    if mode is not None:
-        made.set_blend_mode(mode)
-    made.update()
     if as_effect:
-        if not drawable.is_layer():
+        check_effect(drawable, operation)
+    made = new(drawable, operation, name)
+    try:
+        config = made.get_config()
+        if callable(properties):
+            properties(config)
+        else:
+            for key, value in properties.items():
+                config.set_property(key, value)
+        made.set_opacity(opacity / 100)
+        if mode is not None:
+            made.set_blend_mode(mode)
+        if aux is not None:
+            made.set_aux_input("aux", aux)
+        made.update()
+        if as_effect:
+            drawable.append_filter(made)
+            _check_appended(drawable, made, operation)
+            return made
+    except BaseException:
+        if made.is_valid():
             made.delete()
-            raise OperationError(
-                "invalid_argument",
-                f"`{drawable.get_id()}` is no layer, and only layers have effects",
-                "leave `as_effect` out",
-            )
-        drawable.append_filter(made)
-        return made
-    drawable.merge_filter(made)
+        raise
+    _merge(drawable, made, clip)
     return None
+
+
+def new(drawable, operation, name=None):
+    """A filter that is not applied yet; raises where GIMP has none, or where making it would end GIMP."""
+    gegl_known.check_filter(operation)
+    try:
+        made = Gimp.DrawableFilter.new(drawable, operation, name or "")
+    except TypeError:  # PyGObject's word for NULL
+        made = None
+    if made is None:
+        raise OperationError(
+            "unsupported", f"this GIMP has no filter `{operation}`", "list_gegl_operations shows what there is"
+        )
+    return made
+
+
+def check_effect(drawable, operation):
+    """Refuses an effect where GIMP cannot have one."""
+    if not drawable.is_layer():
+        raise OperationError(
+            "invalid_argument",
+            f"`{drawable.get_id()}` is no layer, and only layers have effects",
+            "leave `as_effect` out",
+        )
+    gegl_known.check_effect(operation)
+
+
+def _check_appended(drawable, made, operation):
+    """GIMP refuses some, such as those with a second input, with no more than a message of its own."""
+    if all(effect.get_id() != made.get_id() for effect in drawable.get_filters()):
+        raise OperationError(
+            "unsupported",
+            f"GIMP takes no layer effect `{operation}`; it only runs on pixels",
+            "leave `as_effect` out",
+            operation=operation,
+        )
+
+
+def _merge(drawable, made, clip):
+    """Merges the filter. GIMP lets a layer grow by what a filter reaches beyond it, unless a selection holds it."""
+    image = drawable.get_image()
+    if not clip or not drawable.is_layer() or drawable.is_floating_sel() or not Gimp.Selection.is_empty(image):
+        drawable.merge_filter(made)
+        return
+    width, height = drawable.get_width(), drawable.get_height()
+    x, y = drawable.get_offsets()[-2:]
+    inside = x >= 0 and y >= 0 and x + width <= image.get_width() and y + height <= image.get_height()
+    if inside:
+        image.select_rectangle(Gimp.ChannelOps.REPLACE, x, y, width, height)
+    try:
+        drawable.merge_filter(made)
+    finally:
+        if inside:
+            Gimp.Selection.none(image)
+    now_x, now_y = drawable.get_offsets()[-2:]
+    if (drawable.get_width(), drawable.get_height(), now_x, now_y) != (width, height, x, y):
+        drawable.resize(width, height, now_x - x, now_y - y)

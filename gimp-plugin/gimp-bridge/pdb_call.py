@@ -16,7 +16,7 @@ from pdb_values import canonical
 
 _READS = re.compile(r"gimp-(.*-)?(get|is|has|query|list|exists)(-.*)?|gimp-version|gimp-getpid|gimp-drawable-histogram")
 _FORBIDDEN = {"gimp-quit": "close images with close_image, and end GIMP in its own window"}
-_OURS = "plug-in-gimp-bridge"
+OURS = "plug-in-gimp-bridge"
 _RUNS_CODE = re.compile(r".*(-eval|-console|script-fu-server|python-fu-.*)")
 
 
@@ -30,10 +30,10 @@ class Prepared:
 def prepare(call, name, args, kwargs):
     """Finds the procedure and converts its arguments; raises OperationError before anything has run."""
     name = canonical(name)
-    _check_policy(call, name)
-    procedure = Gimp.get_pdb().lookup_procedure(name)
-    if procedure is None:
-        raise OperationError("not_found", f"GIMP has no procedure `{name}`", _nearest_procedure(name))
+    error = refused(call, name)
+    if error is not None:
+        raise error
+    procedure = find(name)
     specs = procedure.get_arguments()
     given = _by_name(name, specs, args, kwargs)
     _check_missing(procedure, name, specs, given)
@@ -75,17 +75,27 @@ def run(call, prepared):
     }
 
 
-def _check_policy(call, name):
+def find(name):
+    """The procedure of that name, or an error that names the nearest."""
+    procedure = Gimp.get_pdb().lookup_procedure(name)
+    if procedure is None:
+        raise OperationError("not_found", f"GIMP has no procedure `{name[:200]}`", _nearest_procedure(name))
+    return procedure
+
+
+def refused(call, name):
+    """The error for a procedure that clients may not run, else None."""
     if name in _FORBIDDEN:
-        raise OperationError("forbidden", f"`{name}` is not run for clients", _FORBIDDEN[name])
-    if name.startswith(_OURS):
-        raise OperationError("forbidden", f"`{name}` is the bridge itself")
+        return OperationError("forbidden", f"`{name}` is not run for clients", _FORBIDDEN[name])
+    if name.startswith(OURS):
+        return OperationError("forbidden", f"`{name}` is the bridge itself")
     if not call.settings.exec and _RUNS_CODE.fullmatch(name):
-        raise OperationError(
+        return OperationError(
             "forbidden",
             f"`{name}` runs code, which is switched off in this GIMP",
             "the policy `exec` in plugin.json of GIMP's user decides",
         )
+    return None
 
 
 def _nearest_procedure(name):
@@ -96,7 +106,7 @@ def _nearest_procedure(name):
     return (
         f"did you mean {', '.join(f'`{n}`' for n in near)}?"
         if near
-        else "Gimp.get_pdb().query_procedures('word.*', *['.*'] * 7) in exec lists them"
+        else "search_procedures finds them by words"
     )
 
 

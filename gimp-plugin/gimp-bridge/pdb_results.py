@@ -34,7 +34,7 @@ def result(values, place, spec):
     """One return value as JSON."""
     kind = spec.value_type
     if kind.name == "GimpCoreObjectArray":
-        return [_shown(item) for item in values.get_core_object_array(place) or [] if not _hidden(item)]
+        return [plain(item) for item in values.get_core_object_array(place) or [] if not _hidden(item)]
     if kind.name == "GimpColorArray":
         return [colors.describe(color) for color in values.get_color_array(place) or []]
     value = values.index(place)
@@ -42,20 +42,20 @@ def result(values, place, spec):
         return next((nick for nick, member in enum_values(kind).items() if int(member) == int(value)), int(value))
     if kind.name in ("GimpDoubleArray", "GimpInt32Array"):
         return list(value.get_values() or []) if value is not None else []
-    return _shown(value)
+    return plain(value)
 
 
 def _hidden(value):
     return isinstance(value, Gimp.Image) and history.is_hidden(value)
 
 
-def _shown(value):
+def plain(value):
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return [_shown(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (Gimp.Image, Gimp.Item, Gimp.Display, Gimp.DrawableFilter)):
         return value.get_id()
     if isinstance(value, Gimp.Resource):

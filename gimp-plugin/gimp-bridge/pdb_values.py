@@ -126,7 +126,7 @@ def _set(files, config, spec, value):
 
 def _convert(files, spec, kind, value):
     if kind.is_a(GObject.TYPE_ENUM):
-        return _enum(kind, value)
+        return enum_value(kind, value)
     if kind.name == "gboolean":
         if not isinstance(value, bool) and value not in (0, 1):
             raise _wrong(value, "true or false")
@@ -161,7 +161,7 @@ def _object(files, kind, value):
     if kind.is_a(Gimp.Item):
         return _item(kind, value)
     if kind.is_a(Gimp.Resource):
-        return _resource(kind, value)
+        return resource(kind, value)
     if kind.name == "GimpUnit":
         return _unit(value)
     if kind.name in ("GimpDisplay", "GimpDrawableFilter"):
@@ -259,7 +259,7 @@ def _enum_class(kind):
     return kind.pytype
 
 
-def _enum(kind, value):
+def enum_value(kind, value):
     values = enum_values(kind)
     if isinstance(value, str):
         nick = canonical(value).lower()
@@ -330,7 +330,7 @@ def type_words(kind):
     )
 
 
-def _resource(kind, value):
+def resource(kind, value):
     python = _RESOURCES.get(kind.name)
     if isinstance(value, int) and not isinstance(value, bool):
         found = Gimp.Resource.get_by_id(value) if Gimp.Resource.id_is_valid(value) else None

@@ -1,0 +1,156 @@
+"""Transforms of a layer, of the pixels that are selected, or of the selection's outline (transforming.py).
+
+Angles are degrees, clockwise. The interpolation is set for each call; quarter turns and flips move pixels exactly.
+"""
+
+import math
+
+from gi.repository import Gimp
+
+import adjust
+import transforming
+from errors import OperationError
+from registry import operation
+from transforming import Target
+
+MAX_SIDE = 65536
+ORIENTATION = {"horizontal": Gimp.OrientationType.HORIZONTAL, "vertical": Gimp.OrientationType.VERTICAL}
+
+
+@operation("move_layer")
+def move_layer(call, x, y, relative, what, layer=None):
+    target = Target(call, what, layer)
+    places = call.places(target.item if what != "selection" else None)
+    if relative:
+        dx, dy = x * places.scale_x, y * places.scale_y
+    else:
+        to_x, to_y = places.point(x, y)
+        dx, dy = to_x - target.box[0], to_y - target.box[1]
+    dx, dy = round(dx), round(dy)
+    if what == "selected_pixels":
+        # GIMP moves the layer although pixels are selected, so the pixels are moved by a matrix
+        moved = [1, 0, dx, 0, 1, dy, 0, 0, 1]
+        target.run(lambda item: item.transform_matrix(*moved), "none")
+    elif what == "selection":
+        target.run(lambda item: Gimp.Selection.translate(call.image, dx, dy))
+    else:
+        target.run(lambda item: item.transform_translate(dx, dy))
+    return target.answer(f"Moved the {_words(what)} by {dx}, {dy}")
+
+
+def _words(what):
+    return what.replace("_", " ")
+
+
+@operation("scale_layer")
+def scale_layer(call, what, interpolation, keep_ratio, width=None, height=None, factor=None, layer=None, center=None):
+    target = Target(call, what, layer)
+    old_x, old_y, old_width, old_height = target.box
+    places = call.places(target.item if what != "selection" else None)
+    new_width, new_height = _new_size(places, (old_width, old_height), width, height, factor, keep_ratio)
+    if max(new_width, new_height) > MAX_SIDE:
+        raise OperationError(
+            "too_large", f"the new size would be {new_width} x {new_height}", f"the limit is {MAX_SIDE} pixels a side"
+        )
+    if center is None:
+        # GIMP's own: the corner stays
+        left, top = old_x, old_y
+    else:
+        x, y = transforming.find_center(call, target, center)
+        left, top = x - (x - old_x) * new_width / old_width, y - (y - old_y) * new_height / old_height
+    left, top = round(left), round(top)
+    target.run(lambda item: item.transform_scale(left, top, left + new_width, top + new_height), interpolation)
+    return target.answer(f"Scaled the {_words(what)} from {old_width}x{old_height} to {new_width}x{new_height}")
+
+
+def _new_size(places, old, width, height, factor, keep_ratio):
+    if factor is not None:
+        if width is not None or height is not None:
+            raise OperationError("invalid_argument", "`factor` is given together with a size", "give one of them")
+        return tuple(max(1, round(side * factor)) for side in old)
+    if width is None and height is None:
+        raise OperationError("invalid_argument", "no new size is given", "give `width`, `height` or `factor`")
+    across = width * places.scale_x if width is not None else None
+    down = height * places.scale_y if height is not None else None
+    if across is None or down is None:
+        share = across / old[0] if across is not None else down / old[1]
+        across = across if across is not None else (old[0] * share if keep_ratio else old[0])
+        down = down if down is not None else (old[1] * share if keep_ratio else old[1])
+    return max(1, round(across)), max(1, round(down))
+
+
+@operation("rotate_layer")
+def rotate_layer(call, angle, what, interpolation, resize, layer=None, center=None):
+    target = Target(call, what, layer)
+    x, y = transforming.find_center(call, target, center)
+    turn = angle % 360
+    quarters = {90: Gimp.RotationType.DEGREES90, 180: Gimp.RotationType.DEGREES180,
+                270: Gimp.RotationType.DEGREES270}
+    if turn in quarters and resize == "grow":
+        target.run(lambda item: item.transform_rotate_simple(quarters[turn], center is None, x, y), interpolation)
+    elif turn:
+        target.run(lambda item: item.transform_rotate(math.radians(angle), False, x, y), interpolation, resize)
+    return target.answer(f"Rotated the {_words(what)} by {adjust.number(angle)} degrees")
+
+
+@operation("flip_layer")
+def flip_layer(call, direction, what, layer=None, axis=None):
+    target = Target(call, what, layer)
+    place = 0.0
+    if axis is not None:
+        layer_item = None if what == "selection" else target.item
+        place = call.places(layer_item).point(axis, axis)[0 if direction == "horizontal" else 1]
+    target.run(lambda item: item.transform_flip_simple(ORIENTATION[direction], axis is None, place), "none")
+    return target.answer(f"Flipped the {_words(what)} {direction}ly")
+
+
+@operation("shear_layer")
+def shear_layer(call, direction, amount, what, interpolation, resize, layer=None):
+    target = Target(call, what, layer)
+    places = call.places()
+    length = amount * (places.scale_x if direction == "horizontal" else places.scale_y)
+    target.run(lambda item: item.transform_shear(ORIENTATION[direction], length), interpolation, resize)
+    return target.answer(f"Sheared the {_words(what)} {direction}ly by {adjust.number(amount)} pixels")
+
+
+@operation("change_perspective")
+def change_perspective(call, corners, what, interpolation, resize, layer=None):
+    target = Target(call, what, layer)
+    places = call.places(target.item if what != "selection" else None)
+    points = places.points(corners)
+    _check_corners(points)
+    top_left, top_right, bottom_right, bottom_left = points
+    flat = [*top_left, *top_right, *bottom_left, *bottom_right]  # GIMP's order goes line by line
+    target.run(lambda item: item.transform_perspective(*flat), interpolation, resize)
+    return target.answer(f"Changed the perspective of the {_words(what)}")
+
+
+def _check_corners(points):
+    """Refuses corners that cross or lie on a line: GIMP would make an endless picture of them."""
+    turns = []
+    for i in range(4):
+        (ax, ay), (bx, by), (cx, cy) = points[i], points[(i + 1) % 4], points[(i + 2) % 4]
+        turns.append((bx - ax) * (cy - by) - (by - ay) * (cx - bx))
+    if not (all(turn > 1 for turn in turns) or all(turn < -1 for turn in turns)):
+        raise OperationError(
+            "invalid_argument",
+            "`corners` do not bound a convex area",
+            "give top left, top right, bottom right and bottom left, in this order",
+        )
+    if max(abs(number) for point in points for number in point) > MAX_SIDE * 4:
+        raise OperationError("too_large", "a corner is too far away", f"the limit is {MAX_SIDE * 4} pixels")
+
+
+@operation("warp_layer")
+def warp_layer(call, points, radius, interpolation, layer=None):
+    import warping
+
+    drawable = adjust.target(call, layer, False, ("RGB", "GRAY"), "warping")
+    places = call.places(drawable if drawable.is_layer() else None)
+    left, top = drawable.get_offsets()[-2:]
+    moves = []
+    for from_x, from_y, to_x, to_y in points:
+        start, end = places.point(from_x, from_y), places.point(to_x, to_y)
+        moves.append((start[0] - left, start[1] - top, end[0] - left, end[1] - top))
+    warping.warp(call, drawable, moves, places.length(radius), interpolation)
+    return {"message": f"Warped by {len(moves)} points", "layer": drawable.get_id()}
