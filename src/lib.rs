@@ -20,6 +20,7 @@
 //! Invariants: stdout belongs to MCP in `stdio`; logs never hold image data or secrets; no request waits for
 //! ever; no buffer grows without a bound; no telemetry, and nothing is downloaded that nobody asked for.
 
+pub mod assistant;
 pub mod cli;
 pub mod config;
 pub mod daemon;
