@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::gimp::launch::{self, Launch, Mode, Running};
 use crate::gimp::{Gimp, Settings};
 use crate::ops::Ops;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,10 @@ impl Daemon {
     pub fn new(config: &Config, label: &str) -> Result<Daemon> {
         let shutdown = CancellationToken::new();
         let settings = Settings { state_dir: launch::state_dir(config)?, port: config.gimp.port, label: label.into() };
-        Ok(Daemon { ops: Ops::new(Gimp::new(settings, shutdown.clone())), shutdown })
+        let ops = Ops::new(Gimp::new(settings, shutdown.clone()));
+        // The links and the operations know each other as long as the process lives.
+        ops.gimp().set_inbound(Arc::new(ops.clone()));
+        Ok(Daemon { ops, shutdown })
     }
 
     /// Starts the GIMP that `--gimp headless` and `--gimp gui` ask for, beside the server: clients get their first

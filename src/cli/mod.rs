@@ -3,6 +3,7 @@
 //! To add a subcommand: its file, a `mod` line, and a line in `commands!`. stdout belongs to what was asked for;
 //! logs, errors and hints go to stderr.
 
+pub mod attend;
 pub mod call;
 pub mod completions;
 pub mod config;
@@ -56,6 +57,7 @@ macro_rules! commands {
 commands! {
     serve Serve Workers;
     stdio Stdio Workers;
+    attend Attend Workers;
     gimp Gimp One;
     instances Instances One;
     call Call One;

@@ -6,6 +6,7 @@
 mod call;
 pub mod catalogue;
 pub mod docs;
+mod inbound;
 mod local;
 pub mod params;
 pub mod uri;
