@@ -2,6 +2,7 @@
 
 use crate::config::{Config, GimpMode};
 use crate::error::{Error, Result};
+use crate::filters::Filters;
 use crate::gimp::launch::{self, Launch, Mode, Running};
 use crate::gimp::{Gimp, Settings};
 use crate::ops::Ops;
@@ -24,7 +25,7 @@ impl Daemon {
     pub fn new(config: &Config, label: &str) -> Result<Daemon> {
         let shutdown = CancellationToken::new();
         let settings = Settings { state_dir: launch::state_dir(config)?, port: config.gimp.port, label: label.into() };
-        let ops = Ops::new(Gimp::new(settings, shutdown.clone()));
+        let ops = Ops::new(Gimp::new(settings, shutdown.clone()), Filters::new(config));
         // The links and the operations know each other as long as the process lives.
         ops.gimp().set_inbound(Arc::new(ops.clone()));
         Ok(Daemon { ops, shutdown })

@@ -13,6 +13,7 @@ pub mod uri;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
 
+use crate::filters::Filters;
 use crate::gimp::{Client, Gimp, ProgressSink};
 use crate::images::Picture;
 use serde_json::{Map, Value};
@@ -50,11 +51,17 @@ pub struct Outcome {
 #[derive(Clone)]
 pub struct Ops {
     gimp: Gimp,
+    filters: Filters,
 }
 
 impl Ops {
-    pub fn new(gimp: Gimp) -> Ops {
-        Ops { gimp }
+    pub fn new(gimp: Gimp, filters: Filters) -> Ops {
+        Ops { gimp, filters }
+    }
+
+    /// The AI filters of this process.
+    pub fn filters(&self) -> &Filters {
+        &self.filters
     }
 
     /// The links, for health and instances.

@@ -2,10 +2,11 @@
 
 import sys
 
-from gi.repository import Babl, Gegl, Gimp
+from gi.repository import Babl, Gegl, Gimp, Gio, GLib
 
 import display
 import lookup
+import paths
 import staging
 import targets
 from errors import OperationError
@@ -17,15 +18,15 @@ ABYSS = Gegl.AbyssPolicy.NONE
 
 
 @operation("filter_read")
-def filter_read(call, source="layer", layer=None):
-    """Streams the pixels of a layer, or of all that is visible, in their own depth and colour space, gamma-encoded."""
-    image = call.image
-    if source == "visible":
-        made = Gimp.Layer.new_from_visible(image, image, "visible")
-        try:
-            return _read(call, made, None, (0, 0))
-        finally:
-            made.delete()
+def filter_read(call, source="layer", layer=None, path=None):
+    """Streams the pixels of a layer, of all that is visible, or of a file, in their own depth, gamma-encoded."""
+    if path is not None:
+        return _read_file(call, path)
+    if not call.image_given:
+        # What is read here is going to be changed: with several images open, the client has to say which
+        call.image = lookup.resolve_image(call, None, lookup.Need("change"))
+    if source == "visible" or (source == "auto" and layer is None and _several(call.image)):
+        return _read_visible(call, call.image)
     found = targets.layer(call, layer)
     if found.is_group_layer():
         raise OperationError(
@@ -33,12 +34,37 @@ def filter_read(call, source="layer", layer=None):
             f"layer `{found.get_id()}` (`{found.get_name()}`) is a group, which has no pixels of its own",
             "give a layer inside it, or `source` \"visible\" for the picture as a whole",
         )
-    return _read(call, found, found, tuple(found.get_offsets()[-2:]))
+    return _read(call, call.image, found, found, tuple(found.get_offsets()[-2:]))
 
 
-def _read(call, drawable, layer, offset):
+def _several(image):
+    """Whether no single layer is meant."""
+    return len(image.get_selected_layers()) != 1 and len(image.get_layers()) != 1
+
+
+def _read_visible(call, image):
+    made = Gimp.Layer.new_from_visible(image, image, "visible")
+    try:
+        return _read(call, image, made, None, (0, 0))
+    finally:
+        made.delete()
+
+
+def _read_file(call, path):
+    real = paths.check_path(path, False, call.settings)
+    try:
+        image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(real))
+    except GLib.Error as error:
+        raise OperationError("io_error", f"GIMP could not open `{path}`: {error.message}", "give a picture file") from error
+    try:
+        return _read_visible(call, image)
+    finally:
+        image.delete()
+
+
+def _read(call, image, drawable, layer, offset):
     width, height = drawable.get_width(), drawable.get_height()
-    depth = _depth(call.image)
+    depth = _depth(image)
     channels = (1 if drawable.is_gray() else 3) + bool(drawable.has_alpha())
     row_bytes = width * channels * depth // 8
     encoding = _in_own_space(f"{staging.MODELS[channels]} {staging.KINDS[depth]}", drawable)
@@ -55,10 +81,11 @@ def _read(call, drawable, layer, offset):
     return {
         **header,
         "layer": layer.get_id() if layer is not None else None,
-        "name": layer.get_name() if layer is not None else lookup.image_name(call.image),
+        "name": layer.get_name() if layer is not None else lookup.image_name(image),
         "offset": list(offset),
-        "selection": _selection(call.image, offset, width, height),
-        "base_type": targets.base_type(call.image),
+        "selection": _selection(image, offset, width, height),
+        "base_type": targets.base_type(image),
+        "image_size": [image.get_width(), image.get_height()],
     }
 
 

@@ -1,6 +1,8 @@
 //! The operations that run in the daemon: one file each, one arm here.
 
+mod ai;
 mod bitmap;
+mod exchange;
 mod instances;
 mod open;
 mod path;
@@ -16,6 +18,9 @@ use crate::error::{Error, Result};
 pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
     match name {
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
+        "list_ai_filters" => ai::list_ai_filters(call).await,
+        "run_ai_filter" => ai::run_ai_filter(call).await,
+        "select_subject" => ai::select_subject(call).await,
         "open_image" => open::open_image(call).await,
         "save_image" => save::save_image(call).await,
         "list_instances" => instances::list_instances(call).await,
