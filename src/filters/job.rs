@@ -2,10 +2,11 @@
 
 use super::picture::Picture;
 use super::raster::{Plane, Raster};
+use super::sink::{Head, Sink};
 use crate::error::{Error, Kind, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 /// What a filter is told about one run. Positions count in the image's pixels from its top left corner.
@@ -72,6 +73,8 @@ pub struct Output {
     pub mask: Option<Plane>,
     /// The subject's opacity, as large as the image.
     pub alpha: Option<Plane>,
+    /// Tiles that went through the model.
+    pub tiles: usize,
     /// One sentence each, for the user: what was estimated, what was left as it was.
     pub notes: Vec<String>,
     /// Parameters as they were used, automatic ones with the value that was found.
@@ -197,11 +200,15 @@ pub struct About {
     pub origin: String,
 }
 
+type Stop = Box<dyn Fn() + Send>;
+
 /// How a run tells where it stands, and learns that nobody wants it any more.
 #[derive(Clone)]
 pub struct Watch {
     cancel: CancellationToken,
     tell: Arc<dyn Fn(f32, &str) + Send + Sync>,
+    /// Ends what is being computed right now, by the thread that computes it.
+    stops: Arc<Mutex<Vec<(u64, Stop)>>>,
     /// The part of the whole that this watch's 0 to 1 stands for.
     from: f32,
     span: f32,
@@ -210,12 +217,17 @@ pub struct Watch {
 impl Watch {
     /// `tell` gets the fraction done, 0 to 1, and what is being done.
     pub fn new(cancel: CancellationToken, tell: impl Fn(f32, &str) + Send + Sync + 'static) -> Watch {
-        Watch { cancel, tell: Arc::new(tell), from: 0.0, span: 1.0 }
+        Watch { cancel, tell: Arc::new(tell), stops: Arc::default(), from: 0.0, span: 1.0 }
     }
 
     /// Tells nobody, and is never cancelled.
     pub fn silent() -> Watch {
         Watch::new(CancellationToken::new(), |_, _| ())
+    }
+
+    /// Cancelled with `watch`, but tells nobody.
+    pub fn quiet(watch: &Watch) -> Watch {
+        Watch { tell: Arc::new(|_, _| ()), ..watch.clone() }
     }
 
     /// For a step of the work: its 0 to 1 is this one's `from` to `to`.
@@ -229,6 +241,37 @@ impl Watch {
             return Err(Error::new(Kind::Cancelled, "the filter was cancelled"));
         }
         Ok(())
+    }
+
+    /// Runs `work`; `stop` is called from another thread if the run is cancelled meanwhile.
+    pub fn interruptible<T>(&self, stop: impl Fn() + Send + 'static, work: impl FnOnce() -> T) -> T {
+        let lock = || self.stops.lock().unwrap_or_else(|broken| broken.into_inner());
+        let id = {
+            let mut stops = lock();
+            let id = stops.last().map_or(0, |(id, _)| id + 1);
+            // A cancel that came before this could be heard is heard now.
+            if self.cancel.is_cancelled() {
+                stop();
+            }
+            stops.push((id, Box::new(stop)));
+            id
+        };
+        let done = work();
+        lock().retain(|(other, _)| *other != id);
+        done
+    }
+
+    /// Waits for the cancel.
+    pub async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// Waits for the cancel and then ends what is being computed. Whoever runs a filter keeps this going beside it.
+    pub async fn interrupt_on_cancel(&self) {
+        self.cancel.cancelled().await;
+        for (_, stop) in self.stops.lock().unwrap_or_else(|broken| broken.into_inner()).iter() {
+            stop();
+        }
     }
 
     /// [`Watch::check`], and tells the fraction done, 0 to 1.
@@ -246,4 +289,19 @@ pub trait Filter: Send + Sync {
     /// # Errors
     /// `cancelled`, `invalid_argument` with the value and the mend, `unsupported`, `too_large`, `internal`.
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output>;
+
+    /// As [`Filter::run`], but the image goes to `sink` row by row and [`Output::image`] stays empty: for pictures
+    /// that are too large to hold twice.
+    ///
+    /// # Errors
+    /// As [`Filter::run`], and the sink's.
+    fn run_into(&self, job: &Job, watch: &Watch, sink: &mut dyn Sink) -> Result<Output> {
+        let mut output = self.run(job, watch)?;
+        if let Some(image) = output.image.take() {
+            let (width, height, channels) = (image.width, image.height, image.channels);
+            sink.begin(Head { width, height, channels, depth: image.depth() })?;
+            sink.rows(&image.samples)?;
+        }
+        Ok(output)
+    }
 }

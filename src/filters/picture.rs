@@ -44,6 +44,40 @@ impl Samples {
         self.len() == 0
     }
 
+    pub(super) fn reserve(&mut self, count: usize) {
+        match self {
+            Samples::U8(samples) => samples.reserve_exact(count),
+            Samples::U16(samples) => samples.reserve_exact(count),
+            Samples::F32(samples) => samples.reserve_exact(count),
+        }
+    }
+
+    /// Adds samples of the same depth; others are a programming error and change nothing.
+    pub(super) fn append(&mut self, more: &Samples) {
+        match (self, more) {
+            (Samples::U8(samples), Samples::U8(more)) => samples.extend_from_slice(more),
+            (Samples::U16(samples), Samples::U16(more)) => samples.extend_from_slice(more),
+            (Samples::F32(samples), Samples::F32(more)) => samples.extend_from_slice(more),
+            _ => debug_assert!(false, "rows of another depth"),
+        }
+    }
+
+    /// Copies `count` samples of the same depth from `from` in `source` to `to` here, bit by bit.
+    pub(super) fn copy_from(&mut self, to: usize, source: &Samples, from: usize, count: usize) {
+        match (self, source) {
+            (Samples::U8(samples), Samples::U8(source)) => {
+                samples[to..to + count].copy_from_slice(&source[from..from + count]);
+            }
+            (Samples::U16(samples), Samples::U16(source)) => {
+                samples[to..to + count].copy_from_slice(&source[from..from + count]);
+            }
+            (Samples::F32(samples), Samples::F32(source)) => {
+                samples[to..to + count].copy_from_slice(&source[from..from + count]);
+            }
+            _ => debug_assert!(false, "samples of another depth"),
+        }
+    }
+
     /// Samples from `at` on as `f32`, 0 to 1 (`f32` samples as they are).
     pub fn read(&self, at: usize, out: &mut [f32]) {
         match self {
