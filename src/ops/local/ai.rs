@@ -23,8 +23,11 @@ pub async fn list_ai_filters(call: Call<'_>) -> Result<Outcome> {
     };
     let shown: Vec<About> = filters.list().into_iter().filter(holds).collect();
     let mut result = Map::from_iter([("filters".to_owned(), json!(shown))]);
-    let broken: Vec<Value> =
-        filters.broken().iter().map(|(name, error)| json!({"filter": name, "why": error.message, "hint": error.hint})).collect();
+    let broken: Vec<Value> = filters
+        .broken()
+        .iter()
+        .map(|(name, error)| json!({"filter": name, "why": error.message, "hint": error.hint}))
+        .collect();
     if !broken.is_empty() {
         result.insert("unusable".into(), broken.into());
     }
@@ -96,8 +99,11 @@ pub fn parameters(given: Option<Value>) -> Result<Values> {
                 None => Parameter::Float(number.as_f64().unwrap_or_default()),
             },
             Value::Array(_) | Value::Object(_) => {
-                return Err(Error::new(Kind::InvalidArgument, format!("`parameters.{name}` is no number, text or boolean"))
-                    .hint("list_ai_filters shows each filter's parameters"));
+                return Err(Error::new(
+                    Kind::InvalidArgument,
+                    format!("`parameters.{name}` is no number, text or boolean"),
+                )
+                .hint("list_ai_filters shows each filter's parameters"));
             }
         };
         values.set(&name, parameter);
@@ -109,8 +115,11 @@ pub fn parameters(given: Option<Value>) -> Result<Values> {
 fn check_inputs(call: &Call<'_>, about: &About) -> Result<()> {
     let given = |name: &str| call.arguments.contains_key(name);
     if about.style && !given("style") && !given("style_image") {
-        return Err(Error::new(Kind::InvalidArgument, format!("`{}` needs the picture whose style is taken", about.name))
-            .hint("give `style`, a file's path, or `style_image`, an open image's id"));
+        return Err(Error::new(
+            Kind::InvalidArgument,
+            format!("`{}` needs the picture whose style is taken", about.name),
+        )
+        .hint("give `style`, a file's path, or `style_image`, an open image's id"));
     }
     if !about.style && (given("style") || given("style_image")) {
         return Err(Error::new(Kind::InvalidArgument, format!("`{}` takes no style picture", about.name))
@@ -200,7 +209,13 @@ fn placing(output: Output, source: &Arc<Picture>, wanted: &str, read: &Read) -> 
     let Output { image, mask, alpha, .. } = output;
     let same_size = image.as_ref().is_none_or(|image| (image.width, image.height) == (source.width, source.height));
     let kind = match wanted {
-        "auto" if image.is_some() => if same_size { "new_layer" } else { "new_image" },
+        "auto" if image.is_some() => {
+            if same_size {
+                "new_layer"
+            } else {
+                "new_image"
+            }
+        }
         "auto" if alpha.is_some() && read.layer.is_some() => "layer_mask",
         "auto" if alpha.is_some() => "new_layer",
         "auto" => "selection",
@@ -210,7 +225,9 @@ fn placing(output: Output, source: &Arc<Picture>, wanted: &str, read: &Read) -> 
         "layer_mask" => "layer_mask",
         _ => "selection",
     };
-    let refuse = |what: &str, hint: &str| Err(Error::new(Kind::InvalidArgument, format!("`result` \"{kind}\": {what}")).hint(hint));
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::new(Kind::InvalidArgument, format!("`result` \"{kind}\": {what}")).hint(hint))
+    };
     if read.layer.is_none() && matches!(kind, "replace" | "layer_mask") {
         return refuse("what is visible is no single layer", "give `layer`, or use \"new_layer\"");
     }

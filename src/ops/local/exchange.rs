@@ -32,8 +32,11 @@ pub async fn read(call: &Call<'_>, arguments: Map<String, Value>) -> Result<Read
     let number = |name: &str| header.get(name).and_then(Value::as_u64).ok_or_else(|| broken(name));
     let (width, height) = (number("width")?, number("height")?);
     if width * height > MAX_PIXELS {
-        return Err(Error::new(Kind::TooLarge, format!("{width} x {height} pixels are over the limit of {MAX_PIXELS}"))
-            .hint("work on a smaller layer, or crop a part into an image of its own"));
+        return Err(Error::new(
+            Kind::TooLarge,
+            format!("{width} x {height} pixels are over the limit of {MAX_PIXELS}"),
+        )
+        .hint("work on a smaller layer, or crop a part into an image of its own"));
     }
     let channels = usize::try_from(number("channels")?).ok().filter(|count| (1..=4).contains(count));
     let channels = channels.ok_or_else(|| broken("channels"))?;
@@ -63,17 +66,31 @@ pub async fn read(call: &Call<'_>, arguments: Map<String, Value>) -> Result<Read
 /// Reads the selection, or how bright an item is, over the picture's place in the image.
 pub async fn read_mask(call: &Call<'_>, read: &Read, item: Option<u64>) -> Result<Plane> {
     let Picture { width, height, .. } = *read.picture;
-    let mut arguments = json!({"width": width, "height": height, "x": read.offset.0, "y": read.offset.1});
-    arguments["image"] = json!(read.image);
+    let samples = Samples::U8(read_values(call, read.image, read.offset, (width, height), item).await?);
+    let mut plane = Plane::filled(width, height, 0.0);
+    samples.read(0, &mut plane.data);
+    Ok(plane)
+}
+
+/// One byte a pixel of the selection, or of how bright an item is, at a place of the image.
+pub async fn read_values(
+    call: &Call<'_>,
+    image: Option<u64>,
+    (x, y): (i64, i64),
+    (width, height): (usize, usize),
+    item: Option<u64>,
+) -> Result<Vec<u8>> {
+    let mut arguments = json!({"width": width, "height": height, "x": x, "y": y});
+    arguments["image"] = json!(image);
     if let Some(item) = item {
         arguments["item"] = json!(item);
     }
     let Value::Object(arguments) = arguments else { unreachable!("made an object above") };
     let streamed = call.ops.gimp().stream(call.request("filter_read_mask", arguments)).await?;
-    let (samples, _) = collect(streamed, width * height, Depth::U8).await?;
-    let mut plane = Plane::filled(width, height, 0.0);
-    samples.read(0, &mut plane.data);
-    Ok(plane)
+    match collect(streamed, width * height, Depth::U8).await? {
+        (Samples::U8(values), _) => Ok(values),
+        _ => Err(broken("depth")),
+    }
 }
 
 /// The stream's samples, as many as the header promised; chunks need not end where samples do.
@@ -109,7 +126,13 @@ fn broken(what: &str) -> Error {
 }
 
 /// Sends a picture in strips and puts it where `kind` says; the answer is the plug-in's, with the proof of effect.
-pub async fn place(call: &Call<'_>, read: &Read, kind: &str, name: &str, picture: Picture) -> Result<Map<String, Value>> {
+pub async fn place(
+    call: &Call<'_>,
+    read: &Read,
+    kind: &str,
+    name: &str,
+    picture: Picture,
+) -> Result<Map<String, Value>> {
     static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     let token = format!("{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
     let Picture { width, height, channels, .. } = picture;
