@@ -16,6 +16,7 @@ mod model;
 pub mod onnx;
 pub mod picture;
 mod pixels;
+pub mod publish;
 pub mod raster;
 pub mod remote;
 pub mod runtime;
