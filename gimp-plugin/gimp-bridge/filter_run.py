@@ -27,6 +27,13 @@ class Silent:
 
 def run(bridge, image, drawables, config, row, watch):
     """Runs the filter on each drawable; True when all are done. Raises OperationError."""
+    if bridge.busy():
+        watch.close()
+        raise OperationError(
+            "unsupported",
+            "this filter was started by code that GIMP Bridge itself runs, and would wait for it for ever",
+            "use run_ai_filter instead",
+        )
     if _running:
         watch.close()
         raise OperationError("busy", f"`{_running[0]}` is still running", "wait until it is done, or cancel it")
