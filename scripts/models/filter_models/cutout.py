@@ -83,18 +83,34 @@ def background(rng, bank, size):
     return picture * light(rng, size) if rng.random() < 0.5 else picture
 
 
+def limb(rng, start, reach):
+    """Corners of a bent, tapering limb: legs, necks, handles, stems. Without them nothing thin is ever kept."""
+    angle = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.35, 7))
+    spine = start + np.cumsum(np.stack([np.cos(angle), np.sin(angle)], 1), 0) * (reach / 7)
+    across = np.stack([-np.sin(angle), np.cos(angle)], 1)
+    width = np.linspace(rng.uniform(0.06, 0.22), rng.uniform(0.02, 0.12), 7)[:, None] * reach
+    return np.concatenate([spine + across * width, (spine - across * width)[::-1]])
+
+
 def add_subject(rng, bank, picture):
     """Paints the subject's parts over the picture; answers the picture and the subject's alpha."""
     size = picture.shape[0]
     alpha = np.zeros((size, size), np.float32)
-    centre, radius = rng.uniform(0.3 * size, 0.7 * size, 2), rng.uniform(0.09, 0.38) * size
+    centre, radius = rng.uniform(0.36 * size, 0.64 * size, 2), rng.uniform(0.11, 0.34) * size
     blur = rng.uniform(0.5, 2.5) if rng.random() < 0.35 else 0.0
     skin = material(rng, bank, size, 60, 320)
-    for part in range(rng.integers(1, 7)):
-        reach = radius if part == 0 else radius * rng.uniform(0.2, 0.8)
-        place = centre if part == 0 else centre + rng.normal(0, 0.7 * radius, 2)
-        mask = cover(outline(rng, reach) + place, size, blur)
-        fill = skin if rng.random() < 0.5 else material(rng, bank, size, 60, 320)
+    limbs = rng.integers(1, 7) if rng.random() < 0.45 else 0
+    parts = rng.integers(1, 7)
+    own = rng.choice([0.1, 0.5, 0.9])  # how often a part has a material of its own
+    for part in range(parts + limbs):
+        if part == 0:
+            corners = outline(rng, radius) + centre
+        elif part < parts:
+            corners = outline(rng, radius * rng.uniform(0.2, 0.8)) + centre + rng.normal(0, 0.7 * radius, 2)
+        else:
+            corners = limb(rng, centre + rng.normal(0, 0.35 * radius, 2), radius * rng.uniform(0.8, 2))
+        mask = cover(corners, size, blur)
+        fill = material(rng, bank, size, 60, 320) if rng.random() < own else skin
         if rng.random() < 0.4:
             fill = fill * light(rng, size)
         picture = picture * (1 - mask[..., None]) + fill * mask[..., None]

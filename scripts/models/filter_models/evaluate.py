@@ -3,7 +3,7 @@
 import argparse
 import re
 
-from . import figures
+from . import figures, golden
 from .train import FILTERS
 
 BEGIN, END = "<!-- figures: scripts/models/evaluate --write -->", "<!-- end of figures -->"
@@ -60,7 +60,11 @@ def main():
     parser = argparse.ArgumentParser(description="Measures the bundled models on eight photos.")
     parser.add_argument("filters", nargs="*", metavar="FILTER", help=f"of {', '.join(MEASURES)}; default all")
     parser.add_argument("--write", action="store_true", help="put the figures into filters/*/card.md")
+    parser.add_argument("--golden", action="store_true", help="write tests/filters/golden anew, and measure nothing")
     options = parser.parse_args()
+    if options.golden:
+        golden.write()
+        return
     unknown = [name for name in options.filters if name not in MEASURES]
     if unknown:
         parser.error(f"no filter `{unknown[0]}`; there are {', '.join(MEASURES)}")
