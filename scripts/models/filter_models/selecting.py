@@ -18,34 +18,32 @@ def guided(guide, mask, radius=6, eps=1e-4):
     return np.clip(mean(slope) * grey + mean(offset), 0, 1)
 
 
-def network_alpha(session, picture, box):
-    """The model's alpha, [h, w] 0 to 1, zero outside the crop that it saw."""
-    high, wide = picture.shape[:2]
+def surroundings(shape, box):
+    """The square that the model sees: around the box's middle, with context on each side, inside the picture."""
+    high, wide = shape
     left, top, right, bottom = box
-    dx, dy = CONTEXT * (right - left), CONTEXT * (bottom - top)
-    x0, y0, x1, y1 = (
-        max(0, int(left - dx)),
-        max(0, int(top - dy)),
-        min(wide, int(right + dx)),
-        min(high, int(bottom + dy)),
-    )
-    crop = picture[y0:y1, x0:x1]
-    factor = LONG_SIDE / max(crop.shape[:2])
-    size = tuple(
-        max(2 * MULTIPLE, round(side * factor / MULTIPLE) * MULTIPLE) for side in (crop.shape[1], crop.shape[0])
-    )
-    prompt = np.zeros((high, wide), np.float32)
-    prompt[top:bottom, left:right] = 1
-    prompt = cv2.resize(prompt[y0:y1, x0:x1], size, interpolation=cv2.INTER_AREA)
+    side = min(int(max((1 + 2 * CONTEXT) * max(right - left, bottom - top), 128)), max(high, wide))
+    w, h = min(side, wide), min(side, high)
+    x = int(np.clip((left + right - w) / 2, 0, wide - w))
+    y = int(np.clip((top + bottom - h) / 2, 0, high - h))
+    return x, y, w, h
+
+
+def network_alpha(session, picture, box):
+    """The model's alpha along the picture's edges, [h, w] 0 to 1, zero outside the square that it saw."""
+    shape = picture.shape[:2]
+    x, y, w, h = surroundings(shape, box)
+    crop, prompt = picture[y : y + h, x : x + w], np.zeros(shape, np.float32)
+    prompt[box[1] : box[3], box[0] : box[2]] = 1
+    size = tuple(max(1, round(side * LONG_SIDE / max(w, h))) for side in (w, h))
     image = cv2.resize(crop, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    feed = {
-        "image": image.transpose(2, 0, 1)[None],
-        "prompt": prompt[None, None],
-        "evidence": evidence(image, prompt)[None, None],
-    }
-    coarse = session.run(None, feed)[0][0, 0]
-    alpha = np.zeros((high, wide), np.float32)
-    alpha[y0:y1, x0:x1] = guided(crop, cv2.resize(coarse, crop.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+    prompt = cv2.resize(prompt[y : y + h, x : x + w], size, interpolation=cv2.INTER_AREA)
+    pads = ((0, -size[1] % MULTIPLE), (0, -size[0] % MULTIPLE))
+    image, prompt = np.pad(image, (*pads, (0, 0)), "reflect"), np.pad(prompt, pads)
+    planes = {"prompt": prompt[None, None], "evidence": evidence(image, prompt)[None, None]}
+    coarse = session.run(None, {"image": image.transpose(2, 0, 1)[None], **planes})[0][0, 0, : size[1], : size[0]]
+    alpha = np.zeros(shape, np.float32)
+    alpha[y : y + h, x : x + w] = guided(crop, cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR))
     return alpha
 
 

@@ -10,7 +10,7 @@ import tomllib
 import cv2
 import torch
 
-from . import bank, export
+from . import bank, check, export
 from .tasks import KINDS
 from .trainer import Training
 
@@ -61,6 +61,9 @@ def main():
     parser.add_argument(
         "--export-only", action="store_true", help="write the newest checkpoints to filters/, train nothing"
     )
+    parser.add_argument(
+        "--check", action="store_true", help="show that training repeats and export is right; 5 minutes"
+    )
     options = parser.parse_args()
     unknown = [name for name in options.models if name not in tables]
     if unknown:
@@ -75,6 +78,9 @@ def main():
                 ship(name, tables[name], options.cache / f"{name}.pt")
         return
     pictures = bank.load(options.cache, wanted_bank["pictures"], max(2, os.cpu_count() or 2), say=say)
+    if options.check:
+        check.main({name: tables[name] for name in options.models or tables}, pictures, say)
+        return
     workers = options.workers if options.workers is not None else 8 if device == "cuda" else 0
     for name in options.models or tables:
         plan = dict(tables[name], **({"iterations": options.iterations} if options.iterations else {}))
