@@ -7,6 +7,7 @@ pub mod call;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod filters;
 pub mod gimp;
 pub mod install;
 pub mod instances;
@@ -56,6 +57,7 @@ macro_rules! commands {
 commands! {
     serve Serve Workers;
     stdio Stdio Workers;
+    filters Filters One;
     gimp Gimp One;
     instances Instances One;
     call Call One;
