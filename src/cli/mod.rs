@@ -8,6 +8,7 @@ pub mod call;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod filters;
 pub mod gimp;
 pub mod install;
 pub mod instances;
@@ -58,6 +59,7 @@ commands! {
     serve Serve Workers;
     stdio Stdio Workers;
     attend Attend Workers;
+    filters Filters One;
     gimp Gimp One;
     instances Instances One;
     call Call One;

@@ -1,6 +1,6 @@
 //! Loaded models: a bounded number, loaded once however many ask, dropped when idle.
 
-use super::library::Library;
+use super::library;
 use super::session::{LocalModel, Model};
 use crate::config::Config;
 use crate::error::Result;
@@ -26,14 +26,13 @@ struct Slot {
 
 /// The cache; a process has one.
 pub struct Cache {
-    library: Library,
     slots: Mutex<HashMap<ModelKey, Slot>>,
     config: Config,
 }
 
 impl Cache {
     pub fn new(config: Config) -> Cache {
-        Cache { library: Library::default(), slots: Mutex::default(), config }
+        Cache { slots: Mutex::default(), config }
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<ModelKey, Slot>> {
@@ -62,9 +61,11 @@ impl Cache {
             return Ok(ready.clone());
         }
         self.make_room(key, bytes);
-        let loaded = self.library.environment(&self.config).and_then(|environment| {
+        // The file first: what is wrong with it is said even where there is no runtime.
+        let loaded = source().and_then(|source| {
+            let environment = library::environment(&self.config)?;
             let begun = Instant::now();
-            let loaded = match source()? {
+            let loaded = match source {
                 ModelSource::Bytes(bytes) => LocalModel::load(&environment, &self.config, &Model::Bytes(&bytes)),
                 ModelSource::File(path) => LocalModel::load(&environment, &self.config, &Model::File(&path)),
             }?;

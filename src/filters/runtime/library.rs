@@ -6,11 +6,8 @@ use crate::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// The library once it is loaded; a process has one.
-#[derive(Default)]
-pub struct Library {
-    environment: Mutex<Option<ort::environment::Environment>>,
-}
+/// The library once it is loaded, and its path. ONNX Runtime allows one environment in a process.
+static LOADED: Mutex<Option<(PathBuf, ort::environment::Environment)>> = Mutex::new(None);
 
 /// Candidates in order: the configured one alone, or the user's data folder, beside the executable, the system's.
 fn candidates(config: &Config) -> Vec<PathBuf> {
@@ -67,33 +64,34 @@ pub fn find(config: &Config) -> Result<PathBuf> {
     })
 }
 
-impl Library {
-    /// The environment; loads the library at first.
-    ///
-    /// # Errors
-    /// As [`find`], and `unsupported` when the library does not load.
-    pub fn environment(&self, config: &Config) -> Result<ort::environment::Environment> {
-        let mut environment = self.environment.lock().unwrap_or_else(|broken| broken.into_inner());
-        if let Some(ready) = &*environment {
-            return Ok(ready.clone());
+/// The environment; loads the library at first.
+///
+/// # Errors
+/// As [`find`], and `unsupported` when the library does not load.
+pub fn environment(config: &Config) -> Result<ort::environment::Environment> {
+    let path = find(config)?;
+    let mut loaded = LOADED.lock().unwrap_or_else(|broken| broken.into_inner());
+    if let Some((first, environment)) = &*loaded {
+        if *first != path {
+            tracing::warn!(loaded = %first.display(), wanted = %path.display(), "one ONNX Runtime serves a process");
         }
-        let path = find(config)?;
-        let failed = |cause: String| {
-            Error::new(Kind::Unsupported, format!("ONNX Runtime at `{}` does not load: {cause}", path.display()))
-                .hint("run `gimp-bridge filters setup --force`, or set `filters.runtime` to another library")
-        };
-        let builder = ort::init_from(&path).map_err(|error| failed(chain(&error)))?;
-        let made = builder
-            .with_name("gimp-bridge")
-            .with_telemetry(false)
-            .build()
-            .map_err(|error| failed(super::edge(&error).message))?;
-        // It logs each graph change as a warning otherwise.
-        made.set_log_level(ort::logging::LogLevel::Error);
-        tracing::info!(library = %path.display(), "ONNX Runtime is loaded");
-        *environment = Some(made.clone());
-        Ok(made)
+        return Ok(environment.clone());
     }
+    let failed = |cause: String| {
+        Error::new(Kind::Unsupported, format!("ONNX Runtime at `{}` does not load: {cause}", path.display()))
+            .hint("run `gimp-bridge filters setup --force`, or set `filters.runtime` to another library")
+    };
+    let builder = ort::init_from(&path).map_err(|error| failed(chain(&error)))?;
+    let made = builder
+        .with_name("gimp-bridge")
+        .with_telemetry(false)
+        .build()
+        .map_err(|error| failed(super::edge(&error).message))?;
+    // It logs each graph change as a warning otherwise.
+    made.set_log_level(ort::logging::LogLevel::Error);
+    tracing::info!(library = %path.display(), "ONNX Runtime is loaded");
+    *loaded = Some((path, made.clone()));
+    Ok(made)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

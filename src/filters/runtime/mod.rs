@@ -7,7 +7,7 @@ mod session;
 pub mod setup;
 
 pub use cache::{Cache, ModelKey, ModelSource};
-pub use library::{Library, find};
+pub use library::find;
 pub use session::LocalModel;
 
 use crate::error::{Error, Kind};
