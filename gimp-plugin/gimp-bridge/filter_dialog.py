@@ -17,9 +17,13 @@ def run(bridge, procedure, image, drawables, config, row):
         name = parameter["name"].replace("_", "-")
         if parameter["type"] in ("float", "int"):
             dialog.get_scale_entry(name, 1.0)
-        if parameter.get("auto"):
+        if filter_run.has_switch(parameter):
             _bind(dialog, config, name)
-    dialog.get_label("help", row["help"], False, False)
+    help_label = dialog.get_label("help", row["help"].replace("`", ""), False, False)
+    help_label.set_line_wrap(True)
+    help_label.set_max_width_chars(60)
+    help_label.set_width_chars(50)
+    help_label.set_xalign(0)
     dialog.fill(["help"] + _order(row))
     try:
         wanted = dialog.run()
@@ -30,11 +34,36 @@ def run(bridge, procedure, image, drawables, config, row):
     return filter_run.run(bridge, image, drawables, config, row, ProgressWindow(row["title"]))
 
 
+def choose(rows):
+    """Lets the user choose among the filters: a row, or None."""
+    GimpUi.init("gimp-bridge")
+    dialog = GimpUi.Dialog(title="AI Filters", role="gimp-bridge-filters")
+    dialog.add_button("_Cancel", Gtk.ResponseType.CANCEL)
+    dialog.add_button("_Open", Gtk.ResponseType.OK)
+    dialog.set_default_response(Gtk.ResponseType.OK)
+    box = Gtk.ListBox(selection_mode=Gtk.SelectionMode.BROWSE, activate_on_single_click=False)
+    for row in rows:
+        label = Gtk.Label(xalign=0, wrap=True, max_width_chars=60, margin=6)
+        title, text = (GLib.markup_escape_text(part) for part in (row["title"], row["help"].replace("`", "")))
+        label.set_markup(f"<b>{title}</b>\n{text}")
+        box.add(label)
+    box.connect("row-activated", lambda *_: dialog.response(Gtk.ResponseType.OK))
+    scroll = Gtk.ScrolledWindow(min_content_width=460, min_content_height=360)
+    scroll.add(box)
+    dialog.get_content_area().pack_start(scroll, True, True, 0)
+    dialog.show_all()
+    try:
+        response, selected = dialog.run(), box.get_selected_row()
+    finally:
+        dialog.destroy()
+    return rows[selected.get_index()] if response == Gtk.ResponseType.OK and selected is not None else None
+
+
 def _order(row):
     names = []
     for parameter in row["params"]:
         name = parameter["name"].replace("_", "-")
-        names += [f"{name}-auto", name] if parameter.get("auto") else [name]
+        names += [f"{name}-auto", name] if filter_run.has_switch(parameter) else [name]
     return names + (["style"] if row.get("style") else []) + ["result"]
 
 

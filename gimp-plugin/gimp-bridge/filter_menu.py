@@ -36,11 +36,13 @@ class FilterMenu:
         self.bridge = bridge
         self.listed = filter_list.Listed()
         self._added = {}  # procedure name → what it was made from
+        self._procedures = {}
         self._pending = 0
         file = Gio.File.new_for_path(f"{bridge.state_dir}/{filter_list.FILE}")
         self._monitor = file.monitor_file(Gio.FileMonitorFlags.WATCH_MOVES, None)
         self._monitor.connect("changed", self._changed)
         self.refresh()
+        bridge.plug_in.add_temp_procedure(self._all_filters())
 
     def _changed(self, *_):
         if not self._pending:  # an atomic replacement comes as several events
@@ -57,11 +59,39 @@ class FilterMenu:
         wanted = {PREFIX + row["name"]: row for row in self.listed.filters}
         for name in [name for name, row in self._added.items() if wanted.get(name) != row]:
             self.bridge.plug_in.remove_temp_procedure(name)
-            del self._added[name]
+            del self._added[name], self._procedures[name]
         for name, row in wanted.items():
             if name not in self._added:
-                self.bridge.plug_in.add_temp_procedure(self._procedure(name, row))
+                self._procedures[name] = self._procedure(name, row)
+                self.bridge.plug_in.add_temp_procedure(self._procedures[name])
                 self._added[name] = row
+
+    def _all_filters(self):
+        """An entry that is always there: GIMP's menus show only what was registered before its first window."""
+        procedure = Gimp.ImageProcedure.new(
+            self.bridge.plug_in, PREFIX + "filters", Gimp.PDBProcType.TEMPORARY, self._choose, None
+        )
+        procedure.set_image_types("*")
+        procedure.set_sensitivity_mask(
+            Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES
+        )
+        text = "Lists all AI filters, also those added since GIMP was started, and runs the chosen one"
+        procedure.set_menu_label("_All Filters…")
+        procedure.set_documentation(text, text, PREFIX + "filters")
+        procedure.set_attribution("gimp-bridge", "gimp-bridge, MIT licence", "2026")
+        procedure.add_menu_path(MENU)
+        return procedure
+
+    def _choose(self, procedure, run_mode, image, drawables, config, _data):
+        if int(run_mode) != int(Gimp.RunMode.INTERACTIVE):
+            return _failed(procedure, OperationError("unsupported", "this entry is a dialog", "call the filter's own procedure"))
+        import filter_dialog
+
+        row = filter_dialog.choose(self.listed.filters)
+        if row is None:
+            return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+        chosen = self._procedures[PREFIX + row["name"]]
+        return self._run(chosen, run_mode, image, drawables, chosen.create_config(), row)
 
     def _procedure(self, name, row):
         procedure = Gimp.ImageProcedure.new(self.bridge.plug_in, name, Gimp.PDBProcType.TEMPORARY, self._run, row)
@@ -94,11 +124,15 @@ class FilterMenu:
                 windows = int(run_mode) == int(Gimp.RunMode.WITH_LAST_VALS)
                 done = filter_run.run(self.bridge, image, drawables, config, row, _watch(windows, row))
         except OperationError as error:
-            status = Gimp.PDBStatusType.CANCEL if error.kind == "cancelled" else Gimp.PDBStatusType.EXECUTION_ERROR
-            text = f"{error.message}. {error.hint}" if error.hint else error.message
-            return procedure.new_return_values(status, GLib.Error.new_literal(Gimp.PlugIn.error_quark(), text, 0))
+            return _failed(procedure, error)
         status = Gimp.PDBStatusType.SUCCESS if done else Gimp.PDBStatusType.CANCEL
         return procedure.new_return_values(status, None)
+
+
+def _failed(procedure, error):
+    status = Gimp.PDBStatusType.CANCEL if error.kind == "cancelled" else Gimp.PDBStatusType.EXECUTION_ERROR
+    text = f"{error.message}. {error.hint}" if error.hint else error.message
+    return procedure.new_return_values(status, GLib.Error.new_literal(Gimp.PlugIn.error_quark(), text, 0))
 
 
 def _watch(windows, row):
@@ -115,7 +149,7 @@ def add_argument(procedure, parameter):
     label = parameter.get("label") or name
     unit = f" ({parameter['unit']})" if parameter.get("unit") else ""
     help_text, default, kind = parameter.get("help") or label, parameter.get("default"), parameter["type"]
-    if parameter.get("auto"):
+    if filter_run.has_switch(parameter):
         procedure.add_boolean_argument(
             f"{name}-auto", f"{label}: _automatic", "Measured from the image", default == "auto", FLAGS
         )

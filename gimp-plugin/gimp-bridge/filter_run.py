@@ -62,11 +62,16 @@ def parameters(config, row):
     values = {}
     for parameter in row["params"]:
         name = parameter["name"].replace("_", "-")
-        if parameter.get("auto") and config.get_property(f"{name}-auto"):
+        if has_switch(parameter) and config.get_property(f"{name}-auto"):
             values[parameter["name"]] = "auto"
         else:
             values[parameter["name"]] = config.get_property(name)
     return values
+
+
+def has_switch(parameter):
+    """Whether the value can be measured, and the kind of value leaves no place for saying so."""
+    return bool(parameter.get("auto")) and "auto" not in parameter.get("choices", ())
 
 
 def wait(connection, params, watch, number, count):
