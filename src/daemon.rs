@@ -2,9 +2,11 @@
 
 use crate::config::{Config, GimpMode};
 use crate::error::{Error, Result};
+use crate::filters::Filters;
 use crate::gimp::launch::{self, Launch, Mode, Running};
 use crate::gimp::{Gimp, Settings};
 use crate::ops::Ops;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -22,8 +24,16 @@ impl Daemon {
     /// `config` when there is no place for the state folder.
     pub fn new(config: &Config, label: &str) -> Result<Daemon> {
         let shutdown = CancellationToken::new();
-        let settings = Settings { state_dir: launch::state_dir(config)?, port: config.gimp.port, label: label.into() };
-        Ok(Daemon { ops: Ops::new(Gimp::new(settings, shutdown.clone())), shutdown })
+        let state_dir = launch::state_dir(config)?;
+        let filters = Filters::new(config);
+        if let Err(error) = filters.publish(&state_dir) {
+            tracing::warn!(%error, "GIMP's menu of AI filters may be out of date");
+        }
+        let settings = Settings { state_dir, port: config.gimp.port, label: label.into() };
+        let ops = Ops::new(Gimp::new(settings, shutdown.clone()), filters);
+        // The links and the operations know each other as long as the process lives.
+        ops.gimp().set_inbound(Arc::new(ops.clone()));
+        Ok(Daemon { ops, shutdown })
     }
 
     /// Starts the GIMP that `--gimp headless` and `--gimp gui` ask for, beside the server: clients get their first

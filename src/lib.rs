@@ -7,6 +7,7 @@
 //! | [`error`] | the one edge error: kind, message, hint | nothing |
 //! | [`config`] | one struct; defaults < file < `.env` < environment < flags | error |
 //! | [`images`] | encode and decode with limits, formats, scale maps | error |
+//! | [`filters`] | AI filters: manifests, ONNX sessions, tiles, native filters; alone names ort | images, error, config |
 //! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config |
 //! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, images, error, config |
 //! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, error, config |
@@ -20,10 +21,12 @@
 //! Invariants: stdout belongs to MCP in `stdio`; logs never hold image data or secrets; no request waits for
 //! ever; no buffer grows without a bound; no telemetry, and nothing is downloaded that nobody asked for.
 
+pub mod assistant;
 pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod error;
+pub mod filters;
 pub mod gimp;
 pub mod http;
 pub mod images;

@@ -5,6 +5,7 @@ mod catalogue;
 mod config;
 mod doctor;
 mod fake_plugin;
+mod filters;
 mod images;
 mod install;
 mod instances;

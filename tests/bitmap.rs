@@ -1,6 +1,8 @@
 //! get_image_bitmap's parameters, checked before any GIMP is asked; its pixels are tested in real GIMP.
 
+use gimp_bridge::config::Config;
 use gimp_bridge::error::{Error, Kind};
+use gimp_bridge::filters::Filters;
 use gimp_bridge::gimp::{Client, Gimp, Settings};
 use gimp_bridge::ops::{Context, Ops};
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 async fn run(name: &str, arguments: Value) -> Error {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
-    let ops = Ops::new(Gimp::new(settings, CancellationToken::new()));
+    let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
     let client = Client { id: "test".into(), name: "test".into() };
     let context = Context { client, cancel: CancellationToken::new(), progress: None };
     ops.run(name, arguments.as_object().unwrap().clone(), context).await.err().unwrap()
@@ -72,7 +74,7 @@ async fn opening_and_saving_check_where_the_file_is() {
 async fn a_cancelled_call_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
-    let ops = Ops::new(Gimp::new(settings, CancellationToken::new()));
+    let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
     let cancel = CancellationToken::new();
     cancel.cancel();
     let context = Context { client: Client { id: "a".into(), name: "b".into() }, cancel, progress: None };

@@ -2,6 +2,8 @@
 //! that each header and byte is the test's own.
 
 use gimp_bridge::config;
+use gimp_bridge::config::Config;
+use gimp_bridge::filters::Filters;
 use gimp_bridge::gimp::{Gimp, Settings};
 use gimp_bridge::http;
 use gimp_bridge::mcp::{DEFAULT_SET_BYTES, Mcp, revisions, serve_streams};
@@ -19,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn ops(shutdown: &CancellationToken) -> (Ops, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
     let settings = Settings { state_dir: state.path().into(), port: None, label: "test".into() };
-    (Ops::new(Gimp::new(settings, shutdown.clone())), state)
+    (Ops::new(Gimp::new(settings, shutdown.clone()), Filters::new(&Config::default())), state)
 }
 
 /// A daemon on a free port.

@@ -13,6 +13,7 @@ import exec_guards
 import gimp_side
 import instance
 import menu
+from filter_menu import FilterMenu
 import settings as settings_module
 from clients import Clients
 from registry import Dispatcher
@@ -41,6 +42,7 @@ class Bridge:
         self._instance_file = None
         self._watchdog = Watchdog()
         self._runner = None
+        self.filters = None  # the menu of AI filters
 
     def start(self):
         """Begins to listen; what hinders is told in `problem` and on stderr."""
@@ -54,6 +56,7 @@ class Bridge:
         GLib.timeout_add_seconds(SWEEP_SECONDS, self._sweep)
         atexit.register(self.stop)
         menu.install(self)
+        self.filters = FilterMenu(self)
         if is_headless():
             self.listen()
         else:

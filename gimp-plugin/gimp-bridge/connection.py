@@ -8,6 +8,7 @@ import time
 
 import auth
 import wire
+from asking import Asking
 from errors import OperationError
 from inflight import MAX_UPLOAD, Request, Spool
 from outbox import Outbox
@@ -36,6 +37,7 @@ class Connection:
         self.opened = self.last_heard = time.monotonic()
         self.keep = False  # disable_auto_disconnect
         self._outbox = None
+        self.asking = Asking(self.send)  # requests of ours
         self._in_flight = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -101,6 +103,7 @@ class Connection:
             self._closed = True
             requests = list(self._in_flight.values())
             self._in_flight.clear()
+        self.asking.close()
         if self._outbox is not None:
             self._outbox.close()
         try:
@@ -219,7 +222,8 @@ class Connection:
     def _message(self, message):
         method, request_id = message.get("method"), message.get("id")
         if method is None and ("result" in message or "error" in message):
-            return  # an answer to a request that we did not send, or do not wait for any more
+            self.asking.answered(message)
+            return
         if "id" in message and not _is_id(request_id):
             self._fail(
                 None, OperationError("protocol_error", f"a request id must be an integer from 1 to {wire.MAX_ID}")
@@ -269,6 +273,8 @@ class Connection:
                 request.finish(error=OperationError("cancelled", "the caller cancelled the request before it ran"))
             elif request is not None:
                 self.server.runner.cancel(request)
+        elif method == "$/progress":
+            self.asking.progressed(params)
         elif method == "client_closed" and isinstance(params.get("client"), str):
             self.clients.pop(params["client"], None)
             self.server.runner.forget_client(params["client"])

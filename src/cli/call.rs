@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::filters::Filters;
 use crate::gimp::{Client, Gimp, Progress, ProgressSink, Settings};
 use crate::images::Picture;
 use crate::ops::catalogue::{Catalogue, ImageUse, Operation};
@@ -36,7 +37,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let shutdown = CancellationToken::new();
     let settings =
         Settings { state_dir: super::install::state_dir(config)?, port: config.gimp.port, label: "call".into() };
-    let answer = run_with(&Ops::new(Gimp::new(settings, shutdown.clone())), args).await;
+    let answer = run_with(&Ops::new(Gimp::new(settings, shutdown.clone()), Filters::new(config)), args).await;
     shutdown.cancel();
     answer
 }

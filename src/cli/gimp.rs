@@ -3,6 +3,7 @@
 use crate::config::{Config, GimpMode};
 use crate::daemon::Signals;
 use crate::error::{Error, Result};
+use crate::filters::Filters;
 use crate::gimp::launch::{self, Launch, Mode, Profile};
 use std::io::Write;
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     }
     launch.port = args.port.or(launch.port);
     launch.files = args.files;
+
+    Filters::new(config).publish(&launch.state_dir)?;
 
     let mut signals = Signals::new()?;
     let shutdown = CancellationToken::new();

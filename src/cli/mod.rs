@@ -3,10 +3,12 @@
 //! To add a subcommand: its file, a `mod` line, and a line in `commands!`. stdout belongs to what was asked for;
 //! logs, errors and hints go to stderr.
 
+pub mod attend;
 pub mod call;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod filters;
 pub mod gimp;
 pub mod install;
 pub mod instances;
@@ -56,6 +58,8 @@ macro_rules! commands {
 commands! {
     serve Serve Workers;
     stdio Stdio Workers;
+    attend Attend Workers;
+    filters Filters One;
     gimp Gimp One;
     instances Instances One;
     call Call One;

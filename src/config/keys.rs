@@ -1,7 +1,7 @@
 //! Every setting, declared once: name, type, environment names, meaning, and the field it fills.
 
 use super::value::{Type, Value};
-use super::{Config, GimpMode, StorageBackend};
+use super::{Config, GimpMode, Provider, StorageBackend};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -408,6 +408,80 @@ pub static KEYS: &[Key] = &[
         "Largest image that is stored or served, in bytes.",
         |c| c.images.max_size.into(),
         |c, v| c.images.max_size = v.int(),
+    ),
+    Key::new(
+        "filters.folder",
+        &[],
+        Type::Path,
+        "Folder of installed AI models; one in the user's data folder if left out.",
+        |c| c.filters.folder.as_deref().into(),
+        |c, v| c.filters.folder = v.text().map(PathBuf::from),
+    )
+    .guarded(),
+    Key::new(
+        "filters.runtime",
+        &["ORT_DYLIB_PATH"],
+        Type::Path,
+        "ONNX Runtime's library; if left out, the one of `gimp-bridge filters setup`, or the system's.",
+        |c| c.filters.runtime.as_deref().into(),
+        |c, v| c.filters.runtime = v.text().map(PathBuf::from),
+    )
+    .guarded(),
+    Key::new(
+        "filters.provider",
+        &[],
+        Type::Choice(Provider::NAMES),
+        "What computes AI filters, if the library can; else the processor does, and the answer says so.",
+        |c| c.filters.provider.name().into(),
+        |c, v| c.filters.provider = v.text().and_then(|name| Provider::from_name(&name)).unwrap_or_default(),
+    ),
+    Key::new(
+        "filters.threads",
+        &[],
+        Type::Int(0, 256),
+        "Threads that compute AI filters; 0 leaves one processor to GIMP.",
+        |c| (c.filters.threads as u64).into(),
+        |c, v| c.filters.threads = v.int() as usize,
+    ),
+    Key::new(
+        "filters.memory_mb",
+        &[],
+        Type::Int(64, 1 << 20),
+        "Memory for one tile's work, in MiB; larger pictures go through in more tiles.",
+        |c| u64::from(c.filters.memory_mb).into(),
+        |c, v| c.filters.memory_mb = v.int() as u32,
+    ),
+    Key::new(
+        "filters.models",
+        &[],
+        Type::Int(1, 64),
+        "AI models kept loaded.",
+        |c| (c.filters.models as u64).into(),
+        |c, v| c.filters.models = v.int() as usize,
+    ),
+    Key::new(
+        "filters.model_memory_mb",
+        &[],
+        Type::Int(64, 1 << 20),
+        "Memory for loaded AI models together, in MiB, as far as their files tell.",
+        |c| u64::from(c.filters.model_memory_mb).into(),
+        |c, v| c.filters.model_memory_mb = v.int() as u32,
+    ),
+    Key::new(
+        "filters.idle",
+        &[],
+        SECONDS,
+        "Seconds after which an unused AI model is unloaded.",
+        |c| c.filters.idle.into(),
+        |c, v| c.filters.idle = v.int(),
+    ),
+    Key::new(
+        "filters.parallel",
+        &[],
+        Type::Int(1, 64),
+        "AI filters that run at once; more wait their turn.",
+        |c| (c.filters.parallel as u64).into(),
+        |c, v| c.filters.parallel = v.int() as usize,
     ),
 ];
 

@@ -31,6 +31,7 @@ pub struct Config {
     pub storage: Storage,
     pub kserve: Kserve,
     pub images: Images,
+    pub filters: Filters,
     /// Where each key's value came from; a key that is not in it has its default.
     pub origins: BTreeMap<&'static str, Origin>,
 }
@@ -205,5 +206,78 @@ pub struct Images {
 impl Default for Images {
     fn default() -> Self {
         Images { cleanup_interval: 300, ttl: 3600, max_size: 10 << 20 }
+    }
+}
+
+/// AI filters.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// Installed models, one folder each; one in the user's data folder if left out.
+    pub folder: Option<PathBuf>,
+    /// ONNX Runtime's library; found by itself if left out.
+    pub runtime: Option<PathBuf>,
+    pub provider: Provider,
+    /// Threads that compute; 0: all processors but one.
+    pub threads: usize,
+    /// MiB for one tile's work, as far as that can be estimated.
+    pub memory_mb: u32,
+    /// Models kept loaded.
+    pub models: usize,
+    /// MiB for loaded models together.
+    pub model_memory_mb: u32,
+    /// Seconds after which an unused model is unloaded.
+    pub idle: u64,
+    /// Filters that run at once; more wait.
+    pub parallel: usize,
+}
+
+impl Default for Filters {
+    fn default() -> Self {
+        Filters {
+            folder: None,
+            runtime: None,
+            provider: Provider::Cpu,
+            threads: 0,
+            memory_mb: 768,
+            models: 4,
+            model_memory_mb: 4096,
+            idle: 300,
+            parallel: 2,
+        }
+    }
+}
+
+impl Filters {
+    /// Threads that compute: one processor stays free for GIMP.
+    pub fn threads_or_default(&self) -> usize {
+        let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if self.threads == 0 { (all - 1).max(1) } else { self.threads }
+    }
+}
+
+/// What computes: the processor, or a device that the library has a provider for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Provider {
+    #[default]
+    Cpu,
+    Cuda,
+    Tensorrt,
+    Coreml,
+    Directml,
+    Openvino,
+}
+
+impl Provider {
+    pub const NAMES: &[&str] = &["cpu", "cuda", "tensorrt", "coreml", "directml", "openvino"];
+    const ALL: [Provider; 6] =
+        [Provider::Cpu, Provider::Cuda, Provider::Tensorrt, Provider::Coreml, Provider::Directml, Provider::Openvino];
+
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        Provider::NAMES[self as usize]
+    }
+
+    fn from_name(name: &str) -> Option<Provider> {
+        Provider::ALL.into_iter().find(|provider| provider.name() == name)
     }
 }

@@ -1,13 +1,14 @@
 //! The links to all instances: which one a client's calls go to, connecting on first use, reconnecting.
 
 use super::handshake::Peer;
+use super::inbound::Inbound;
 use super::instances::{Announced, Record};
 use super::link::Link;
 use super::{Client, Instance, Settings, secret};
 use crate::error::{Error, Kind, Result};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,6 +40,7 @@ pub struct Hub {
     starting: AtomicBool,
     waited_in_vain: Mutex<Option<Instant>>,
     reconnecting: AtomicBool,
+    inbound: OnceLock<Arc<dyn Inbound>>,
 }
 
 /// The instance that a client works with.
@@ -85,7 +87,13 @@ impl Hub {
             starting: AtomicBool::new(false),
             waited_in_vain: Mutex::default(),
             reconnecting: AtomicBool::new(false),
+            inbound: OnceLock::new(),
         }
+    }
+
+    /// The first one stays.
+    pub fn set_inbound(&self, inbound: Arc<dyn Inbound>) {
+        let _ = self.inbound.set(inbound);
     }
 
     /// Whether this daemon is starting a GIMP: calls wait for it meanwhile.
@@ -202,7 +210,9 @@ impl Hub {
             return Ok(link);
         }
         let secret = secret::load(&self.settings.state_dir)?;
-        let connected = Link::connect(slot.record.port, &secret, &self.settings.label, &self.shutdown).await;
+        let inbound = self.inbound.get().cloned();
+        let label = &self.settings.label;
+        let connected = Link::connect(slot.record.port, &secret, label, inbound, &self.shutdown).await;
         slot.unreachable.store(connected.is_err(), Ordering::Relaxed);
         let link = connected.map_err(|error| match (error.kind, &error.hint) {
             (Kind::NoGimp, None) => error.hint(START_HINT),

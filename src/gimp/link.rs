@@ -4,6 +4,7 @@ use super::flight::Flight;
 use super::frame::{Frame, FrameCodec, FrameError};
 use super::handshake::{self, Peer};
 use super::heartbeat;
+use super::inbound::{self, Inbound, Served};
 use super::outbox::Outbox;
 use super::pending::Pending;
 use super::secret::Secret;
@@ -44,6 +45,9 @@ pub struct Shared {
     outdated: Option<Error>,
     pub pending: Pending,
     pub outbox: Outbox,
+    pub inbound: Option<Arc<dyn Inbound>>,
+    /// What the plug-in asked and waits for.
+    pub served: Served,
     pub ended: CancellationToken,
     started: Instant,
     /// Milliseconds after `started` of the last frame.
@@ -55,8 +59,14 @@ pub struct Shared {
 }
 
 impl Link {
-    /// Connects to the plug-in on `port` of this machine. `shutdown` ends the link.
-    pub async fn connect(port: u16, secret: &Secret, label: &str, shutdown: &CancellationToken) -> Result<Link> {
+    /// Connects to the plug-in on `port` of this machine. `inbound` answers what the plug-in asks; `shutdown` ends the link.
+    pub async fn connect(
+        port: u16,
+        secret: &Secret,
+        label: &str,
+        inbound: Option<Arc<dyn Inbound>>,
+        shutdown: &CancellationToken,
+    ) -> Result<Link> {
         let refused = |error: &dyn std::fmt::Display| {
             Error::new(Kind::NoGimp, format!("nothing answers on port {port}: {error}"))
         };
@@ -80,6 +90,8 @@ impl Link {
             port,
             pending: Pending::default(),
             outbox: Outbox::new(),
+            inbound,
+            served: Served::default(),
             ended: shutdown.child_token(),
             started: Instant::now(),
             heard: AtomicU64::new(0),
@@ -288,7 +300,7 @@ impl Shared {
         self.send_cancel(id);
     }
 
-    fn handle(&self, message: Message) {
+    fn handle(self: &Arc<Self>, message: Message) {
         match message {
             Message::Response { id: Some(id), outcome } => self.pending.finish(id, outcome),
             Message::Response { id: None, outcome } => {
@@ -297,13 +309,7 @@ impl Shared {
                 }
             }
             Message::Notification { method, params } => self.notified(&method, &params),
-            Message::Request { id, method } => {
-                let outcome = match method.as_str() {
-                    "$/ping" => Ok(json!({"busy": null, "queued": 0})),
-                    _ => Err(Error::new(Kind::UnknownOperation, format!("this daemon has no method `{method}`"))),
-                };
-                self.outbox.message(wire::response(Some(id), outcome));
-            }
+            Message::Request { id, method, params } => inbound::serve(self, id, method, &params),
             Message::Invalid { id, error } => {
                 tracing::warn!(%error, "the plug-in sent what is no JSON-RPC");
                 match id {
@@ -323,6 +329,9 @@ impl Shared {
             }),
             "$/stream" => serde_json::from_slice::<wire::StreamParams>(params)
                 .map(|stream| self.pending.open_stream(stream.id, stream.header)),
+            "$/cancel" => {
+                serde_json::from_slice::<wire::CancelParams>(params).map(|cancel| self.served.cancel(cancel.id))
+            }
             // A notification that we do not know is for a newer daemon.
             _ => Ok(()),
         };

@@ -5,6 +5,7 @@ pub mod frame;
 pub mod handshake;
 mod heartbeat;
 mod hub;
+pub mod inbound;
 pub mod instances;
 pub mod launch;
 pub mod link;
@@ -145,6 +146,18 @@ impl Gimp {
     /// Tells that this daemon is starting a GIMP, or has done so: calls wait for it meanwhile instead of failing.
     pub fn set_starting(&self, starting: bool) {
         self.hub.set_starting(starting);
+    }
+
+    /// Lets `inbound` answer what plug-ins ask; to be set before the first link, once.
+    pub fn set_inbound(&self, inbound: Arc<dyn inbound::Inbound>) {
+        self.hub.set_inbound(inbound);
+    }
+
+    /// Connects to the configured GIMP and stays until it ends the connection.
+    pub async fn attend(&self) -> Result<()> {
+        let client = Client { id: "attend".into(), name: "attend".into() };
+        self.hub.link(&client, None).await?.ended().await;
+        Ok(())
     }
 
     /// Chooses the instance for this client.

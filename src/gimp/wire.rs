@@ -32,6 +32,7 @@ pub enum Message {
     Request {
         id: u64,
         method: String,
+        params: Bytes,
     },
     Notification {
         method: String,
@@ -173,7 +174,7 @@ impl Envelope<'_> {
             };
             return match (self.id, id) {
                 (None, _) => Message::Notification { method, params: slice(self.params) },
-                (Some(_), Some(id)) => Message::Request { id, method },
+                (Some(_), Some(id)) => Message::Request { id, method, params: slice(self.params) },
                 (Some(raw), None) => invalid(format!(
                     "a request's `id` must be an integer from 1 to {MAX_ID}, not `{}`",
                     short(raw.get())
@@ -289,6 +290,12 @@ pub struct ProgressParams {
     pub total: Option<f64>,
     #[serde(default)]
     pub message: Option<String>,
+}
+
+/// `$/cancel`.
+#[derive(Deserialize)]
+pub struct CancelParams {
+    pub id: u64,
 }
 
 /// `$/stream`.

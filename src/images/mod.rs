@@ -1,5 +1,6 @@
 //! Pixels to files and back, with limits. Knows formats, not GIMP.
 
+pub mod analysis;
 mod base64_text;
 mod deflate;
 pub mod encode;

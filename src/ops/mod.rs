@@ -6,6 +6,7 @@
 mod call;
 pub mod catalogue;
 pub mod docs;
+mod inbound;
 mod local;
 pub mod params;
 pub mod search;
@@ -14,6 +15,7 @@ pub mod watch;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
 
+use crate::filters::Filters;
 use crate::gimp::{Client, Gimp, ProgressSink};
 use crate::images::Picture;
 use serde_json::{Map, Value};
@@ -51,12 +53,18 @@ pub struct Outcome {
 #[derive(Clone)]
 pub struct Ops {
     gimp: Gimp,
+    filters: Filters,
     watches: watch::Watches,
 }
 
 impl Ops {
-    pub fn new(gimp: Gimp) -> Ops {
-        Ops { gimp, watches: watch::Watches::default() }
+    pub fn new(gimp: Gimp, filters: Filters) -> Ops {
+        Ops { gimp, filters, watches: watch::Watches::default() }
+    }
+
+    /// The AI filters of this process.
+    pub fn filters(&self) -> &Filters {
+        &self.filters
     }
 
     /// The links, for health and instances.

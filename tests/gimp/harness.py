@@ -21,7 +21,7 @@ class Gimp:
     `home` may be given to start again in the same one. Output of GIMP is in `home/gimp.log`.
     """
 
-    def __init__(self, version, settings=None, environment=None, home=None, wait=True):
+    def __init__(self, version, settings=None, environment=None, home=None, wait=True, plug_ins=()):
         self.version = version
         self._own_home = home is None
         self.home = Path(home or tempfile.mkdtemp(prefix=f"gimp-bridge-test-{version}-"))
@@ -30,6 +30,8 @@ class Gimp:
         self.log_path = self.home / "gimp.log"
         self.instance = None
         install_plugin(self.profile / "plug-ins" / "gimp-bridge")
+        for folder in plug_ins:  # of tests/gimp/plug_ins
+            shutil.copytree(ROOT / "tests" / "gimp" / "plug_ins" / folder, self.profile / "plug-ins" / folder)
         self.state_dir.mkdir(parents=True, exist_ok=True)
         (self.state_dir / "plugin.json").write_text(json.dumps({"port": 0, **(settings or {})}))
         command = [str(ROOT / "scripts" / "in-gimp-root"), version, str(self.home), "gimp-console", "-i", "--no-splash"]

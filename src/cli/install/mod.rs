@@ -35,7 +35,12 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let machine = Machine::this();
     let target = Target { executable: executable(&machine)?, machine, state_dir: state_dir(config)? };
     let found = found::find(&target.machine, config.gimp.executable.as_deref());
-    install(&args, &target, &found, &config.plugin, &mut std::io::stdout())
+    let done = install(&args, &target, &found, &config.plugin, &mut std::io::stdout())?;
+    if !args.print {
+        // The filters are in GIMP's menu from its next start on, before any daemon has run.
+        crate::filters::Filters::new(config).publish(&target.state_dir)?;
+    }
+    Ok(done)
 }
 
 /// Where an installation goes.

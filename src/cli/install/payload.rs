@@ -78,7 +78,7 @@ pub fn remove_state(state_dir: &Path) -> io::Result<()> {
     if state_dir.file_name().is_some_and(|name| name == "gimp-bridge") {
         return std::fs::remove_dir_all(state_dir);
     }
-    for name in ["secret", "plugin.json", "clients.json", "instances"] {
+    for name in ["secret", "plugin.json", "clients.json", crate::filters::publish::FILE, "attend.log", "instances"] {
         let path = state_dir.join(name);
         let gone = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         match gone {

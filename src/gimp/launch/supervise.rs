@@ -214,7 +214,7 @@ impl Supervisor {
             });
             if let Some(record) = ours {
                 let link = match secret::load(&self.launch.state_dir) {
-                    Ok(secret) => Link::connect(record.port, &secret, "gimp", &CancellationToken::new()).await,
+                    Ok(secret) => Link::connect(record.port, &secret, "gimp", None, &CancellationToken::new()).await,
                     Err(error) => Err(error),
                 };
                 match link {

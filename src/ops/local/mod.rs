@@ -1,8 +1,11 @@
 //! The operations that run in the daemon: one file each, one arm here.
 
+mod ai;
+mod analyze;
 mod batch;
 mod bitmap;
 pub mod discover;
+mod exchange;
 mod instances;
 mod open;
 mod path;
@@ -24,6 +27,10 @@ pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
         "search_operations" => discover::search_operations(call).await,
         "describe_operation" => discover::describe_operation(call).await,
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
+        "analyze_image" => analyze::analyze_image(call).await,
+        "list_ai_filters" => ai::list_ai_filters(call).await,
+        "run_ai_filter" => ai::run_ai_filter(call).await,
+        "select_subject" => ai::select_subject(call).await,
         "open_image" => open::open_image(call).await,
         "save_image" => save::save_image(call).await,
         "list_instances" => instances::list_instances(call).await,
@@ -34,7 +41,9 @@ pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
 
 #[cfg(test)]
 mod tests {
+    use crate::config::Config;
     use crate::error::Kind;
+    use crate::filters::Filters;
     use crate::gimp::{Client, Gimp, Settings};
     use crate::ops::{Catalogue, Context, Ops, Runs};
     use tokio_util::sync::CancellationToken;
@@ -44,7 +53,7 @@ mod tests {
     async fn every_daemon_operation_of_the_catalogue_has_code() {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
-        let ops = Ops::new(Gimp::new(settings, CancellationToken::new()));
+        let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
         let client = Client { id: "test".into(), name: "test".into() };
         let context = Context { client, cancel: CancellationToken::new(), progress: None };
         for operation in Catalogue::get().public().filter(|operation| operation.runs == Runs::Daemon) {

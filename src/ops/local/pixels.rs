@@ -11,6 +11,9 @@ use std::io::{self, Read};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// Most bytes of pixels that are held at once.
+const MAX_RAW: usize = 2 << 30;
+
 /// A rectangle in image or drawable pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Region {
@@ -139,6 +142,29 @@ pub async fn read(call: &Call<'_>, source: Source, options: Options) -> Result<(
     let layout = header.layout;
     let answer = encode_stream(streamed, layout, options, stop, call.context.progress.clone()).await;
     answer.map(|read| (header, read))
+}
+
+/// Asks GIMP for pixels of 8 bits and gives them as they are, rows from the top without padding.
+pub async fn raw(call: &Call<'_>, source: Source) -> Result<(Header, Vec<u8>)> {
+    let (header, mut streamed, stop) = open(call, source).await?;
+    let expected = header.layout.row_bytes() * header.layout.height as usize;
+    let mut bytes = Vec::with_capacity(expected.min(MAX_RAW));
+    while let Some(chunk) = streamed.chunks.recv().await {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > MAX_RAW {
+            stop.cancel();
+            return Err(Error::new(
+                Kind::TooLarge,
+                format!("{expected} bytes of pixels are over the limit of {MAX_RAW}"),
+            )
+            .hint("give a region"));
+        }
+    }
+    streamed.result.await.map_err(Error::internal)??;
+    if bytes.len() != expected {
+        return Err(Error::internal(format!("{} bytes of pixels came instead of {expected}", bytes.len())));
+    }
+    Ok((header, bytes))
 }
 
 /// Only the header: what would be read, without the pixels.

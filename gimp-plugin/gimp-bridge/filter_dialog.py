@@ -1,0 +1,128 @@
+"""The windows of a filter: its dialog made from its parameters, and its progress with a way to cancel."""
+
+import gi
+
+gi.require_version("GimpUi", "3.0")
+gi.require_version("Gtk", "3.0")
+from gi.repository import GimpUi, GLib, Gtk  # noqa: E402
+
+import filter_run  # noqa: E402
+
+
+def run(bridge, procedure, image, drawables, config, row):
+    """Asks for the parameters and runs the filter; False if the user cancelled the dialog."""
+    GimpUi.init("gimp-bridge")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, row["title"])
+    for parameter in row["params"]:
+        name = parameter["name"].replace("_", "-")
+        if parameter["type"] in ("float", "int"):
+            dialog.get_scale_entry(name, 1.0)
+        if filter_run.has_switch(parameter):
+            _bind(dialog, config, name)
+    help_label = dialog.get_label("help", row["help"].replace("`", ""), False, False)
+    help_label.set_line_wrap(True)
+    help_label.set_max_width_chars(60)
+    help_label.set_width_chars(50)
+    help_label.set_xalign(0)
+    dialog.fill(["help"] + _order(row))
+    try:
+        wanted = dialog.run()
+    finally:
+        dialog.destroy()
+    if not wanted:
+        return False
+    return filter_run.run(bridge, image, drawables, config, row, ProgressWindow(row["title"]))
+
+
+def choose(rows):
+    """Lets the user choose among the filters: a row, or None."""
+    GimpUi.init("gimp-bridge")
+    dialog = GimpUi.Dialog(title="AI Filters", role="gimp-bridge-filters")
+    dialog.add_button("_Cancel", Gtk.ResponseType.CANCEL)
+    dialog.add_button("_Open", Gtk.ResponseType.OK)
+    dialog.set_default_response(Gtk.ResponseType.OK)
+    box = Gtk.ListBox(selection_mode=Gtk.SelectionMode.BROWSE, activate_on_single_click=False)
+    for row in rows:
+        label = Gtk.Label(xalign=0, wrap=True, max_width_chars=60, margin=6)
+        title, text = (GLib.markup_escape_text(part) for part in (row["title"], row["help"].replace("`", "")))
+        label.set_markup(f"<b>{title}</b>\n{text}")
+        box.add(label)
+    box.connect("row-activated", lambda *_: dialog.response(Gtk.ResponseType.OK))
+    scroll = Gtk.ScrolledWindow(min_content_width=460, min_content_height=360)
+    scroll.add(box)
+    dialog.get_content_area().pack_start(scroll, True, True, 0)
+    dialog.show_all()
+    try:
+        response, selected = dialog.run(), box.get_selected_row()
+    finally:
+        dialog.destroy()
+    return rows[selected.get_index()] if response == Gtk.ResponseType.OK and selected is not None else None
+
+
+def _order(row):
+    names = []
+    for parameter in row["params"]:
+        name = parameter["name"].replace("_", "-")
+        names += [f"{name}-auto", name] if filter_run.has_switch(parameter) else [name]
+    return names + (["style"] if row.get("style") else []) + ["result"]
+
+
+def _bind(dialog, config, name):
+    """A value that is measured cannot be set by hand."""
+    dialog.set_sensitive(name, True, config, f"{name}-auto", True)
+
+
+class ProgressWindow:
+    """A bar with a Cancel button, shown after a moment, so that short runs do not flicker."""
+
+    DELAY_MS = 300
+
+    def __init__(self, title):
+        GimpUi.init("gimp-bridge")
+        self.cancelled = False
+        self._title, self._window, self._bar = title, None, None
+        self._timer = GLib.timeout_add(self.DELAY_MS, self._open)
+        self._shown = (0.0, None)
+
+    def _open(self):
+        self._timer = 0
+        self._window = Gtk.Window(title=self._title, resizable=False, border_width=12)
+        self._window.set_role("gimp-bridge-progress")
+        self._window.set_keep_above(True)
+        box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=9)
+        self._bar = Gtk.ProgressBar(show_text=True, width_request=320)
+        button = Gtk.Button.new_with_mnemonic("_Cancel")
+        button.set_halign(Gtk.Align.END)
+        button.connect("clicked", self._cancel)
+        self._window.connect("delete-event", self._cancel)
+        box.pack_start(self._bar, False, False, 0)
+        box.pack_start(button, False, False, 0)
+        self._window.add(box)
+        self._window.show_all()
+        self._update()
+        return GLib.SOURCE_REMOVE
+
+    def _cancel(self, *_):
+        self.cancelled = True
+        self._update()
+        GLib.main_context_default().wakeup()
+        return True
+
+    def show(self, fraction, message):
+        self._shown = (fraction, message)
+        self._update()
+
+    def _update(self):
+        if self._bar is None:
+            return
+        fraction, message = self._shown
+        self._bar.set_fraction(fraction)
+        self._bar.set_text("cancelling …" if self.cancelled else message or f"{fraction:.0%}")
+
+    def close(self):
+        if self._timer:
+            GLib.source_remove(self._timer)
+            self._timer = 0
+        if self._window is not None:
+            self._window.destroy()
+            self._window = self._bar = None

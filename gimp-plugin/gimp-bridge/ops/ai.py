@@ -1,0 +1,320 @@
+"""The daemon's filters' way to a layer's pixels and back: read it and its masks, take the result in, put it in place."""
+
+import sys
+
+from gi.repository import Babl, Gegl, Gimp, Gio, GLib
+
+import display
+import lookup
+import paths
+import staging
+import targets
+from errors import OperationError
+from registry import operation
+
+STRIP_BYTES = 1 << 20
+TILE = 128
+ABYSS = Gegl.AbyssPolicy.NONE
+
+
+@operation("filter_read")
+def filter_read(call, source="layer", layer=None, path=None):
+    """Streams the pixels of a layer, of all that is visible, or of a file, in their own depth, gamma-encoded."""
+    if path is not None:
+        return _read_file(call, path)
+    if not call.image_given:
+        # What is read here is going to be changed: with several images open, the client has to say which
+        call.image = lookup.resolve_image(call, None, lookup.Need("change"))
+    if source == "visible" or (source == "auto" and layer is None and _several(call.image)):
+        return _read_visible(call, call.image)
+    found = targets.layer(call, layer)
+    if found.is_group_layer():
+        raise OperationError(
+            "invalid_argument",
+            f"layer `{found.get_id()}` (`{found.get_name()}`) is a group, which has no pixels of its own",
+            "give a layer inside it, or `source` \"visible\" for the picture as a whole",
+        )
+    return _read(call, call.image, found, found, tuple(found.get_offsets()[-2:]))
+
+
+def _several(image):
+    """Whether no single layer is meant."""
+    return len(image.get_selected_layers()) != 1 and len(image.get_layers()) != 1
+
+
+def _read_visible(call, image):
+    made = Gimp.Layer.new_from_visible(image, image, "visible")
+    try:
+        return _read(call, image, made, None, (0, 0))
+    finally:
+        made.delete()
+
+
+def _read_file(call, path):
+    real = paths.check_path(path, False, call.settings)
+    try:
+        image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(real))
+    except GLib.Error as error:
+        raise OperationError("io_error", f"GIMP could not open `{path}`: {error.message}", "give a picture file") from error
+    try:
+        return _read_visible(call, image)
+    finally:
+        image.delete()
+
+
+def _read(call, image, drawable, layer, offset):
+    width, height = drawable.get_width(), drawable.get_height()
+    depth = _depth(image)
+    channels = (1 if drawable.is_gray() else 3) + bool(drawable.has_alpha())
+    row_bytes = width * channels * depth // 8
+    encoding = _in_own_space(f"{staging.MODELS[channels]} {staging.KINDS[depth]}", drawable)
+    buffer = drawable.get_buffer()
+
+    def strips():
+        rows = max(STRIP_BYTES // row_bytes // TILE * TILE, 1)
+        for top in range(0, height, rows):
+            call.check()
+            yield buffer.get(Gegl.Rectangle.new(0, top, width, min(rows, height - top)), 1.0, encoding, ABYSS)
+
+    header = {"width": width, "height": height, "channels": channels, "depth": depth, "byte_order": sys.byteorder}
+    call.stream(header, strips())
+    return {
+        **header,
+        "layer": layer.get_id() if layer is not None else None,
+        "name": layer.get_name() if layer is not None else lookup.image_name(image),
+        "offset": list(offset),
+        "selection": _selection(image, offset, width, height),
+        "base_type": targets.base_type(image),
+        "image_size": [image.get_width(), image.get_height()],
+    }
+
+
+def _selection(image, offset, width, height):
+    """[x, y, width, height] of the selection on a layer, in the layer's pixels; None without a selection."""
+    _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
+    if not some:
+        return None
+    left, right = (min(max(value - offset[0], 0), width) for value in (left, right))
+    top, bottom = (min(max(value - offset[1], 0), height) for value in (top, bottom))
+    return [left, top, max(right - left, 0), max(bottom - top, 0)]
+
+
+@operation("filter_read_mask")
+def filter_read_mask(call, width, height, x=0, y=0, item=None):
+    """Streams one byte a pixel of that part of the image: the selection, or how bright and opaque an item is."""
+    image = call.image
+    if item is None:
+        drawable, shift = image.get_selection(), (0, 0)
+    else:
+        drawable = lookup.resolve_drawable(call, item)
+        shift = (0, 0) if drawable.is_channel() and not drawable.is_layer_mask() else drawable.get_offsets()[-2:]
+    encoding = _value_encoding(drawable) if drawable.is_channel() else "Y'A u8"
+    buffer = drawable.get_buffer()
+
+    def strips():
+        rows = max(STRIP_BYTES // width, 1)
+        for top in range(0, height, rows):
+            call.check()
+            area = Gegl.Rectangle.new(x - shift[0], y - shift[1] + top, width, min(rows, height - top))
+            values = buffer.get(area, 1.0, encoding, ABYSS)
+            if encoding == "Y'A u8":
+                values = bytes(value * alpha // 255 for value, alpha in zip(values[::2], values[1::2]))
+            yield values
+
+    call.stream({"width": width, "height": height, "channels": 1, "depth": 8}, strips())
+    return {"width": width, "height": height}
+
+
+def _value_encoding(channel):
+    """For a channel's values as they are: of its own curve, so that no gamma comes in between."""
+    return "Y' u8" if Babl.format_get_encoding(channel.get_format()).startswith("Y'") else "Y u8"
+
+
+@operation("filter_stage")
+def filter_stage(call, token, width, height, channels, depth, top):
+    if call.upload is None:
+        raise OperationError("protocol_error", "filter_stage needs an upload")
+    with open(call.upload, "rb") as file:
+        rows = staging.stage(call.client, token, width, height, channels, depth, top, file.read())
+    return {"rows": rows}
+
+
+@operation("filter_drop")
+def filter_drop(call, token):
+    return {"dropped": staging.drop(call.client, token)}
+
+
+@operation("filter_place")
+def filter_place(call, token, kind, name, layer=None, x=0, y=0):
+    """Puts a staged picture where it belongs, as one step."""
+    staged = staging.take(call.client, token)
+    found = lookup.resolve_layer(call, layer) if layer is not None else None
+    return _PLACES[kind](call, staged, found, name, (x, y))
+
+
+def _new_layer(call, staged, source, name, offset):
+    image = call.image
+    made = Gimp.Layer.new(image, name, staged.width, staged.height, _layer_type(image, staged.channels), 100,
+                          Gimp.LayerMode.NORMAL)
+    _write(call, made, staged)
+    parent, position = None, 0
+    if source is not None:
+        parent, position = source.get_parent(), image.get_item_position(source)
+        made.set_opacity(source.get_opacity())
+        made.set_mode(source.get_mode())
+    image.insert_layer(made, parent, position)
+    made.set_offsets(*offset)
+    image.set_selected_layers([made])
+    return _placed(call, f"Added the result as layer `{made.get_name()}`", staged, layer=made.get_id())
+
+
+def _replace(call, staged, source, name, offset):
+    image = call.image
+    targets.paintable(call, source.get_id())
+    if (staged.width, staged.height) != (source.get_width(), source.get_height()):
+        raise OperationError(
+            "invalid_argument",
+            f"the result is {staged.width}x{staged.height} pixels and the layer {source.get_width()}x{source.get_height()}",
+            'use `result` "new_image" or "new_layer"; or the layer was changed while the filter ran: run it again',
+        )
+    # The result is blended through the selection already: GIMP must not do it again
+    kept = None
+    if not Gimp.Selection.is_empty(image):
+        kept = Gimp.Selection.save(image)
+        Gimp.Selection.none(image)
+    shadow = source.get_shadow_buffer()
+    _copy(call, staged, shadow, source)
+    shadow.flush()
+    source.merge_shadow(True)
+    source.update(0, 0, staged.width, staged.height)
+    if kept is not None:
+        image.select_item(Gimp.ChannelOps.REPLACE, kept)
+        image.remove_channel(kept)
+    return _placed(call, f"Replaced the pixels of layer `{source.get_name()}`", staged, layer=source.get_id())
+
+
+def _new_image(call, staged, source, name, offset):
+    before = call.image
+    kind = Gimp.ImageBaseType.GRAY if staged.channels < 3 else Gimp.ImageBaseType.RGB
+    image = Gimp.Image.new_with_precision(staged.width, staged.height, kind, before.get_precision())
+    try:
+        image.undo_disable()
+        _, across, down = before.get_resolution()
+        image.set_resolution(across, down)
+        profile = before.get_color_profile()
+        if profile is not None and kind == before.get_base_type():
+            image.set_color_profile(profile)
+        layer = Gimp.Layer.new(image, name, staged.width, staged.height, _layer_type(image, staged.channels), 100,
+                               Gimp.LayerMode.NORMAL)
+        _write(call, layer, staged)
+        image.insert_layer(layer, None, 0)
+        image.undo_enable()
+    except BaseException:
+        image.delete()
+        raise
+    lookup.remember(image, name=name)
+    display.show(image)
+    call.client.image_id = image.get_id()
+    return _placed(call, f"Made a new {staged.width}x{staged.height} image", staged, layer=layer.get_id(),
+                   new_image=image.get_id())
+
+
+def _layer_mask(call, staged, source, name, offset):
+    if source.get_mask() is not None:
+        source.remove_mask(Gimp.MaskApplyMode.DISCARD)
+    mask = source.create_mask(Gimp.AddMaskType.WHITE)
+    if (mask.get_width(), mask.get_height()) != (staged.width, staged.height):
+        raise OperationError(
+            "invalid_argument",
+            f"the mask is {staged.width}x{staged.height} pixels and the layer {mask.get_width()}x{mask.get_height()}",
+            "the layer was changed while the filter ran: run it again",
+        )
+    _write_values(call, mask, staged)
+    source.add_mask(mask)
+    return _placed(call, f"Added the result as mask of layer `{source.get_name()}`", staged, layer=source.get_id(),
+                   mask=mask.get_id())
+
+
+def _make_selection(call, staged, source, name, offset):
+    image = call.image
+    channel = Gimp.Channel.new(image, name, image.get_width(), image.get_height(), 100, Gegl.Color.new("black"))
+    image.insert_channel(channel, None, 0)
+    channel.fill(Gimp.FillType.TRANSPARENT)
+    _write_values(call, channel, staged, offset)
+    image.select_item(Gimp.ChannelOps.REPLACE, channel)
+    image.remove_channel(channel)
+    _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
+    bounds = {"x": left, "y": top, "width": right - left, "height": bottom - top} if some else None
+    return _placed(call, "Made the result the selection" if some else "The result selects nothing", staged, selection=bounds)
+
+
+_PLACES = {
+    "new_layer": _new_layer,
+    "replace": _replace,
+    "new_image": _new_image,
+    "layer_mask": _layer_mask,
+    "selection": _make_selection,
+}
+
+
+def _placed(call, message, staged, **more):
+    if targets.base_type(call.image) == "INDEXED" and "new_image" not in more and "selection" not in more:
+        targets.add_note(call, "the image is indexed, so the result's colours were taken from its palette")
+    return {"message": message, "width": staged.width, "height": staged.height, **more}
+
+
+def _layer_type(image, channels):
+    kind = targets.base_type(image)
+    return getattr(Gimp.ImageType, f"{kind}{'A' if channels in (2, 4) else ''}_IMAGE")
+
+
+def _write(call, drawable, staged):
+    buffer = drawable.get_buffer()
+    _copy(call, staged, buffer, drawable)
+    buffer.flush()
+    drawable.update(0, 0, staged.width, staged.height)
+
+
+def _copy(call, staged, buffer, drawable):
+    """Strip by strip, read as numbers and written as numbers of the drawable's own colour space."""
+    encoding = _in_own_space(staged.encoding, drawable)
+    for area in _areas(call, staged):
+        buffer.set(area, encoding, staged.buffer.get(area, 1.0, staged.encoding, ABYSS))
+
+
+def _write_values(call, channel, staged, offset=(0, 0)):
+    """One channel of values into a channel or mask, as they are."""
+    buffer = channel.get_buffer()
+    encoding = _value_encoding(channel)
+    for area in _areas(call, staged):
+        data = staged.buffer.get(area, 1.0, staged.encoding, ABYSS)
+        buffer.set(Gegl.Rectangle.new(offset[0], offset[1] + area.y, area.width, area.height), encoding, data)
+    buffer.flush()
+    channel.update(0, 0, channel.get_width(), channel.get_height())
+
+
+def _areas(call, staged):
+    rows = max(STRIP_BYTES * 4 // staged.row_bytes // TILE * TILE, 1)
+    for top in range(0, staged.height, rows):
+        call.check()
+        yield Gegl.Rectangle.new(0, top, staged.width, min(rows, staged.height - top))
+
+
+def _in_own_space(encoding, drawable):
+    """The encoding in the drawable's colour space: numbers pass without a conversion between profiles."""
+    own = drawable.get_format()
+    if Babl.format_is_palette(own):
+        return encoding
+    return Babl.get_name(Babl.format_with_space(encoding, Babl.format_get_space(own)))
+
+
+def _depth(image):
+    """Bits of a sample that lose nothing of the image's precision."""
+    kind = int(image.get_precision())
+    exact = Gimp.Precision
+    if kind in (int(exact.U8_LINEAR), int(exact.U8_NON_LINEAR), int(exact.U8_PERCEPTUAL)):
+        # 8 bits in linear light are finer in the shadows than 8 bits with gamma
+        return 16 if kind == int(exact.U8_LINEAR) else 8
+    if kind in (int(exact.U16_LINEAR), int(exact.U16_NON_LINEAR), int(exact.U16_PERCEPTUAL)):
+        return 16 if kind != int(exact.U16_LINEAR) else 32
+    return 32

@@ -1,0 +1,110 @@
+"""One class per kind of training: its network, its batch for iteration i, its loss. The trainer knows nothing else.
+
+A batch depends on the seed and the iteration alone, so a training that was interrupted goes on with the same data."""
+
+import numpy as np
+import torch
+
+from . import cutout, degrade, nets
+from .patches import Mix, eight_bit, patch, planar
+
+
+def charbonnier(error, eps):
+    """Near zero a square, far away an absolute value: `eps` is where one becomes the other."""
+    return torch.sqrt(error * error + eps * eps)
+
+
+class Upscale:
+    def __init__(self, plan):
+        self.scale, self.size, self.count = plan["scale"], plan["patch"], plan["batch"]
+        self.compressed, self.eps = plan.get("compressed", False), plan.get("eps", 4e-3)
+        self.mix = Mix(zooms=(1, 1, 1.5, 2), soft=0.03, flat=0.35, sharp=0.15)
+
+    def network(self, plan):
+        return nets.Upscaler(self.scale, plan.get("width", 32), plan.get("depth", 6), self.compressed)
+
+    def batch(self, rng, bank):
+        large = [eight_bit(patch(rng, bank, self.size * self.scale, self.mix)) for _ in range(self.count)]
+        small = [degrade.shrink_somehow(rng, picture, self.scale) for picture in large]
+        if self.compressed:
+            small = [self.wear(rng, picture) for picture in small]
+        return planar(small), planar(large)
+
+    @staticmethod
+    def wear(rng, picture):
+        if rng.random() < 0.35:
+            picture = degrade.gaussian_noise(rng, picture, rng.uniform(1, 10))
+        if rng.random() < 0.85:
+            picture = degrade.jpeg(picture, rng.integers(40, 96), full_chroma=rng.random() < 0.2)
+        return picture
+
+    def loss(self, network, small, large, autocast):
+        base = network.bicubic(small)
+        with autocast:
+            detail = network.detail(small)
+        error = (base + detail.float() - large)[:, :, 4:-4, 4:-4]
+        luma = charbonnier(torch.nn.functional.conv2d(error, network.luma), self.eps).mean()
+        return luma + 0.3 * charbonnier(error, self.eps).mean() if self.compressed else luma
+
+
+class Denoise:
+    """Sigma up to 60 levels; the loss weighs noise levels so that the strongest do not drown the others."""
+
+    def __init__(self, plan):
+        self.size, self.count, self.eps = plan["patch"], plan["batch"], plan.get("eps", 0.02)
+        self.mix = Mix()
+
+    def network(self, plan):
+        return nets.Restorer(tuple(plan["widths"]), tuple(plan["blocks"]))
+
+    def batch(self, rng, bank):
+        clean = [eight_bit(patch(rng, bank, self.size, self.mix)) for _ in range(self.count)]
+        sigma = 60 * rng.random(self.count) ** 1.2
+        noise = [degrade.camera_noise if rng.random() < 0.2 else degrade.gaussian_noise for _ in clean]
+        noisy = [add(rng, picture, s) for add, picture, s in zip(noise, clean, sigma, strict=True)]
+        return planar(noisy), planar(clean), (sigma / 255).astype(np.float32)
+
+    def loss(self, network, worn, clean, strength, autocast):
+        with autocast:
+            answer = network(worn, strength)
+        error = charbonnier(answer.float() - clean, self.eps)
+        return (error / (strength.view(-1, 1, 1, 1) + 0.02).sqrt()).mean()
+
+
+class Jpeg(Denoise):
+    """Quality 10 to 95. A quarter of the patches is cut off the 8x8 grid, as in a picture that was cropped later."""
+
+    def batch(self, rng, bank):
+        worn, clean, quality = [], [], rng.integers(10, 96, self.count)
+        for q in quality:
+            picture = eight_bit(patch(rng, bank, self.size + 8, self.mix))
+            packed = degrade.jpeg(picture, q, full_chroma=rng.random() < 0.25)
+            top, left = rng.integers(0, 8, 2) if rng.random() < 0.25 else (0, 0)
+            worn.append(packed[top : top + self.size, left : left + self.size])
+            clean.append(picture[top : top + self.size, left : left + self.size])
+        return planar(worn), planar(clean), ((100 - quality) / 200).astype(np.float32)
+
+
+class CutOut:
+    def __init__(self, plan):
+        self.size, self.count = plan["patch"], plan["batch"]
+
+    def network(self, plan):
+        return nets.Segmenter(tuple(plan["widths"]), tuple(plan["blocks"]))
+
+    def batch(self, rng, bank):
+        samples = [cutout.sample(rng, bank, self.size) for _ in range(self.count)]
+        return tuple(planar(list(part)) for part in zip(*samples, strict=True))
+
+    def loss(self, network, image, alpha, prompt, evidence, autocast):
+        with autocast:
+            logits = network.logits(image, prompt, evidence)
+        logits = logits.float()
+        guess = logits.sigmoid()
+        both, either = (guess * alpha).sum((1, 2, 3)), (guess + alpha - guess * alpha).sum((1, 2, 3))
+        overlap = (both + 1) / (either + 1)
+        cross = torch.nn.functional.binary_cross_entropy_with_logits(logits, alpha)
+        return cross + 0.5 * (1 - overlap).mean() + (guess - alpha).abs().mean()
+
+
+KINDS = {"upscale": Upscale, "denoise": Denoise, "jpeg": Jpeg, "cut-out": CutOut}

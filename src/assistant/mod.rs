@@ -1,0 +1,149 @@
+//! Suggestions for what a person asks in words: operations of the catalogue with parameters that are valid.
+//!
+//! Owns the intents (what is said, which operation answers it, how much) and reads amounts from the image's analysis:
+//! how dark it really is decides how much brighter it gets. Runs nothing; refuses to guess where a size or a text is
+//! missing, and says so. No model is needed; `remote` asks one where it is configured.
+
+mod intent;
+mod light;
+mod make;
+mod scene;
+mod shape;
+mod wish;
+
+use crate::ops::{Catalogue, params};
+use intent::{Answer, Intent};
+use scene::Scene;
+use serde_json::{Map, Value, json};
+
+/// Longest message that is read, in characters.
+pub const MAX_MESSAGE: usize = 8_000;
+
+/// One operation that would do what was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    /// `adjustment`, `filter`, `transform`, `selection`, `drawing`, `text`, `layer`, `file`, `history`, `ai_filter`.
+    pub kind: &'static str,
+    pub operation: String,
+    /// Valid against the catalogue.
+    pub parameters: Map<String, Value>,
+    /// What it does, as the end of "I can …".
+    pub words: String,
+}
+
+impl Suggestion {
+    /// As the API shows it.
+    pub fn to_json(&self) -> Value {
+        json!({"type": self.kind, "operation": self.operation, "parameters": self.parameters})
+    }
+}
+
+/// What the assistant answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reply {
+    pub message: String,
+    /// In the order in which they were asked for.
+    pub suggestions: Vec<Suggestion>,
+    /// Parts of the message that nothing was found for, or that lack something.
+    pub open: Vec<String>,
+}
+
+/// What is known of the image: its state and its analysis as the API's clients pass them on, both optional.
+#[derive(Clone, Copy, Default)]
+pub struct Knowledge<'a> {
+    pub image_state: Option<&'a Value>,
+    pub analysis: Option<&'a Value>,
+}
+
+/// Answers a message from the embedded intents alone.
+pub fn suggest(message: &str, knowledge: Knowledge<'_>) -> Reply {
+    let mut reply = Reply::default();
+    for wish in wish::wishes(message) {
+        if wish.negated {
+            reply.open.push(format!("I leave out \"{}\"", wish.text));
+            continue;
+        }
+        let scene = Scene::new(wish, knowledge);
+        match answer(&scene) {
+            Some((intent, Answer::Do(parameters, words))) => match checked(intent.operation, parameters) {
+                Ok(parameters) => push(&mut reply, intent, parameters, words),
+                Err(why) => reply.open.push(format!("\"{}\": {why}", scene.wish.text)),
+            },
+            Some((_, Answer::Ask(question))) => reply.open.push(question),
+            Some((_, Answer::Say(words))) => reply.message.push_str(&words),
+            Some((_, Answer::Pass)) | None if ASIDES.contains(&scene.wish.text.as_str()) => (),
+            Some((_, Answer::Pass)) | None => {
+                reply.open.push(format!("I found nothing in GIMP's operations for \"{}\"", scene.wish.text))
+            }
+        }
+    }
+    reply.message = words(&reply);
+    reply
+}
+
+/// What people say around a wish.
+const ASIDES: [&str; 10] =
+    ["please", "thanks", "thank you", "hi", "hello", "hey", "ok", "okay", "can you", "could you please"];
+
+fn answer(scene: &Scene<'_>) -> Option<(&'static Intent, Answer)> {
+    let known =
+        |intent: &&'static Intent| Catalogue::get().public().any(|operation| operation.name == intent.operation);
+    intents().filter(|intent| intent.matches(&scene.wish.text)).filter(known).find_map(|intent| {
+        match (intent.build)(scene) {
+            Answer::Pass => None,
+            answer => Some((intent, answer)),
+        }
+    })
+}
+
+fn intents() -> impl Iterator<Item = &'static Intent> {
+    // Narrow meanings come before wide ones: "blur the background" before "blur"
+    make::INTENTS.iter().chain(shape::INTENTS).chain(light::INTENTS)
+}
+
+/// Parameters as a client would send them, proved against the catalogue.
+fn checked(operation: &str, parameters: Map<String, Value>) -> Result<Map<String, Value>, String> {
+    let entry = Catalogue::get().find_public(operation).map_err(|error| error.message)?;
+    params::check(entry, parameters.clone()).map_err(|error| error.message)?;
+    Ok(parameters)
+}
+
+/// Two wishes for one adjustment are one call: brightness and contrast go together.
+fn push(reply: &mut Reply, intent: &'static Intent, parameters: Map<String, Value>, words: String) {
+    if intent.merges
+        && let Some(last) = reply.suggestions.iter_mut().find(|last| last.operation == intent.operation)
+    {
+        for (name, value) in parameters {
+            let nothing = value == json!(0) || value == json!(0.0);
+            if !nothing || !last.parameters.contains_key(&name) {
+                last.parameters.insert(name, value);
+            }
+        }
+        last.words = format!("{} and {words}", last.words);
+        return;
+    }
+    reply.suggestions.push(Suggestion { kind: intent.kind, operation: intent.operation.to_owned(), parameters, words });
+}
+
+fn words(reply: &Reply) -> String {
+    let mut sentences: Vec<String> = Vec::new();
+    let said = reply.message.trim();
+    if !said.is_empty() {
+        sentences.push(said.to_owned());
+    }
+    if !reply.suggestions.is_empty() {
+        let what: Vec<&str> = reply.suggestions.iter().map(|suggestion| suggestion.words.as_str()).collect();
+        sentences.push(format!("I can {}. Would you like me to do that?", what.join(", then ")));
+    }
+    sentences.extend(reply.open.iter().map(|open| {
+        let end = if open.ends_with(['?', '.', '!']) { "" } else { "." };
+        format!("{open}{end}")
+    }));
+    if sentences.is_empty() {
+        return HELP.to_owned();
+    }
+    sentences.join(" ")
+}
+
+const HELP: &str = "Tell me what to do with the image, such as \"make it a bit brighter\", \"crop to a square\" or \"add the \
+                    text 'Hello' at the bottom right\".";

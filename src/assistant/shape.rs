@@ -1,0 +1,176 @@
+//! Size, crop, turning and flipping.
+
+use super::intent::{Answer, Intent, act};
+use super::scene::Scene;
+use super::wish::{Place, Unit};
+use serde_json::json;
+
+const fn row(operation: &'static str, said: &'static str, build: fn(&Scene<'_>) -> Answer) -> Intent {
+    Intent { operation, kind: "transform", said, unless: "", merges: false, build }
+}
+
+const NO_SIZE: &str = "I need the image's width and height for that: give `image_state`";
+
+pub static INTENTS: &[Intent] = &[
+    row("flip_image", r"\bflip|\bmirror", |scene| {
+        let vertical = scene.says(r"vertical|upside|top (to|and) bottom|up-?down");
+        let direction = if vertical { "vertical" } else { "horizontal" };
+        act(json!({"direction": direction}), format!("flip it {direction}ly"))
+    }),
+    row(
+        "rotate_image",
+        r"\brotat|\bturn (it|the (image|picture|photo)|this)( by)? ?(\d|right|left|around|upside|clockwise|counter|anti|sideways|a quarter)|upside[- ]down|straighten|\btilt|\bsideways\b|counter-?clockwise|anti-?clockwise|clockwise|\d+ ?(°|degrees)|portrait orientation|landscape orientation|crooked",
+        rotate,
+    ),
+    row(
+        "crop_image",
+        r"\bcrop|\btrim\b|cut (off|out|away) (the )?(top|bottom|left|right|\d)|\bsquare\b(.*\b(image|picture|photo|it|instagram)\b)?|\d+:\d+|aspect ratio",
+        crop,
+    ),
+    row(
+        "resize_image",
+        r"\bresi[sz]e|\bscale\b|\benlarge|\bshrink|\bdownsi[sz]e|\b(bigger|smaller|larger|tiny|huge)\b|as (large|big|wide|tall|small)|\bwidth\b|\bheight\b|\d+ ?(px|pixels)? (wide|tall|high)|\b\d+ ?x ?\d+\b|(half|double|twice|third|quarter) (of )?(the|its) size|\bthumbnail|\b(hd|4k|full hd)\b",
+        resize,
+    ),
+];
+
+fn rotate(scene: &Scene<'_>) -> Answer {
+    if scene.says(r"\bhue") {
+        return Answer::Pass;
+    }
+    let left = scene.says(r"counter|anti|\bleft\b");
+    let angle = match scene.wish.number {
+        Some((angle, Unit::Degrees | Unit::None)) => angle,
+        _ if scene.says(r"upside|around|half turn") => 180.0,
+        _ if scene.says(r"straighten|crooked|\btilt") => {
+            return Answer::Ask("By how many degrees shall I turn it? A positive number is clockwise".into());
+        }
+        _ => 90.0,
+    };
+    let angle = if left { -angle } else { angle };
+    act(json!({"angle": angle, "expand": true}), format!("rotate it by {angle} degrees"))
+}
+
+fn resize(scene: &Scene<'_>) -> Answer {
+    if scene.says(r"\b(selection|layer|text|font|brush)\b|canvas") {
+        return Answer::Pass;
+    }
+    let whole = |length: f64| length.round().clamp(1.0, 524_288.0) as u64;
+    let done = |width: f64, height: f64| {
+        let (width, height) = (whole(width), whole(height));
+        act(json!({"width": width, "height": height}), format!("resize it to {width}x{height} pixels"))
+    };
+    if let Some((width, height)) = scene.wish.size {
+        return done(width, height);
+    }
+    let Some((width, height)) = scene.size() else {
+        return Answer::Ask(NO_SIZE.into());
+    };
+    let named = [(r"\b4k\b", 3840.0), (r"\bfull hd\b|1080p", 1920.0), (r"\bhd\b|720p", 1280.0), (r"thumbnail", 256.0)];
+    if let Some((_, side)) = named.iter().find(|(said, _)| scene.says(said)) {
+        let factor = side / width.max(height);
+        return done(width * factor, height * factor);
+    }
+    if let Some(pixels) =
+        scene.pixels().filter(|pixels| *pixels >= 1.0 && scene.wish.factor.is_none() && scene.wish.percent.is_none())
+    {
+        let tall = scene.says(r"\btall\b|\bhigh\b|height");
+        let longest = scene.says(r"long(est)? (side|edge)");
+        let factor = pixels
+            / if longest {
+                width.max(height)
+            } else if tall {
+                height
+            } else {
+                width
+            };
+        return done(width * factor, height * factor);
+    }
+    let down = scene.says(r"small|shrink|downsi[sz]e|reduce|tiny");
+    let factor = match (scene.wish.percent, scene.wish.factor) {
+        // "by 20 %" and "20 % larger" are changes, "to 20 %" is the result
+        (Some(percent), _) if scene.says(r"\bto\b|\bof (the|its)") => percent / 100.0,
+        (Some(percent), _) if down => 1.0 - percent.min(99.0) / 100.0,
+        (Some(percent), _) if scene.says(r"larger|bigger|enlarge|by|increase|grow") => 1.0 + percent / 100.0,
+        (Some(percent), _) => percent / 100.0,
+        (None, Some(factor)) if down && factor > 1.0 => 1.0 / factor,
+        (None, Some(factor)) => factor,
+        (None, None) if down => 1.0 / (1.0 + scene.wish.strength.min(1.5)),
+        (None, None) if scene.says(r"bigger|larger|enlarge|huge|increase") => 1.0 + scene.wish.strength,
+        (None, None) => {
+            return Answer::Ask(
+                "To what size shall I scale it? Give it as \"800x600\", \"50 %\" or \"twice as large\"".into(),
+            );
+        }
+    };
+    if factor <= 0.0 {
+        return Answer::Ask("The new size must be more than nothing".into());
+    }
+    done(width * factor, height * factor)
+}
+
+fn crop(scene: &Scene<'_>) -> Answer {
+    if scene.says(r"selection") && scene.says(r"\bto (the |my )?selection") {
+        return Answer::Pass;
+    }
+    let Some((width, height)) = scene.size() else {
+        return match (scene.wish.size, scene.wish.points.first()) {
+            (Some((wide, high)), Some((x, y))) => done((*x, *y), (wide, high)),
+            _ => Answer::Ask(NO_SIZE.into()),
+        };
+    };
+    let place = scene.wish.place.unwrap_or(Place { across: 0, down: 0 });
+    // "Cut off the top 100 pixels", "the left 10 %"
+    if scene.says(r"\boff\b|\baway\b|\btrim\b|\bremove\b|from the (top|bottom|left|right)")
+        && scene.wish.place.is_some()
+        && scene.wish.size.is_none()
+    {
+        let along = |length: f64| {
+            scene
+                .wish
+                .percent
+                .map_or_else(|| scene.pixels().unwrap_or(length * 0.1), |percent| length * percent / 100.0)
+                .min(length - 1.0)
+        };
+        let (cut_x, cut_y) =
+            (if place.across == 0 { 0.0 } else { along(width) }, if place.down == 0 { 0.0 } else { along(height) });
+        let corner = (if place.across < 0 { cut_x } else { 0.0 }, if place.down < 0 { cut_y } else { 0.0 });
+        return done(corner, (width - cut_x, height - cut_y));
+    }
+    let size = if let Some((wide, high)) = scene.wish.size {
+        (wide.min(width), high.min(height))
+    } else if let Some((across, down)) = scene.wish.ratio.or_else(|| scene.says(r"\bsquare\b").then_some((1.0, 1.0))) {
+        let factor = (width / across).min(height / down);
+        (across * factor, down * factor)
+    } else if scene.says(r"\bhalf\b|\bthird\b|\bquarter\b") && scene.wish.place.is_some() {
+        let share = if scene.says("half") {
+            0.5
+        } else if scene.says("third") {
+            1.0 / 3.0
+        } else {
+            0.25
+        };
+        (if place.across == 0 { width } else { width * share }, if place.down == 0 { height } else { height * share })
+    } else if let Some(percent) = scene.wish.percent {
+        let keep = if scene.says(r"\bby\b") { 1.0 - percent.min(99.0) / 100.0 } else { percent / 100.0 };
+        (width * keep, height * keep)
+    } else if scene.wish.place.is_some() {
+        (width * 0.5, height * 0.5)
+    } else {
+        return Answer::Ask(
+            "What shall I crop to? Give a size (\"400x300\"), a ratio (\"16:9\"), \"a square\" or \"the left half\""
+                .into(),
+        );
+    };
+    let corner = scene.wish.points.first().copied().unwrap_or_else(|| place.corner((width, height), size, 0.0));
+    done(corner, size)
+}
+
+fn done((x, y): (f64, f64), (width, height): (f64, f64)) -> Answer {
+    let (x, y, width, height) =
+        (x.round() as i64, y.round() as i64, width.round().max(1.0) as i64, height.round().max(1.0) as i64);
+    act(
+        json!({"x": x, "y": y, "width": width, "height": height}),
+        format!("crop it to {width}x{height} pixels from ({x}, {y})"),
+    )
+}

@@ -1,0 +1,190 @@
+//! A filter that is a manifest and its graphs.
+
+mod feed;
+mod finish;
+mod graph;
+mod plan;
+mod results;
+mod tiles;
+mod view;
+
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::filters::backend::Backend;
+use crate::filters::job::{About, Filter, Job, Output, ParamKind, Scope, Value, Watch};
+use crate::filters::manifest::{self, As, Fit, Input, Manifest, Mode, Source, Task};
+use crate::filters::pixels::measure;
+use crate::filters::remote::RemoteModel;
+use crate::filters::runtime::{Cache, ModelKey, ModelSource};
+use crate::filters::sink::{MemorySink, Sink};
+use crate::filters::store::Folder;
+use crate::filters::tensor::Tensor;
+use graph::{Graphs, Stage};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// A model filter. Cheap: models are loaded when it runs.
+pub struct ModelFilter {
+    about: About,
+    pub manifest: Manifest,
+    folder: Folder,
+    cache: Arc<Cache>,
+    config: Arc<Config>,
+    /// See [`manifest::Cache::PerImage`].
+    kept: Arc<Mutex<HashMap<String, Tensor>>>,
+}
+
+impl ModelFilter {
+    pub fn new(manifest: Manifest, folder: Folder, cache: Arc<Cache>, config: Arc<Config>) -> ModelFilter {
+        ModelFilter { about: about(&manifest, &folder), manifest, folder, cache, config, kept: Arc::default() }
+    }
+
+    /// The job with automatic parameters measured; what was found, as notes.
+    fn measured(&self, job: &Job) -> Result<(Job, Vec<String>)> {
+        let mut job = job.clone();
+        job.params = manifest::resolve(&self.about.params, &job.params)?;
+        let mut notes = Vec::new();
+        for param in &self.manifest.param {
+            let Some(what) = param.auto.filter(|_| job.params.is_auto(&param.name)) else { continue };
+            let mut found = measure::measure(what, &job);
+            if let Value::Float(value) = &mut found {
+                *value *= param.auto_scale.unwrap_or(1.0);
+                *value = value.clamp(param.min.unwrap_or(f64::MIN), param.max.unwrap_or(f64::MAX));
+                if param.about().kind == (ParamKind::Int { min: 0, max: 0 }) {
+                    *value = value.round();
+                }
+            }
+            let shown = match &found {
+                Value::Float(value) => format!("{value:.2}"),
+                Value::Text(text) => text.clone(),
+                other => format!("{other:?}"),
+            };
+            notes.push(format!("`{}` was measured as {shown}", param.name));
+            job.params.set(&param.name, found);
+        }
+        Ok((job, notes))
+    }
+
+    /// The graphs that these parameters need, loaded.
+    fn graphs(&self, job: &Job, notes: &mut Vec<String>) -> Result<Graphs> {
+        let values = &job.params;
+        let mut stages = Vec::new();
+        let mut stage = |graph: &str, backend: Arc<dyn Backend>| {
+            let inputs = self.manifest.input.iter();
+            let inputs = inputs.filter(|input| input.graph == graph && manifest::applies(&input.when, values));
+            let outputs = self.manifest.output.iter();
+            let outputs = outputs.filter(|output| output.graph == graph && manifest::applies(&output.when, values));
+            stages.push(Stage { backend, inputs: inputs.cloned().collect(), outputs: outputs.cloned().collect() });
+        };
+        if let Some(remote) = &self.manifest.remote {
+            stage("main", Arc::new(RemoteModel::connect(remote, &self.manifest)?));
+        }
+        for file in self.manifest.file.iter().filter(|file| manifest::applies(&file.when, values)) {
+            let identity = format!("{}/{}@{}", self.folder.name(), file.path, file.sha256.as_deref().unwrap_or("-"));
+            let key = ModelKey { identity, patched: file.patch.is_some() };
+            let bytes = self.folder.size(&file.path);
+            let model = self.cache.get(&key, bytes, || self.source(file)).map_err(|error| Error {
+                message: format!("the filter `{}`: {}", self.manifest.id, error.message),
+                ..error
+            })?;
+            notes.extend(model.fallback.clone());
+            stage(&file.graph, model);
+        }
+        let image = format!("{:p}", Arc::as_ptr(&job.image));
+        let graphs = Graphs { stages, kept: self.kept.clone(), image };
+        if graphs.result().is_none() {
+            return Err(Error::new(Kind::Config, "no [[output]] applies to these parameters")
+                .hint("correct `when` in the manifest"));
+        }
+        Ok(graphs)
+    }
+
+    /// The model's bytes, verified; or its file, where weights lie beside it.
+    fn source(&self, file: &manifest::File) -> Result<ModelSource> {
+        let bytes = self.folder.read_verified(&file.path, file.sha256.as_deref())?;
+        let graph = crate::filters::onnx::read(&bytes)
+            .map_err(|error| Error { message: format!("`{}`: {}", file.path, error.message), ..error })?;
+        if !graph.external.is_empty() {
+            let path = self.folder.path(&file.path)?;
+            for data in &graph.external {
+                self.folder.path(data)?;
+                let known = file.data.as_deref() == Some(data);
+                self.folder.verify(data, file.data_sha256.as_deref().filter(|_| known))?;
+            }
+            return Ok(ModelSource::File(path));
+        }
+        Ok(ModelSource::Bytes(match file.patch {
+            Some(manifest::Patch::FreeHw) => crate::filters::onnx::free_height_and_width(&bytes)?,
+            None => bytes,
+        }))
+    }
+}
+
+impl Filter for ModelFilter {
+    fn about(&self) -> &About {
+        &self.about
+    }
+
+    fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
+        let mut sink = MemorySink::default();
+        let mut output = self.run_into(job, watch, &mut sink)?;
+        output.image = sink.picture();
+        Ok(output)
+    }
+
+    fn run_into(&self, job: &Job, watch: &Watch, sink: &mut dyn Sink) -> Result<Output> {
+        let (job, mut notes) = self.measured(job)?;
+        watch.step(0.0, "loading the model")?;
+        let graphs = self.graphs(&job, &mut notes)?;
+        let mut output =
+            results::run(&self.manifest, &self.about, &graphs, &job, watch, sink, self.config.filters.memory_mb)?;
+        notes.append(&mut output.notes);
+        Ok(Output { notes, used: job.params, ..output })
+    }
+}
+
+fn uses(inputs: &[Input], source: &Source) -> bool {
+    inputs.iter().any(|input| input.source == *source || uses(&input.parts, source))
+}
+
+fn about(manifest: &Manifest, folder: &Folder) -> About {
+    let needs_mask = manifest.size.fit == Fit::CropToMask
+        || [Source::Mask, Source::Evidence].iter().any(|source| uses(&manifest.input, source));
+    let picture = manifest.output.iter().any(|output| matches!(output.kind, As::Image | As::Residual | As::LabAb));
+    let grows = manifest.output.iter().any(|output| output.resize_to.unwrap_or(output.scale) > 1);
+    let scope = match () {
+        () if picture && grows => Scope::Whole,
+        () if picture && (needs_mask || manifest.compose.mode == Mode::PasteInMask) => Scope::Hole,
+        () if picture => Scope::Everywhere,
+        () if needs_mask || uses(&manifest.input, &Source::Points) => Scope::Subject,
+        () => Scope::Whole,
+    };
+    let (group, help) = match manifest.task {
+        Task::Upscale => ("Enhance", "Makes the picture larger, with detail."),
+        Task::Denoise => ("Enhance", "Removes noise."),
+        Task::Deblur => ("Enhance", "Makes a blurred picture sharp."),
+        Task::Restore => ("Repair", "Removes the marks of compression or damage."),
+        Task::Inpaint => ("Repair", "Fills the selection from its surroundings."),
+        Task::Face => ("Repair", "Restores a face."),
+        Task::Matte => ("Select", "Finds the subject, with soft edges."),
+        Task::Segment => ("Select", "Selects what was clicked or boxed."),
+        Task::Style => ("Style", "Paints the picture in a style."),
+        Task::StyleArbitrary => ("Style", "Takes the style of another picture."),
+        Task::Colorize => ("Enhance", "Gives colour to a black-and-white picture."),
+        Task::Depth => ("Other", "Estimates how near everything is; light is near."),
+        Task::Lowlight => ("Enhance", "Brightens a dark picture."),
+        Task::Lineart => ("Style", "Draws the picture's lines."),
+        Task::Filter => ("Other", "Runs the model on the picture."),
+    };
+    About {
+        name: manifest.id.clone(),
+        title: manifest.name.clone(),
+        group: manifest.group.clone().unwrap_or_else(|| group.into()),
+        help: manifest.help.clone().unwrap_or_else(|| help.into()),
+        scope,
+        style: uses(&manifest.input, &Source::Style),
+        params: manifest.param.iter().map(manifest::Param::about).collect(),
+        license: manifest.license.clone(),
+        origin: folder.origin().into(),
+    }
+}

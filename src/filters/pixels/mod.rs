@@ -1,0 +1,11 @@
+//! What the engine does to pixels itself: resizing, colour spaces, masks, transparent pixels. Knows no model.
+
+pub mod colour;
+pub mod evidence;
+pub mod grabcut;
+pub mod guided;
+pub mod maxflow;
+pub mod measure;
+pub mod morph;
+pub mod resize;
+pub mod transparent;

@@ -1,0 +1,266 @@
+//! The AI filters on a live image: read the layer, run the filter here, put the result in place as one undo step.
+
+use super::super::Outcome;
+use super::super::call::Call;
+use super::exchange::{self, Read};
+use crate::error::{Error, Kind, Result};
+use crate::filters::{About, Filters, Job, Output, Picture, Plane, Point, Scope, Value as Parameter, Values, Watch};
+use crate::gimp::Progress;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Parts of the whole that reading and placing stand for in progress reports.
+const READ: f32 = 0.05;
+const PLACED: f32 = 0.95;
+
+pub async fn list_ai_filters(call: Call<'_>) -> Result<Outcome> {
+    let filters = call.ops.filters();
+    let wanted = call.arguments.get("query").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    let holds = |about: &About| {
+        let texts = [&about.name, &about.title, &about.help, &about.group];
+        texts.iter().any(|text| text.to_lowercase().contains(&wanted))
+    };
+    let shown: Vec<About> = filters.list().into_iter().filter(holds).collect();
+    let mut result = Map::from_iter([("filters".to_owned(), json!(shown))]);
+    let broken: Vec<Value> = filters
+        .broken()
+        .iter()
+        .map(|(name, error)| json!({"filter": name, "why": error.message, "hint": error.hint}))
+        .collect();
+    if !broken.is_empty() {
+        result.insert("unusable".into(), broken.into());
+    }
+    Ok(Outcome { result, ..Outcome::default() })
+}
+
+pub async fn select_subject(mut call: Call<'_>) -> Result<Outcome> {
+    call.arguments.insert("result".into(), "selection".into());
+    let mut outcome = run_ai_filter(call).await?;
+    outcome.result.entry("selection").or_insert(Value::Null);
+    Ok(outcome)
+}
+
+pub async fn run_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
+    let filters = call.ops.filters().clone();
+    let name = call.take_text("filter").unwrap_or_default();
+    let about = filters.get(&name)?.about().clone();
+    let wanted = call.take_text("result").unwrap_or_else(|| "auto".into());
+    let params = parameters(call.arguments.remove("parameters"))?;
+    check_inputs(&call, &about)?;
+
+    let began = Instant::now();
+    let read = read_source(&call).await?;
+    let mut job = job(&call, &about, &read).await?;
+    job.params = params;
+    let read_seconds = began.elapsed().as_secs_f64();
+
+    let began = Instant::now();
+    let image = job.image.clone();
+    let output = run(&call, &filters, &name, job).await?;
+    let filter_seconds = began.elapsed().as_secs_f64();
+
+    let began = Instant::now();
+    let (notes, used) = (output.notes.clone(), output.used.clone());
+    let placing = placing(output, &image, &wanted, &read)?;
+    let label = format!("{} ({})", read.name, about.title);
+    let mut result = exchange::place(&call, &read, placing.kind, &label, placing.picture).await?;
+    let seconds = json!({"read": round(read_seconds), "filter": round(filter_seconds), "place": round(began.elapsed().as_secs_f64())});
+    let message = result.get("message").and_then(Value::as_str).unwrap_or_default();
+    result.insert("message".into(), format!("Ran {}: {}", about.name, lower_first(message)).into());
+    result.insert("filter".into(), name.into());
+    result.insert("parameters".into(), json!(used));
+    result.insert("result".into(), placing.kind.into());
+    result.insert("notes".into(), json!(notes));
+    result.insert("seconds".into(), seconds);
+    Ok(Outcome { result, ..Outcome::default() })
+}
+
+fn round(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// The filter's own parameters as its room takes them; their names and ranges are its to check.
+pub fn parameters(given: Option<Value>) -> Result<Values> {
+    let mut values = Values::default();
+    let Some(Value::Object(given)) = given else { return Ok(values) };
+    for (name, value) in given {
+        let parameter = match value {
+            Value::Null => continue,
+            Value::Bool(value) => Parameter::Bool(value),
+            Value::String(value) => Parameter::Text(value),
+            Value::Number(number) => match number.as_i64() {
+                Some(value) => Parameter::Int(value),
+                None => Parameter::Float(number.as_f64().unwrap_or_default()),
+            },
+            Value::Array(_) | Value::Object(_) => {
+                return Err(Error::new(
+                    Kind::InvalidArgument,
+                    format!("`parameters.{name}` is no number, text or boolean"),
+                )
+                .hint("list_ai_filters shows each filter's parameters"));
+            }
+        };
+        values.set(&name, parameter);
+    }
+    Ok(values)
+}
+
+/// What the filter wants beside the picture, before any pixel travels.
+fn check_inputs(call: &Call<'_>, about: &About) -> Result<()> {
+    let given = |name: &str| call.arguments.contains_key(name);
+    if about.style && !given("style") && !given("style_image") {
+        return Err(Error::new(
+            Kind::InvalidArgument,
+            format!("`{}` needs the picture whose style is taken", about.name),
+        )
+        .hint("give `style`, a file's path, or `style_image`, an open image's id"));
+    }
+    if !about.style && (given("style") || given("style_image")) {
+        return Err(Error::new(Kind::InvalidArgument, format!("`{}` takes no style picture", about.name))
+            .hint("leave `style` and `style_image` out, or use a filter that takes one"));
+    }
+    Ok(())
+}
+
+async fn read_source(call: &Call<'_>) -> Result<Read> {
+    let mut arguments = Map::new();
+    for name in ["image", "source", "layer"] {
+        if let Some(value) = call.arguments.get(name) {
+            arguments.insert(name.into(), value.clone());
+        }
+    }
+    exchange::read(call, arguments).await
+}
+
+/// The picture, where to work, and what else the filter takes, all in the source's own pixels.
+async fn job(call: &Call<'_>, about: &About, read: &Read) -> Result<Job> {
+    let mut job = Job::new(read.picture.clone());
+    if let Some(item) = call.arguments.get("mask").and_then(Value::as_u64) {
+        job.mask = Some(exchange::read_mask(call, read, Some(item)).await?);
+    }
+    if read.selection.is_some() && about.scope != Scope::Whole {
+        job.selection = Some(exchange::read_mask(call, read, None).await?);
+    }
+    let (left, top) = (read.offset.0 as f32, read.offset.1 as f32);
+    if let Some(numbers) = numbers(call.arguments.get("box")) {
+        job.area = <[f32; 4]>::try_from(numbers).ok().map(|[x, y, width, height]| [x - left, y - top, width, height]);
+    }
+    for (name, inside) in [("points", true), ("background_points", false)] {
+        let points = call.arguments.get(name).and_then(Value::as_array).into_iter().flatten();
+        job.points.extend(points.filter_map(|point| match numbers(Some(point))?.as_slice() {
+            [x, y] => Some(Point { x: x - left, y: y - top, inside }),
+            _ => None,
+        }));
+    }
+    if about.style {
+        let arguments = match (call.arguments.get("style"), call.arguments.get("style_image")) {
+            (Some(path), _) => Map::from_iter([("path".to_owned(), path.clone())]),
+            (None, image) => Map::from_iter([
+                ("image".to_owned(), image.cloned().unwrap_or_default()),
+                ("source".to_owned(), "visible".into()),
+            ]),
+        };
+        job.style = Some(exchange::read(call, arguments).await?.picture);
+    }
+    Ok(job)
+}
+
+fn numbers(value: Option<&Value>) -> Option<Vec<f32>> {
+    value?.as_array().map(|items| items.iter().filter_map(Value::as_f64).map(|number| number as f32).collect())
+}
+
+/// Runs it with progress, cancel and the call's time limit. A run that is told to end does so within a tile.
+async fn run(call: &Call<'_>, filters: &Filters, name: &str, job: Job) -> Result<Output> {
+    let cancel = call.context.cancel.child_token();
+    let sink = call.context.progress.clone();
+    let watch = Watch::new(cancel.clone(), move |fraction, doing| {
+        if let Some(sink) = &sink {
+            let progress = f64::from(READ + fraction.clamp(0.0, 1.0) * (PLACED - READ));
+            sink(Progress { progress, total: Some(1.0), message: Some(doing.to_owned()) });
+        }
+    });
+    let running = filters.run(name, job, watch);
+    tokio::pin!(running);
+    tokio::select! {
+        output = &mut running => output,
+        () = tokio::time::sleep(call.timeout) => {
+            cancel.cancel();
+            let _ = running.await;
+            let seconds = call.timeout.as_secs_f64();
+            Err(Error::new(Kind::Timeout, format!("`{name}` was ended at its time limit of {seconds} s"))
+                .hint("give a larger `timeout`, or work on a smaller image or selection"))
+        }
+    }
+}
+
+struct Placing {
+    kind: &'static str,
+    picture: Picture,
+}
+
+/// What the result is and where it goes.
+fn placing(output: Output, source: &Arc<Picture>, wanted: &str, read: &Read) -> Result<Placing> {
+    let Output { image, mask, alpha, .. } = output;
+    let same_size = image.as_ref().is_none_or(|image| (image.width, image.height) == (source.width, source.height));
+    let kind = match wanted {
+        "auto" if image.is_some() => {
+            if same_size {
+                "new_layer"
+            } else {
+                "new_image"
+            }
+        }
+        "auto" if alpha.is_some() && read.layer.is_some() => "layer_mask",
+        "auto" if alpha.is_some() => "new_layer",
+        "auto" => "selection",
+        "new_layer" => "new_layer",
+        "replace" => "replace",
+        "new_image" => "new_image",
+        "layer_mask" => "layer_mask",
+        _ => "selection",
+    };
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::new(Kind::InvalidArgument, format!("`result` \"{kind}\": {what}")).hint(hint))
+    };
+    if read.layer.is_none() && matches!(kind, "replace" | "layer_mask") {
+        return refuse("what is visible is no single layer", "give `layer`, or use \"new_layer\"");
+    }
+    if !same_size && kind == "replace" {
+        return refuse("the result has another size than the layer", "use \"new_image\" or \"new_layer\"");
+    }
+    let picture = match kind {
+        "layer_mask" | "selection" => match alpha.or(mask) {
+            Some(plane) => exchange::gray(&plane),
+            None => return refuse("this filter makes a picture, and no mask", "use \"new_layer\" or \"replace\""),
+        },
+        _ => match (image, alpha.or(mask)) {
+            (Some(image), _) => image,
+            (None, Some(plane)) => cut_out(source, &plane),
+            (None, None) => return Err(Error::internal("the filter made nothing")),
+        },
+    };
+    Ok(Placing { kind, picture })
+}
+
+/// The source, as opaque as the plane says.
+fn cut_out(source: &Picture, plane: &Plane) -> Picture {
+    let colors = source.channels - usize::from(source.has_alpha());
+    let mut picture = Picture::new(source.width, source.height, colors + 1, source.depth());
+    let (mut row, mut made) = (vec![0.0; source.width * source.channels], vec![0.0; source.width * (colors + 1)]);
+    for y in 0..source.height {
+        source.samples.read(y * row.len(), &mut row);
+        let pixels = row.chunks_exact(source.channels).zip(made.chunks_exact_mut(colors + 1));
+        for (x, (old, new)) in pixels.enumerate() {
+            new[..colors].copy_from_slice(&old[..colors]);
+            new[colors] = plane.at(x, y) * if source.has_alpha() { old[colors] } else { 1.0 };
+        }
+        picture.samples.write(y * made.len(), &made);
+    }
+    picture
+}

@@ -1,0 +1,193 @@
+//! Everyday requests to the assistant: the operation that answers each, and the range of each parameter.
+
+use gimp_bridge::assistant::{Knowledge, Reply, suggest};
+use serde_json::{Value, json};
+
+/// An 800x600 photo of that mean brightness and contrast.
+fn analysis(brightness: f64, contrast: f64) -> Value {
+    json!({
+        "dimensions": {"width": 800, "height": 600, "aspect_ratio": 1.33},
+        "color_analysis": {"average_color": {"rgb": [120, 110, 100], "hex": "#786e64"}, "brightness": brightness,
+            "contrast": contrast, "is_grayscale": false, "dominant_colors": ["Gray"]}
+    })
+}
+
+fn ask(message: &str) -> Reply {
+    let analysis = analysis(120.0, 50.0);
+    suggest(message, Knowledge { image_state: None, analysis: Some(&analysis) })
+}
+
+/// What a parameter must be.
+enum Want {
+    Is(Value),
+    From(f64, f64),
+}
+use Want::{From, Is};
+
+fn number(value: f64) -> Want {
+    From(value - 0.6, value + 0.6)
+}
+
+fn text(value: &str) -> Want {
+    Is(json!(value))
+}
+
+type Step = (&'static str, Vec<(&'static str, Want)>);
+
+fn requests() -> Vec<(&'static str, Vec<Step>)> {
+    let bc = "adjust_brightness_contrast";
+    let hs = "adjust_hue_saturation";
+    vec![
+        ("Make this image brighter", vec![(bc, vec![("brightness", From(10.0, 50.0)), ("contrast", number(0.0))])]),
+        ("make it a bit darker", vec![(bc, vec![("brightness", From(-25.0, -3.0))])]),
+        ("The photo is much too dark!", vec![(bc, vec![("brightness", From(20.0, 127.0))])]),
+        ("it's too bright", vec![(bc, vec![("brightness", From(-80.0, -5.0))])]),
+        ("brightness +40", vec![(bc, vec![("brightness", number(40.0))])]),
+        ("increase the brightness by 20 %", vec![(bc, vec![("brightness", number(20.0))])]),
+        ("More contrast please", vec![(bc, vec![("contrast", From(5.0, 60.0)), ("brightness", number(0.0))])]),
+        ("reduce the contrast slightly", vec![(bc, vec![("contrast", From(-20.0, -2.0))])]),
+        ("The colours look washed out", vec![(bc, vec![("contrast", From(5.0, 60.0))])]),
+        (
+            "Increase brightness and contrast",
+            vec![(bc, vec![("brightness", From(5.0, 60.0)), ("contrast", From(5.0, 60.0))])],
+        ),
+        ("make the colors more vivid", vec![(hs, vec![("saturation", From(10.0, 60.0))])]),
+        ("less saturated", vec![(hs, vec![("saturation", From(-60.0, -5.0))])]),
+        ("The colours are too dull", vec![(hs, vec![("saturation", From(5.0, 60.0))])]),
+        ("shift the hue by 90 degrees", vec![(hs, vec![("hue", number(90.0))])]),
+        ("make it warmer", vec![("adjust_color_temperature", vec![("temperature", From(5.0, 100.0))])]),
+        ("It looks too yellow", vec![("adjust_color_temperature", vec![("temperature", From(-100.0, -5.0))])]),
+        ("a little cooler", vec![("adjust_color_temperature", vec![("temperature", From(-30.0, -2.0))])]),
+        ("raise the exposure by 1.5 stops", vec![("adjust_exposure", vec![("exposure", number(1.5))])]),
+        ("lift the shadows", vec![("adjust_shadows_highlights", vec![("shadows", From(5.0, 100.0))])]),
+        ("recover the highlights", vec![("adjust_shadows_highlights", vec![("highlights", From(-100.0, -5.0))])]),
+        ("turn it black and white", vec![("desaturate", vec![])]),
+        ("give it a sepia tone", vec![("colorize", vec![("hue", From(20.0, 50.0))])]),
+        ("Invert the colours", vec![("invert_colors", vec![])]),
+        ("posterize to 5 levels", vec![("posterize", vec![("levels", number(5.0))])]),
+        ("blur it", vec![("apply_blur", vec![("blur_type", text("gaussian")), ("radius", From(1.0, 20.0))])]),
+        ("Blur the image with a radius of 12 pixels", vec![("apply_blur", vec![("radius", number(12.0))])]),
+        ("just a slight blur", vec![("apply_blur", vec![("radius", From(0.5, 4.0))])]),
+        ("add motion blur", vec![("apply_blur", vec![("blur_type", text("motion"))])]),
+        ("pixelate it", vec![("apply_blur", vec![("blur_type", text("pixelize"))])]),
+        ("sharpen the picture a lot", vec![("apply_sharpen", vec![("amount", From(0.7, 3.0))])]),
+        ("it's blurry", vec![("apply_sharpen", vec![("amount", From(0.1, 3.0))])]),
+        ("rotate 90 degrees", vec![("rotate_image", vec![("angle", number(90.0))])]),
+        ("Rotate it 45° counterclockwise", vec![("rotate_image", vec![("angle", number(-45.0))])]),
+        ("turn it upside down", vec![("rotate_image", vec![("angle", number(180.0))])]),
+        ("rotate left", vec![("rotate_image", vec![("angle", number(-90.0))])]),
+        ("flip it horizontally", vec![("flip_image", vec![("direction", text("horizontal"))])]),
+        ("mirror the image vertically", vec![("flip_image", vec![("direction", text("vertical"))])]),
+        ("make it twice as large", vec![("resize_image", vec![("width", number(1600.0)), ("height", number(1200.0))])]),
+        ("scale to 50 %", vec![("resize_image", vec![("width", number(400.0)), ("height", number(300.0))])]),
+        ("resize to 1024x768", vec![("resize_image", vec![("width", number(1024.0)), ("height", number(768.0))])]),
+        ("make it 400 pixels wide", vec![("resize_image", vec![("width", number(400.0)), ("height", number(300.0))])]),
+        ("half the size", vec![("resize_image", vec![("width", number(400.0))])]),
+        ("crop to a square", vec![("crop_image", vec![("width", number(600.0)), ("height", number(600.0)), ("x", number(100.0))])]),
+        ("Crop it to 16:9", vec![("crop_image", vec![("width", number(800.0)), ("height", number(450.0)), ("y", number(75.0))])]),
+        ("crop the left half", vec![("crop_image", vec![("x", number(0.0)), ("width", number(400.0)), ("height", number(600.0))])]),
+        ("cut off the bottom 100 pixels", vec![("crop_image", vec![("y", number(0.0)), ("height", number(500.0))])]),
+        ("crop 400x300 from the top left", vec![("crop_image", vec![("x", number(0.0)), ("y", number(0.0)), ("width", number(400.0))])]),
+        (
+            "Add the text \"Hello World\" in the bottom right corner in white",
+            vec![("add_text_layer", vec![("text", text("Hello World")), ("color", text("white")), ("x", From(400.0, 800.0)), ("y", From(450.0, 600.0))])],
+        ),
+        ("write 'Sale' at the top in big red letters", vec![("add_text_layer", vec![("text", text("Sale")), ("color", text("red")), ("y", From(0.0, 100.0))])]),
+        ("select the top half", vec![("create_rectangle_selection", vec![("y", number(0.0)), ("height", number(300.0)), ("width", number(800.0))])]),
+        ("select a circle in the middle", vec![("create_ellipse_selection", vec![("width", number(300.0)), ("x", number(250.0))])]),
+        ("deselect", vec![("select_none", vec![])]),
+        ("select everything", vec![("select_all", vec![])]),
+        ("fill the selection with dark blue", vec![("fill_selection", vec![("color", text("darkblue"))])]),
+        ("create a new 800x600 image with a red background", vec![("create_new_image", vec![("width", number(800.0)), ("height", number(600.0)), ("color", text("red"))])]),
+        ("duplicate the layer", vec![("duplicate_layer", vec![])]),
+        ("flatten the image", vec![("merge_layers", vec![])]),
+        ("add a new layer called \"Sky\"", vec![("create_layer", vec![("name", text("Sky"))])]),
+        ("set the layer opacity to 40 %", vec![("set_layer_properties", vec![("opacity", number(40.0))])]),
+        ("save it as jpg with quality 85", vec![("save_image", vec![("format", text("jpeg")), ("quality", number(85.0))])]),
+        ("undo the last 2 steps", vec![("undo", vec![("steps", number(2.0))])]),
+        ("draw a red circle in the center", vec![("draw_ellipse", vec![("x", From(250.0, 350.0))])]),
+        (
+            "Make it a bit brighter, then crop to a square and add the text 'Hi' at the top left",
+            vec![
+                (bc, vec![("brightness", From(3.0, 30.0))]),
+                ("crop_image", vec![("width", number(600.0))]),
+                ("add_text_layer", vec![("text", text("Hi")), ("x", From(0.0, 100.0)), ("y", From(0.0, 100.0))]),
+            ],
+        ),
+        ("remove the noise", vec![("run_ai_filter", vec![("filter", text("denoise"))])]),
+        ("upscale it 4x", vec![("run_ai_filter", vec![("filter", text("upscale"))])]),
+        ("turn it into an oil painting", vec![("run_ai_filter", vec![("filter", text("oil-painting"))])]),
+        ("remove the selected object", vec![("run_ai_filter", vec![("filter", text("remove-object"))])]),
+    ]
+}
+
+#[test]
+fn everyday_requests_find_their_operation_and_amounts() {
+    let all = requests();
+    assert!(all.len() >= 60);
+    let mut wrong = Vec::new();
+    for (message, steps) in all {
+        let reply = ask(message);
+        let found: Vec<&str> = reply.suggestions.iter().map(|found| found.operation.as_str()).collect();
+        let wanted: Vec<&str> = steps.iter().map(|(operation, _)| *operation).collect();
+        if found != wanted {
+            wrong.push(format!("`{message}`: {found:?} instead of {wanted:?}; {}", reply.message));
+            continue;
+        }
+        for (suggestion, (_, parameters)) in reply.suggestions.iter().zip(&steps) {
+            for (name, want) in parameters {
+                let value = suggestion.parameters.get(*name).unwrap_or(&Value::Null);
+                let right = match want {
+                    Is(wanted) => value == wanted,
+                    From(least, most) => value.as_f64().is_some_and(|value| (*least..=*most).contains(&value)),
+                };
+                if !right {
+                    wrong.push(format!("`{message}`: `{name}` is {value}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_specification_s_example() {
+    let state = json!({"metadata": {"width": 800, "height": 600}});
+    let reply = suggest("Make this image brighter", Knowledge { image_state: Some(&state), analysis: None });
+    let suggestion = reply.suggestions[0].to_json();
+    assert_eq!(
+        suggestion,
+        json!({"type": "adjustment", "operation": "adjust_brightness_contrast", "parameters": {"brightness": 30.0, "contrast": 0}})
+    );
+    assert_eq!(reply.message, "I can increase the brightness of your image. Would you like me to do that?");
+}
+
+#[test]
+fn a_darker_image_takes_more_light() {
+    let step = |mean: f64| {
+        let analysis = analysis(mean, 50.0);
+        let reply = suggest("brighter", Knowledge { image_state: None, analysis: Some(&analysis) });
+        reply.suggestions[0].parameters["brightness"].as_f64().unwrap()
+    };
+    assert!(step(30.0) > step(120.0) && step(120.0) > step(220.0));
+    let flat = |spread: f64| {
+        let analysis = analysis(120.0, spread);
+        let reply = suggest("more contrast", Knowledge { image_state: None, analysis: Some(&analysis) });
+        reply.suggestions[0].parameters["contrast"].as_f64().unwrap()
+    };
+    assert!(flat(20.0) > flat(70.0));
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    for message in ["book me a flight to Rome", "what is the meaning of life", "play some music"] {
+        let reply = ask(message);
+        assert!(reply.suggestions.is_empty(), "{message}: {:?}", reply.suggestions);
+        assert!(reply.message.contains("found nothing"), "{}", reply.message);
+    }
+    let reply = suggest("make it twice as large", Knowledge::default());
+    assert!(reply.suggestions.is_empty() && reply.message.contains("width and height"), "{}", reply.message);
+    assert!(ask("add some text").message.contains("quotes"));
+    assert!(ask("don't blur it").suggestions.is_empty());
+    assert!(!ask("").message.is_empty());
+}

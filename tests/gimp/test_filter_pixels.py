@@ -1,0 +1,128 @@
+"""What the daemon's filters read of an image and how their results get in, in all depths, and back by undo."""
+
+import numpy as np
+import pytest
+from client import CallError
+from truth import pixels
+
+KINDS = {8: np.uint8, 16: np.uint16, 32: np.float32}
+
+
+def read(client, **arguments):
+    reply = client.stream("filter_read", **arguments)
+    header = reply.header
+    shape = header["height"], header["width"], header["channels"]
+    return np.frombuffer(bytes(reply.data), KINDS[header["depth"]]).reshape(shape), reply.result
+
+
+def stage(client, array, token="t"):
+    height, width, channels = array.shape
+    depth = array.dtype.itemsize * 8
+    for top in range(0, height, 7):
+        strip = array[top : top + 7].tobytes()
+        client.call("filter_stage", upload=strip, token=token, width=width, height=height, channels=channels, depth=depth,
+                    top=top)
+
+
+def picture(client, precision="u8", linear=False, base="RGB", alpha=True, width=40, height=30):
+    image = client.call("create_new_image", width=width, height=height, precision=precision, linear=linear, base_type=base,
+                        alpha=alpha)["image"]
+    client.python(
+        f"l = Gimp.Image.get_by_id({image}).get_layers()[0]; b = l.get_buffer()",
+        f"px = bytes((x * 7 + y * 3 + c * 50) % 256 for y in range({height}) for x in range({width}) for c in range(4))",
+        f"b.set(Gegl.Rectangle.new(0, 0, {width}, {height}), \"R'G'B'A u8\", px); b.flush(); l.update(0, 0, {width}, {height})",
+    )
+    return image
+
+
+@pytest.mark.parametrize("base", ("RGB", "GRAY"))
+@pytest.mark.parametrize("precision, linear", [(p, x) for p in ("u8", "u16", "u32", "half", "float") for x in (False, True)])
+def test_pixels_come_and_go_in_every_depth(client, precision, linear, base):
+    image = picture(client, precision, linear, base)
+    before, result = read(client, image=image)
+    assert before.shape == (30, 40, 4 if base == "RGB" else 2) and result["selection"] is None
+    whole = pixels(client.stream("read_pixels", image=image, depth=16)).astype(float) / 65535
+    scale = 1 if before.dtype == np.float32 else np.iinfo(before.dtype).max
+    assert np.abs(before.astype(float) / scale - whole).max() < 0.01
+    wanted = before[::-1].copy()
+    stage(client, wanted)
+    placed = client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
+    assert placed["effect"]["changed"] is True and placed["effect"]["layers_changed"]
+    after, _ = read(client, image=image)
+    assert np.abs(after.astype(float) - wanted).max() <= (2e-6 if after.dtype == np.float32 else 1 if linear else 0)
+    client.call("undo", image=image)
+    assert np.array_equal(read(client, image=image)[0], before)
+
+
+def test_a_new_layer_lies_over_its_source(client):
+    image = picture(client)
+    before, result = read(client, image=image)
+    client.python(f"Gimp.Item.get_by_id({result['layer']}).set_offsets(5, -3)", image=image)
+    stage(client, 255 - before)
+    placed = client.call("filter_place", image=image, token="t", kind="new_layer", name="done", layer=result["layer"], x=5, y=-3)
+    layers = client.call("get_image_metadata", image=image)["structure"]["layers"]
+    assert [layer["name"] for layer in layers] == ["done", "Background"]
+    assert placed["effect"]["layers_added"] == [placed["layer"]] and [(layer["offset_x"], layer["offset_y"]) for layer in layers] == [(5, -3)] * 2
+    again, _ = read(client, image=image, layer=placed["layer"])
+    assert np.array_equal(again, 255 - before)
+    assert np.array_equal(read(client, image=image, layer=result["layer"])[0], before)
+
+
+def test_a_result_of_another_size_is_a_new_image(client):
+    image = picture(client, "u16")
+    before, result = read(client, image=image)
+    stage(client, np.repeat(np.repeat(before, 2, 0), 2, 1))
+    placed = client.call("filter_place", image=image, token="t", kind="new_image", name="larger")
+    made = client.call("get_image_metadata", image=placed["new_image"])["basic"]
+    assert (made["width"], made["height"], made["precision"]) == (80, 60, "16-bit integer")
+    assert np.array_equal(read(client, image=placed["new_image"])[0][::2, ::2], before)
+    assert placed["effect"]["images_added"] == [placed["new_image"]]
+
+
+def test_a_mask_and_a_selection_hold_the_values_given(client):
+    image = picture(client)
+    _, result = read(client, image=image)
+    ramp = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))[..., None]
+    stage(client, ramp)
+    client.call("filter_place", image=image, token="t", kind="layer_mask", name="mask", layer=result["layer"])
+    mask = client.eval(f"Gimp.Item.get_by_id({result['layer']}).get_mask().get_id()")
+    reply = client.stream("filter_read_mask", image=image, item=mask, width=40, height=30)
+    assert np.array_equal(np.frombuffer(bytes(reply.data), np.uint8).reshape(30, 40), ramp[..., 0])
+    client.call("undo", image=image)
+    assert client.eval(f"Gimp.Item.get_by_id({result['layer']}).get_mask() is None") is True
+    stage(client, ramp)
+    placed = client.call("filter_place", image=image, token="t", kind="selection", name="selection")
+    reply = client.stream("filter_read_mask", image=image, width=40, height=30)
+    assert np.array_equal(np.frombuffer(bytes(reply.data), np.uint8).reshape(30, 40), ramp[..., 0])
+    assert placed["selection"]["x"] == 1 and placed["selection"]["width"] == 39
+    assert read(client, image=image)[1]["selection"] == [1, 0, 39, 30]
+    client.call("undo", image=image)
+    assert read(client, image=image)[1]["selection"] is None
+
+
+def test_a_soft_selection_is_not_applied_twice(client):
+    image = picture(client)
+    before, result = read(client, image=image)
+    client.python(f"im = Gimp.Image.get_by_id({image}); im.select_ellipse(Gimp.ChannelOps.REPLACE, 5, 5, 20, 20); "
+                  "Gimp.Selection.feather(im, 6)", image=image)
+    stage(client, 255 - before)
+    client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
+    assert np.array_equal(read(client, image=image)[0], 255 - before)
+    assert read(client, image=image)[1]["selection"] is not None
+
+
+def test_what_is_visible_and_what_is_refused(client):
+    image = picture(client)
+    visible, result = read(client, image=image, source="visible")
+    assert visible.shape[:2] == (30, 40) and result["layer"] is None
+    client.python(f"im = Gimp.Image.get_by_id({image}); g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0); "
+                  "im.set_selected_layers([g])", image=image)
+    with pytest.raises(CallError, match="is a group"):
+        read(client, image=image)
+    before, result = read(client, image=image, layer=client.eval(f"Gimp.Image.get_by_id({image}).get_layers()[1].get_id()"))
+    stage(client, before[:20])
+    with pytest.raises(CallError, match="40x20 pixels and the layer 40x30"):
+        client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
+    with pytest.raises(CallError, match="has not come whole"):
+        client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
+    assert client.call("filter_drop", token="t")["dropped"] is False
