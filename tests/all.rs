@@ -1,5 +1,6 @@
 //! The one test binary, so that the crate is linked once.
 
+mod assistant;
 mod bitmap;
 mod catalogue;
 mod config;

@@ -21,17 +21,17 @@ pub static INTENTS: &[Intent] = &[
         r"black-and-white|gr[ae]y-?scale|monochrome|(remove|without|no|take out|strip)( all)?( the)? colou?rs?$|\bdesaturate (it|the image|this)|\bgr[ae]y\b.*\b(image|picture|photo|it)\b|\b(image|picture|photo|it) gr[ae]y\b",
         desaturate,
     ),
-    row(
-        "colorize",
-        "adjustment",
-        r"\bsepia\b|old(-fashioned)? (photo|picture)|vintage|colou?ri[sz]e|\btint\b|\btoned?\b.* (blue|red|green|brown)",
-        colorize,
-    ),
+    row("apply_sepia", "adjustment", r"\bsepia\b|old(-fashioned)? (photo|picture)|vintage", |scene| {
+        let strength =
+            scene.given().map_or((60.0 * scene.wish.strength + 40.0).min(100.0), |given| given.clamp(1.0, 100.0));
+        act(json!({"strength": strength}), "tone it sepia")
+    }),
+    row("colorize", "adjustment", r"colou?ri[sz]e|\btint\b|\btoned?\b.* (blue|red|green|brown)", colorize),
     row("invert_colors", "adjustment", r"\binvert|\bnegative\b|reverse the colou?rs|\binverse\b", |_| {
         act(json!({}), "invert the colours")
     }),
     row(
-        "threshold",
+        "apply_threshold",
         "adjustment",
         r"\bthreshold|(only|pure) black-and-white|two(-| )tone|\bbinar(y|i[sz]e)",
         |scene| {
@@ -125,7 +125,7 @@ pub static INTENTS: &[Intent] = &[
     }),
     row("apply_emboss", "filter", r"\bemboss", |_| act(json!({}), "emboss it")),
     row("detect_edges", "filter", r"\bedges?\b|outlines? of|line drawing|sketch", |_| act(json!({}), "find its edges")),
-    row("add_drop_shadow", "filter", r"\bdrop ?shadow|\bshadow (under|behind|below)", |_| {
+    row("apply_drop_shadow", "filter", r"\bdrop ?shadow|\bshadow (under|behind|below)", |_| {
         act(json!({}), "add a drop shadow")
     }),
     row(
@@ -141,7 +141,7 @@ pub static INTENTS: &[Intent] = &[
         "auto_levels",
         "adjustment",
         r"auto[- ]?(levels|colou?r|contrast|adjust|tone)|normali[sz]e|stretch|enhance|improve|fix (it|this|the (image|photo|picture|colou?rs))|look (better|nicer|great|good)|beautif|touch up",
-        |_| act(json!({}), "stretch its tones to the full range"),
+        |_| act(json!({"mode": "contrast"}), "stretch its tones to the full range"),
     ),
 ];
 
@@ -162,7 +162,7 @@ fn colorize(scene: &Scene<'_>) -> Answer {
         Some("purple" | "violet") => (280.0, 40.0, "purple"),
         Some("cyan" | "teal" | "turquoise") => (180.0, 40.0, "cyan"),
         Some("pink" | "magenta") => (320.0, 45.0, "pink"),
-        _ => (35.0, 30.0, "sepia"),
+        _ => (35.0, 30.0, "brown"),
     };
     act(json!({"hue": hue, "saturation": saturation}), format!("tone it {words}"))
 }
@@ -237,7 +237,7 @@ fn temperature(scene: &Scene<'_>) -> Answer {
         scene.direction(1.0)
     };
     let value = scene.amount(25.0, 100.0, warmer);
-    act(json!({"temperature": value}), format!("make its colours {}", if value < 0.0 { "cooler" } else { "warmer" }))
+    act(json!({"warmth": value}), format!("make its colours {}", if value < 0.0 { "cooler" } else { "warmer" }))
 }
 
 fn shadows_highlights(scene: &Scene<'_>) -> Answer {

@@ -72,12 +72,15 @@ pub static INTENTS: &[Intent] = &[
         r"auto[- ]?enhance|(enhance|improve) (it|this|the|my)|look (better|nicer|great|good)|make (it|this) (nice|beautiful|pretty)|beautify",
         |_| filter("auto-enhance", json!({}), "enhance it from what its analysis says"),
     ),
-    row(
-        "add_text_layer",
-        "text",
-        r"\b(add|write|put|insert|place|type)\b.*(\btext\b|\bcaption\b|\btitle\b|\bwords?\b|\blabel\b|\bheading\b|\bwatermark\b|\x22\x22)|\bsays?\b.*\x22\x22|\btext\b.*\x22\x22|\x22\x22.*\b(on|at|in)\b",
-        text,
-    ),
+    Intent {
+        operation: "add_text_layer",
+        kind: "text",
+        said: r"\b(add|write|put|insert|place|type)\b.*(\btext\b|\bcaption\b|\btitle\b|\bwords?\b|\blabel\b|\bheading\b|\bwatermark\b|\x22\x22)|\bsays?\b.*\x22\x22|\btext\b.*\x22\x22|\x22\x22.*\b(on|at|in)\b",
+        // The quotes may hold a layer's name
+        unless: r"\b(new|empty|another) layer\b|\blayer (called|named)|\brename\b",
+        merges: false,
+        build: text,
+    },
     row(
         "select_none",
         "selection",
@@ -108,7 +111,7 @@ pub static INTENTS: &[Intent] = &[
                 "grow"
             };
             let radius = scene.pixels().unwrap_or(10.0).abs().max(1.0);
-            act(json!({"action": kind, "radius": radius}), format!("{kind} the selection by {radius} pixels"))
+            act(json!({"action": kind, "amount": radius}), format!("{kind} the selection by {radius} pixels"))
         },
     ),
     row("create_ellipse_selection", "selection", r"\bselect\b.*\b(circle|circular|ellipse|oval|round)", |scene| {
@@ -161,14 +164,13 @@ pub static INTENTS: &[Intent] = &[
         "layer",
         r"\bflatten|merge( all| the| my)*( visible)? layers|merge (down|everything)|combine (all )?(the )?layers",
         |scene| {
-            let kind = if scene.says("flatten") {
-                "flatten"
+            if scene.says("flatten") {
+                act(json!({"merge_type": "flatten_image"}), "flatten the image")
             } else if scene.says("down") {
-                "down"
+                act(json!({"layers": "down"}), "merge the layer with the one below")
             } else {
-                "visible"
-            };
-            act(json!({"merge_type": kind}), "merge the layers")
+                act(json!({"layers": "visible"}), "merge the visible layers")
+            }
         },
     ),
     row(
@@ -185,9 +187,7 @@ pub static INTENTS: &[Intent] = &[
         act(json!({"name": name}), "add a layer")
     }),
     row("draw_line", "drawing", r"\b(draw|add|paint)\b.*\bline\b", |scene| match scene.wish.points.as_slice() {
-        [(x1, y1), (x2, y2), ..] => {
-            act(with_color(json!({"x1": x1, "y1": y1, "x2": x2, "y2": y2}), scene), "draw a line")
-        }
+        [(x1, y1), (x2, y2), ..] => act(with_color(json!({"points": [[x1, y1], [x2, y2]]}), scene), "draw a line"),
         _ => Answer::Ask(
             "From where to where shall the line go? Give two points, such as \"from 10,10 to 200,50\"".into(),
         ),
@@ -252,20 +252,34 @@ fn text(scene: &Scene<'_>) -> Answer {
     let color = scene.wish.colors.first().cloned().unwrap_or_else(|| {
         if scene.brightness().is_some_and(|mean| mean < 110.0) { "white".into() } else { "black".into() }
     });
-    let (x, y) = match (scene.wish.points.first(), scene.wish.place, scene.size()) {
-        (Some(point), _, _) => *point,
+    let margin = size / 2.0;
+    let (x, y, anchor) = match (scene.wish.points.first(), scene.wish.place, scene.size()) {
+        (Some((x, y)), _, _) => (*x, *y, "top_left"),
         (None, Some(place), Some(image)) => {
-            // Sans is about half as wide as high; the layer's own size is known only when it is there
-            let longest = text.lines().map(|line| line.chars().count()).max().unwrap_or(1) as f64;
-            let lines = text.lines().count().max(1) as f64;
-            place.corner(image, ((longest * size * 0.55).min(image.0), lines * size * 1.2), size / 2.0)
+            let (x, y) = place.corner(image, (0.0, 0.0), margin);
+            (x, y, anchor(place))
         }
-        _ => (size / 2.0, size / 2.0),
+        _ => (margin, margin, "top_left"),
     };
     act(
-        json!({"text": text, "size": size, "color": color, "x": x.round(), "y": y.round()}),
+        json!({"text": text, "size": size, "color": color, "x": x.round(), "y": y.round(), "anchor": anchor}),
         format!("add the text \"{text}\" in {color}"),
     )
+}
+
+/// The point of a text that stands at a place: its own corner or edge of that side.
+fn anchor(place: Place) -> &'static str {
+    match (place.down, place.across) {
+        (-1, -1) => "top_left",
+        (-1, 0) => "top",
+        (-1, _) => "top_right",
+        (0, -1) => "left",
+        (0, 0) => "center",
+        (0, _) => "right",
+        (_, -1) => "bottom_left",
+        (_, 0) => "bottom",
+        (_, _) => "bottom_right",
+    }
 }
 
 fn area(scene: &Scene<'_>, what: &str) -> Answer {
@@ -283,7 +297,7 @@ fn shape(scene: &Scene<'_>, what: &str) -> Answer {
         Ok((x, y, width, height)) => {
             let color = scene.wish.colors.first().cloned().unwrap_or_else(|| "black".into());
             act(
-                json!({"x": x, "y": y, "width": width, "height": height, "fill": color}),
+                json!({"x": x, "y": y, "width": width, "height": height, "fill_color": color}),
                 format!("draw {what} in {color}"),
             )
         }
