@@ -87,7 +87,10 @@ fn common_parameters_and_fields_are_added_where_they_belong() {
     let fields = |name: &str| {
         operation(name).output_schema()["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
-    assert!(fields("undo").ends_with(&["image", "message", "effect", "effects", "preview", "preview_error"].map(str::to_owned)));
+    assert!(
+        fields("undo")
+            .ends_with(&["image", "message", "effect", "effects", "preview", "preview_error"].map(str::to_owned))
+    );
     assert!(!fields("list_instances").contains(&"image".to_owned()));
     for operation in Catalogue::get().all() {
         assert_eq!(operation.input_schema()["additionalProperties"], false, "{}", operation.name);

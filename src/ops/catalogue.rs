@@ -232,10 +232,7 @@ fn common_fields(operation: &Operation) -> Map<String, Value> {
         );
     }
     if operation.changes() {
-        common.insert(
-            "message".into(),
-            json!({"type": "string", "description": "What was done, in words"}),
-        );
+        common.insert("message".into(), json!({"type": "string", "description": "What was done, in words"}));
         common.insert(
             "effect".into(),
             json!({"type": ["object", "null"], "description": "What really changed in the image: changed, region {x, y, width, height} or null, layers_added, layers_removed, …"}),

@@ -8,9 +8,11 @@ pub mod catalogue;
 pub mod docs;
 mod local;
 pub mod params;
+pub mod rights;
 pub mod uri;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
+pub use rights::{Right, Rights};
 
 use crate::gimp::{Client, Gimp, ProgressSink};
 use crate::images::Picture;
@@ -23,6 +25,7 @@ pub struct Context {
     pub client: Client,
     pub cancel: CancellationToken,
     pub progress: Option<ProgressSink>,
+    pub rights: Rights,
 }
 
 /// A resource that an answer points to instead of carrying it.

@@ -38,7 +38,7 @@ mod tests {
         let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
         let ops = Ops::new(Gimp::new(settings, CancellationToken::new()));
         let client = Client { id: "test".into(), name: "test".into() };
-        let context = Context { client, cancel: CancellationToken::new(), progress: None };
+        let context = Context { client, cancel: CancellationToken::new(), progress: None, rights: Default::default() };
         for operation in Catalogue::get().public().filter(|operation| operation.runs == Runs::Daemon) {
             let mut arguments = operation.examples.first().cloned().unwrap_or_default();
             if operation.name == "select_instance" {
