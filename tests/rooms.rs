@@ -52,15 +52,17 @@ fn only_its_own_room_names_a_library() {
 
 #[test]
 fn rooms_reach_only_what_the_map_allows() {
-    let allowed: [(&str, &[&str]); 8] = [
+    let allowed: [(&str, &[&str]); 10] = [
         ("error", &[]),
         ("config", &["error"]),
+        ("metrics", &[]),
         ("images", &["error"]),
-        ("gimp", &["error", "config"]),
-        ("ops", &["gimp", "images", "error", "config"]),
+        ("gimp", &["error", "config", "metrics"]),
+        ("ops", &["gimp", "images", "error", "config", "metrics"]),
+        ("sessions", &["ops", "gimp", "images", "error", "config", "metrics"]),
         ("mcp", &["ops", "images", "gimp", "error", "config"]),
-        ("http", &["mcp", "ops", "gimp", "error", "config"]),
-        ("daemon", &["http", "mcp", "ops", "gimp", "images", "error", "config"]),
+        ("http", &["mcp", "sessions", "ops", "gimp", "images", "error", "config", "metrics"]),
+        ("daemon", &["http", "mcp", "sessions", "ops", "gimp", "images", "error", "config", "metrics"]),
     ];
     for (path, text) in src() {
         let here = room(&path);

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-/// Serve MCP over HTTP at /mcp, and /health
+/// Serve MCP over HTTP at /mcp, JSON-RPC at /jsonrpc, and /health
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Args {
     /// Address to listen on; one that other machines reach needs an API key [default: 127.0.0.1]
@@ -56,7 +56,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     daemon.end_on_signal()?;
     let gimp = daemon.start_gimp(&config)?;
     announce(&format!("gimp-bridge {} listens on http://{address}/mcp", env!("CARGO_PKG_VERSION")));
-    let served = http::serve(&config.server, daemon.ops, daemon.shutdown.clone(), listener).await;
+    let served = http::serve(&config, daemon.ops, daemon.shutdown.clone(), listener).await;
     daemon.shutdown.cancel();
     gimp.await.map_err(Error::internal)??;
     served.map(|()| ExitCode::SUCCESS)

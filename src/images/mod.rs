@@ -1,6 +1,8 @@
 //! Pixels to files and back, with limits. Knows formats, not GIMP.
 
+pub mod analysis;
 mod base64_text;
+pub mod decode;
 mod deflate;
 pub mod encode;
 mod huffman;

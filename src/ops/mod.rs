@@ -12,6 +12,7 @@ pub mod rights;
 pub mod uri;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
+pub use local::open::decode as decode_image_data;
 pub use rights::{Right, Rights};
 
 use crate::gimp::{Client, Gimp, ProgressSink};

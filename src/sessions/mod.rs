@@ -12,11 +12,12 @@ mod store;
 pub mod uploads;
 
 pub use disk::Disk;
-pub use session::begins_image;
+pub use session::{begins_image, is_lost};
 pub use uploads::Uploads;
 
 use crate::config;
 use crate::error::{Error, Kind, Result};
+use crate::gimp::Client;
 use crate::metrics::{Counted, METRICS};
 use crate::ops::{Context, Ops, Outcome};
 use bytes::Bytes;
@@ -45,8 +46,21 @@ pub struct Command {
 pub enum Target {
     /// An open session, or one whose work is kept.
     Session(String),
-    /// A new one, of these bytes if there are some.
-    New(Option<Bytes>),
+    /// A new one.
+    New,
+}
+
+/// What a request does beside its commands.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// An image file that becomes the session's image first.
+    pub bytes: Option<Bytes>,
+    /// The name of the image in it.
+    pub name: Option<String>,
+    /// Whether opening it is a step with an answer of its own.
+    pub answers: bool,
+    /// Whether to look at the result.
+    pub picture: bool,
 }
 
 /// What a session's state is after a request.
@@ -64,6 +78,24 @@ pub struct Done {
     pub session: Option<(String, Settled)>,
     /// One for each command that ran, in order.
     pub steps: Vec<Result<Outcome>>,
+    /// What it looks like afterwards, if that was asked for.
+    pub picture: Option<Result<Outcome>>,
+}
+
+/// A session's turn, for those who read its image themselves. The image cannot change while this lives.
+pub struct Place {
+    pub client: Client,
+    pub instance: Option<String>,
+    pub image: u64,
+    pub settled: Settled,
+    work: tokio::sync::OwnedMutexGuard<Work>,
+}
+
+impl Place {
+    /// After an error that [`is_lost`] knows: the next turn brings the image back.
+    pub fn give_up(mut self) {
+        self.work.home = None;
+    }
 }
 
 /// One line of a list of sessions.
@@ -143,6 +175,7 @@ impl Sessions {
         &self,
         target: Target,
         owner: &str,
+        start: Start,
         commands: Vec<Command>,
         stop: bool,
         context: Context,
@@ -151,7 +184,7 @@ impl Sessions {
         let _hung_up = cancel.clone().drop_guard();
         let context = Context { cancel, ..context };
         let (sessions, owner) = (self.clone(), owner.to_owned());
-        tokio::spawn(async move { sessions.work(target, &owner, commands, stop, context).await })
+        tokio::spawn(async move { sessions.work(target, &owner, start, commands, stop, context).await })
             .await
             .map_err(Error::internal)?
     }
@@ -160,20 +193,23 @@ impl Sessions {
         self,
         target: Target,
         owner: &str,
+        start: Start,
         commands: Vec<Command>,
         stop: bool,
         context: Context,
     ) -> Result<Done> {
-        let (session, bytes) = match target {
-            Target::Session(id) => (self.find(&id, owner)?, None),
-            Target::New(bytes) => (self.begin(owner)?, bytes),
+        let session = match target {
+            Target::Session(id) => self.find(&id, owner)?,
+            Target::New => self.begin(owner)?,
         };
         let tools = &self.shared.tools;
         let mut work = session.enter().await?;
         let mut steps: Vec<Result<Outcome>> = Vec::new();
-        if let Some(bytes) = bytes {
-            let suffix = crate::images::sniff::suffix(&bytes).unwrap_or_default();
-            work.open_bytes(tools, bytes, suffix).await?;
+        if let Some(bytes) = start.bytes {
+            let result = work.open_bytes(tools, bytes, start.name.as_deref()).await?;
+            if start.answers {
+                steps.push(Ok(Outcome { result, ..Outcome::default() }));
+            }
         }
         for command in commands {
             let answer = work.run(tools, &command.operation, &command.arguments, &context).await;
@@ -191,7 +227,7 @@ impl Sessions {
             }
         }
         if !work.has_image() {
-            return Ok(Done { session: None, steps });
+            return Ok(Done { session: None, steps, picture: None });
         }
         let settled = match work.keep(tools).await {
             Ok(settled) => settled,
@@ -202,13 +238,17 @@ impl Sessions {
             }
         };
         if work.record.file.is_empty() {
-            return Ok(Done { session: None, steps });
+            return Ok(Done { session: None, steps, picture: None });
         }
+        let picture = match start.picture {
+            true => Some(work.run(tools, "get_image_bitmap", &Map::new(), &context).await),
+            false => None,
+        };
         session.note(&work);
         let id = work.record.id.clone();
         lock(&self.shared.open).entry(id.clone()).or_insert_with(|| session.clone());
         self.count();
-        Ok(Done { session: Some((id, settled)), steps })
+        Ok(Done { session: Some((id, settled)), steps, picture })
     }
 
     /// A session that is not listed until its first state is on disk.
@@ -250,6 +290,18 @@ impl Sessions {
             return Ok(session);
         }
         Err(unknown(id))
+    }
+
+    /// Takes the session's turn, its image in a GIMP.
+    pub async fn place(&self, id: &str, owner: &str) -> Result<Place> {
+        let session = self.find(id, owner)?;
+        let mut work = session.enter().await?;
+        work.live(&self.shared.tools).await?;
+        session.note(&work);
+        let home = work.home.clone().ok_or_else(|| Error::internal("a live session has no image"))?;
+        let Record { width, height, generation, .. } = work.record;
+        let settled = Settled { width, height, generation };
+        Ok(Place { client: work.client(), instance: home.instance, image: home.image, settled, work })
     }
 
     /// This owner's sessions, the last used first; expired ones whose work is kept at the end.

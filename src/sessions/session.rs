@@ -8,10 +8,11 @@ use super::disk::Disk;
 use super::store::{Record, Store, now};
 use crate::error::{Error, Kind, Result};
 use crate::gimp::{Client, Request};
+use crate::images::sniff;
 use crate::metrics::METRICS;
 use crate::ops::{Access, Catalogue, Context, ImageUse, Operation, Ops, Outcome};
 use bytes::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
@@ -158,9 +159,12 @@ impl Work {
     }
 
     /// Opens given bytes as the session's image.
-    pub async fn open_bytes(&mut self, tools: &Tools, bytes: Bytes, suffix: &str) -> Result<Map<String, Value>> {
-        let arguments = json!({"suffix": suffix, "as": "image"});
-        let arguments = arguments.as_object().cloned().unwrap_or_default();
+    pub async fn open_bytes(&mut self, tools: &Tools, bytes: Bytes, name: Option<&str>) -> Result<Map<String, Value>> {
+        let suffix = sniff::suffix(&bytes).unwrap_or_default();
+        let mut arguments = Map::new();
+        arguments.insert("suffix".into(), suffix.into());
+        arguments.insert("as".into(), "image".into());
+        arguments.extend(name.map(|name| ("name".to_owned(), name.into())));
         let old = self.home.take();
         let instance = old.as_ref().and_then(|home| home.instance.clone());
         let result = self.ask(tools, "open_file", arguments, instance, Some(bytes)).await?;
@@ -326,6 +330,11 @@ pub fn begins_image(operation: &Operation, arguments: &Map<String, Value>) -> bo
         "open_image" => arguments.get("as").and_then(Value::as_str).is_none_or(|what| what == "image"),
         _ => false,
     }
+}
+
+/// Whether an error says that a session's image is not where it was.
+pub fn is_lost(error: &Error) -> bool {
+    error.kind == Kind::ConnectionLost || is_gone(error)
 }
 
 /// Whether an error says that the call never began, because its GIMP or its image is not there any more.

@@ -2,7 +2,7 @@
 
 mod bitmap;
 mod instances;
-mod open;
+pub(super) mod open;
 mod path;
 mod pixels;
 pub(super) mod preview;
