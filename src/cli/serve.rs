@@ -55,7 +55,8 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let daemon = Daemon::new(&config, "serve")?;
     daemon.end_on_signal()?;
     let gimp = daemon.start_gimp(&config)?;
-    announce(&format!("gimp-bridge {} listens on http://{address}/mcp", env!("CARGO_PKG_VERSION")));
+    let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
+    announce(&format!("gimp-bridge {} listens on {scheme}://{address}/mcp", env!("CARGO_PKG_VERSION")));
     let served = http::serve(&config, daemon.ops, daemon.shutdown.clone(), listener).await;
     daemon.shutdown.cancel();
     gimp.await.map_err(Error::internal)??;

@@ -43,6 +43,7 @@ use rpc::Rpc;
 use state::State;
 use std::net::SocketAddr;
 use std::time::Duration;
+pub use rpc::document as openrpc;
 use tls::TlsListener;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -46,7 +46,8 @@ def blur(server):
     names = {method["name"] for method in server.api.call("rpc.discover")["methods"]}
     if "apply_blur" in names:
         return {"operation": "apply_blur", "params": {"radius": 5.0}}
-    return {"operation": "call_api", "params": {"api_path": "gimp-image-flatten", "kwargs": {}}}
+    code = "Gimp.get_images()[0].get_layers()[0].set_opacity(50)"
+    return {"operation": "call_api", "params": {"api_path": "exec", "args": ["pyGObject-console", [code]]}}
 
 
 def test_mcp_close_session(server):
