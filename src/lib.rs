@@ -6,12 +6,14 @@
 //! |---|---|---|
 //! | [`error`] | the one edge error: kind, message, hint | nothing |
 //! | [`config`] | one struct; defaults < file < `.env` < environment < flags | error |
+//! | [`metrics`] | what the daemon counts, for `/metrics` | nothing |
 //! | [`images`] | encode and decode with limits, formats, scale maps | error |
 //! | [`filters`] | AI filters: manifests, ONNX sessions, tiles, native filters; alone names ort | images, error, config |
 //! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config |
 //! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, images, error, config |
+//! | [`sessions`] | JSON-RPC sessions: one image each, on disk before each answer; uploads | ops, gimp, images, error, config |
 //! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, error, config |
-//! | [`http`] | the listener, health, Host/Origin checks; mounts `/mcp` | mcp, ops, error, config |
+//! | [`http`] | the listener, keys and limits, JSON-RPC, jobs, health, metrics; mounts `/mcp` | mcp, sessions, ops, images, error, config |
 //! | [`daemon`] | builds the rooms, owns shutdown | all above |
 //! | [`cli`] | one file per subcommand | daemon and below |
 //!
@@ -31,4 +33,6 @@ pub mod gimp;
 pub mod http;
 pub mod images;
 pub mod mcp;
+pub mod metrics;
 pub mod ops;
+pub mod sessions;

@@ -14,5 +14,6 @@ mod link;
 mod live;
 mod live_gimp;
 mod mcp;
+mod openrpc;
 mod rooms;
 mod vectors;

@@ -13,7 +13,7 @@ async fn run(name: &str, arguments: Value) -> Error {
     let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
     let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
     let client = Client { id: "test".into(), name: "test".into() };
-    let context = Context { client, cancel: CancellationToken::new(), progress: None };
+    let context = Context { client, cancel: CancellationToken::new(), progress: None, rights: Default::default() };
     ops.run(name, arguments.as_object().unwrap().clone(), context).await.err().unwrap()
 }
 
@@ -77,7 +77,12 @@ async fn a_cancelled_call_does_not_start() {
     let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
     let cancel = CancellationToken::new();
     cancel.cancel();
-    let context = Context { client: Client { id: "a".into(), name: "b".into() }, cancel, progress: None };
+    let context = Context {
+        client: Client { id: "a".into(), name: "b".into() },
+        cancel,
+        progress: None,
+        rights: Default::default(),
+    };
     let error = ops.run("list_images", Default::default(), context).await.err().unwrap();
     assert_eq!(error.kind, Kind::Cancelled);
 }

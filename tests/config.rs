@@ -79,10 +79,21 @@ fn another_value(name: &str) -> &'static str {
         "gimp.mode" => "gui",
         "storage.backend" => "s3",
         "log.level" => "trace",
-        "log.json" | "plugin.read_only" => "true",
+        "log.json" | "plugin.read_only" | "server.exec_remote" => "true",
+        "log.rotate" => "size",
+        "server.api_keys" => "ci:read:0123456789abcdef",
+        "sessions.upload_mb" | "log.keep" => "101",
         "plugin.exec" => "false",
         "storage.s3_endpoint_url" | "kserve.endpoint" => "https://example.test/v1",
-        "plugin.folders" | "gimp.executable" | "gimp.profile" | "gimp.state_dir" | "storage.path" => {
+        "plugin.folders"
+        | "gimp.executable"
+        | "gimp.profile"
+        | "gimp.state_dir"
+        | "storage.path"
+        | "sessions.folder"
+        | "log.file"
+        | "server.tls_certificate"
+        | "server.tls_key" => {
             if cfg!(windows) {
                 r"C:\x"
             } else {

@@ -40,7 +40,9 @@ impl Daemon {
         let listener = http::bind(&settings).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = shutdown.clone();
-        let serving = tokio::spawn(async move { http::serve(&settings, ops, stop, listener).await });
+        let mut config = config::Config { server: settings, ..Default::default() };
+        config.sessions.folder = Some(state.path().join("sessions"));
+        let serving = tokio::spawn(async move { http::serve(&config, ops, stop, listener).await });
         Daemon { address, shutdown, serving, _state: state }
     }
 

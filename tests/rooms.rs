@@ -52,16 +52,19 @@ fn only_its_own_room_names_a_library() {
 
 #[test]
 fn rooms_reach_only_what_the_map_allows() {
-    let allowed: [(&str, &[&str]); 9] = [
+    let allowed: [(&str, &[&str]); 12] = [
         ("error", &[]),
         ("config", &["error"]),
+        ("metrics", &[]),
         ("images", &["error"]),
         ("filters", &["images", "error", "config"]),
-        ("gimp", &["error", "config"]),
-        ("ops", &["gimp", "images", "error", "config"]),
+        ("gimp", &["error", "config", "metrics"]),
+        ("ops", &["gimp", "filters", "images", "error", "config", "metrics"]),
+        ("assistant", &["ops", "error", "config"]),
+        ("sessions", &["ops", "gimp", "images", "error", "config", "metrics"]),
         ("mcp", &["ops", "images", "gimp", "error", "config"]),
-        ("http", &["mcp", "ops", "gimp", "error", "config"]),
-        ("daemon", &["http", "mcp", "ops", "gimp", "images", "error", "config"]),
+        ("http", &["mcp", "sessions", "assistant", "filters", "ops", "gimp", "images", "error", "config", "metrics"]),
+        ("daemon", &["http", "filters", "mcp", "sessions", "ops", "gimp", "images", "error", "config", "metrics"]),
     ];
     for (path, text) in src() {
         let here = room(&path);

@@ -48,7 +48,7 @@ def run(bridge, image, drawables, config, row, watch):
         }
         style = config.get_property("style") if row.get("style") else None
         if style is not None:
-            base["style"] = style.get_path()
+            base["style_path"] = style.get_path()
         for number, drawable in enumerate(drawables):
             wait(connection, {**base, "layer": drawable.get_id()}, watch, number, len(drawables))
         return True

@@ -152,8 +152,10 @@ def resolve_path(call, value):
 def _item(call, value, what):
     """The item with that id. Without a given `image`, the item says which image is meant."""
     import history
+    import recovered
 
-    number = history.current_id(value) if isinstance(value, int) and 0 < value < 2**31 else None
+    number = isinstance(value, int) and 0 < value < 2**31
+    number = history.current_id(recovered.present_id(call.image, value)) if number else None
     item = Gimp.Item.get_by_id(number) if number and Gimp.Item.id_is_valid(number) else None
     image = item.get_image() if item else None
     if image is None or not image.is_valid() or history.is_hidden(image):

@@ -7,6 +7,7 @@
 mod intent;
 mod light;
 mod make;
+pub mod remote;
 mod scene;
 mod shape;
 mod wish;

@@ -45,7 +45,8 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 /// The same through given links; also for a GIMP that the caller started.
 pub async fn run_with(ops: &Ops, args: Args) -> Result<ExitCode> {
     let client = Client { id: format!("call-{}", std::process::id()), name: "gimp-bridge call".into() };
-    let context = Context { client, cancel: cancel_on_interrupt(), progress: progress_on_terminal() };
+    let context =
+        Context { client, cancel: cancel_on_interrupt(), progress: progress_on_terminal(), rights: Default::default() };
     let answer = run_each(ops, &args, &context).await;
     ops.gimp().client_closed(&context.client);
     match answer {

@@ -12,15 +12,18 @@ pub mod filters;
 pub mod gimp;
 pub mod install;
 pub mod instances;
+mod log_file;
 pub mod serve;
 pub mod stdio;
 
+use crate::config as config_room;
 use crate::config::{Config, Flag, Origin, Sources};
 use crate::error::{Error, Kind, Result};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// How a subcommand's futures run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -152,7 +155,9 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
     let threads = cli.command.threads();
     // What a server tells about its work is noise beside the answer of a short command.
     let quiet = threads == Threads::One && config.origin("log.level") == Origin::Default;
-    log_to_stderr(if quiet { "warn" } else { &config.log.level }, config.log.json)?;
+    // Short commands answer to a person at a terminal.
+    let file = config.log.file.as_deref().filter(|_| threads == Threads::Workers);
+    log(if quiet { "warn" } else { &config.log.level }, &config.log, file)?;
     let mut runtime = match threads {
         Threads::One => tokio::runtime::Builder::new_current_thread(),
         Threads::Workers => {
@@ -178,14 +183,23 @@ fn load(global: Global) -> Result<Config> {
     Config::load(&Sources::of_process(global.config, flags))
 }
 
-fn log_to_stderr(level: &str, json: bool) -> Result<()> {
+fn log(level: &str, settings: &config_room::Log, file: Option<&Path>) -> Result<()> {
     let filter = format!("{level},{}", crate::mcp::QUIET);
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(Error::internal)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json {
-        subscriber.json().init();
-    } else {
-        subscriber.with_ansi(std::io::stderr().is_terminal()).init();
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
+    match file {
+        Some(path) => {
+            let subscriber = subscriber.with_writer(Arc::new(log_file::LogFile::open(path, settings)?));
+            if settings.json { subscriber.json().init() } else { subscriber.with_ansi(false).init() }
+        }
+        None => {
+            let subscriber = subscriber.with_writer(std::io::stderr);
+            if settings.json {
+                subscriber.json().init();
+            } else {
+                subscriber.with_ansi(std::io::stderr().is_terminal()).init();
+            }
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-/// Serve MCP over HTTP at /mcp, and /health
+/// Serve MCP over HTTP at /mcp, JSON-RPC at /jsonrpc, and /health
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Args {
     /// Address to listen on; one that other machines reach needs an API key [default: 127.0.0.1]
@@ -59,8 +59,9 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let daemon = Daemon::new(&config, "serve")?;
     daemon.end_on_signal()?;
     let gimp = daemon.start_gimp(&config)?;
-    announce(&format!("gimp-bridge {} listens on http://{address}/mcp", env!("CARGO_PKG_VERSION")));
-    let served = http::serve(&config.server, daemon.ops, daemon.shutdown.clone(), listener).await;
+    let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
+    announce(&format!("gimp-bridge {} listens on {scheme}://{address}/mcp", env!("CARGO_PKG_VERSION")));
+    let served = http::serve(&config, daemon.ops, daemon.shutdown.clone(), listener).await;
     daemon.shutdown.cancel();
     gimp.await.map_err(Error::internal)??;
     served.map(|()| ExitCode::SUCCESS)

@@ -1,7 +1,7 @@
 //! Every setting, declared once: name, type, environment names, meaning, and the field it fills.
 
 use super::value::{Type, Value};
-use super::{Config, GimpMode, Provider, StorageBackend};
+use super::{Config, GimpMode, Provider, Rotate, StorageBackend};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -88,7 +88,7 @@ pub static KEYS: &[Key] = &[
         "server.host",
         &["HOST"],
         Type::Address,
-        "Address that the HTTP daemon listens on; any but loopback needs `server.api_key`.",
+        "Address that the HTTP daemon listens on; any but loopback needs `server.api_key` or `server.api_keys`.",
         |c| c.server.host.to_string().as_str().into(),
         |c, v| c.server.host = v.text().and_then(|text| text.parse::<IpAddr>().ok()).unwrap_or(c.server.host),
     ),
@@ -122,11 +122,62 @@ pub static KEYS: &[Key] = &[
         "server.api_key",
         &[],
         Type::Text,
-        "Bearer token or `X-API-Key` that every HTTP request must carry.",
+        "Key with every right, sent as bearer token or `X-API-Key`; with one set, every request must carry a key.",
         |c| c.server.api_key.as_deref().into(),
         |c, v| c.server.api_key = v.text(),
     )
     .secret(),
+    Key::new(
+        "server.api_keys",
+        &[],
+        Type::List,
+        "More keys, each `NAME:RIGHTS:KEY` with rights `read`, `edit`, `exec`, `generate` joined by `+`.",
+        |c| Value::List(c.server.api_keys.clone()),
+        |c, v| c.server.api_keys = v.list().unwrap_or_default(),
+    )
+    .secret()
+    .guarded(),
+    Key::new(
+        "server.exec_remote",
+        &[],
+        Type::Bool,
+        "Whether keys with the right `exec` may run Python in GIMP when `server.host` is no loopback address.",
+        |c| c.server.exec_remote.into(),
+        |c, v| c.server.exec_remote = v.bool(),
+    )
+    .guarded(),
+    Key::new(
+        "server.tls_certificate",
+        &[],
+        Type::Path,
+        "PEM file with the certificate chain; with `server.tls_key` the daemon speaks HTTPS.",
+        |c| c.server.tls_certificate.as_deref().into(),
+        |c, v| c.server.tls_certificate = v.text().map(PathBuf::from),
+    ),
+    Key::new(
+        "server.tls_key",
+        &[],
+        Type::Path,
+        "PEM file with the private key.",
+        |c| c.server.tls_key.as_deref().into(),
+        |c, v| c.server.tls_key = v.text().map(PathBuf::from),
+    ),
+    Key::new(
+        "server.rate_limit",
+        &[],
+        Type::Int(0, 1_000_000),
+        "Requests a second for each client, twice as many in a burst; 0 for no limit.",
+        |c| c.server.rate_limit.unwrap_or(0).into(),
+        |c, v| c.server.rate_limit = Some(v.int()).filter(|limit| *limit > 0),
+    ),
+    Key::new(
+        "server.max_requests",
+        &[],
+        Type::Int(1, 65535),
+        "Requests that run at once, all clients together; more are answered 429.",
+        |c| (c.server.max_requests as u64).into(),
+        |c, v| c.server.max_requests = v.int() as usize,
+    ),
     Key::new(
         "server.max_body",
         &[],
@@ -150,6 +201,63 @@ pub static KEYS: &[Key] = &[
         "What MCP clients see as tools: `core` (about 30), `all`, names of packs (`paint`, `layers`, …) or operations; every operation can be called in any case.",
         |c| Value::List(c.server.tools.clone()),
         |c, v| c.server.tools = v.list().unwrap_or_default(),
+    ),
+    Key::new(
+        "sessions.folder",
+        &[],
+        Type::Path,
+        "Folder that holds the state of JSON-RPC sessions and uploads; one in the state folder if left out.",
+        |c| c.sessions.folder.as_deref().into(),
+        |c, v| c.sessions.folder = v.text().map(PathBuf::from),
+    )
+    .guarded(),
+    Key::new(
+        "sessions.max",
+        &[],
+        Type::Int(1, 4096),
+        "Sessions that may be open at once.",
+        |c| (c.sessions.max as u64).into(),
+        |c, v| c.sessions.max = v.int() as usize,
+    ),
+    Key::new(
+        "sessions.idle",
+        &[],
+        Type::SecondsOrNever,
+        "Seconds without a request after which a session expires.",
+        |c| c.sessions.idle.into(),
+        |c, v| c.sessions.idle = v.optional_int(),
+    ),
+    Key::new(
+        "sessions.kept",
+        &[],
+        SECONDS,
+        "Seconds that the unsaved work of an expired session is kept; until then its id brings it back.",
+        |c| c.sessions.kept.into(),
+        |c, v| c.sessions.kept = v.int(),
+    ),
+    Key::new(
+        "sessions.disk_mb",
+        &[],
+        Type::Int(16, 1 << 30),
+        "MiB on disk for sessions, kept work and uploads together.",
+        |c| c.sessions.disk_mb.into(),
+        |c, v| c.sessions.disk_mb = v.int(),
+    ),
+    Key::new(
+        "sessions.upload_mb",
+        &[],
+        Type::Int(1, 1024),
+        "Largest upload, in MiB.",
+        |c| c.sessions.upload_mb.into(),
+        |c, v| c.sessions.upload_mb = v.int(),
+    ),
+    Key::new(
+        "sessions.upload_kept",
+        &[],
+        SECONDS,
+        "Seconds that an upload is kept after its last byte came.",
+        |c| c.sessions.upload_kept.into(),
+        |c, v| c.sessions.upload_kept = v.int(),
     ),
     Key::new(
         "gimp.mode",
@@ -263,7 +371,7 @@ pub static KEYS: &[Key] = &[
         "log.level",
         &["LOG_LEVEL"],
         Type::LogFilter,
-        "How much is logged to stderr.",
+        "How much is logged.",
         |c| c.log.level.as_str().into(),
         |c, v| c.log.level = v.text().unwrap_or_default(),
     ),
@@ -274,6 +382,52 @@ pub static KEYS: &[Key] = &[
         "One JSON object per log line.",
         |c| c.log.json.into(),
         |c, v| c.log.json = v.bool(),
+    ),
+    Key::new(
+        "log.file",
+        &[],
+        Type::Path,
+        "Log into this file instead of stderr.",
+        |c| c.log.file.as_deref().into(),
+        |c, v| c.log.file = v.text().map(PathBuf::from),
+    )
+    .guarded(),
+    Key::new(
+        "log.rotate",
+        &[],
+        Type::Choice(&["daily", "size", "never"]),
+        "When the log file is put aside for a new one: at midnight UTC, at `log.max_mb`, or never.",
+        |c| {
+            match c.log.rotate {
+                Rotate::Daily => "daily",
+                Rotate::Size => "size",
+                Rotate::Never => "never",
+            }
+            .into()
+        },
+        |c, v| {
+            c.log.rotate = match v.text().as_deref() {
+                Some("size") => Rotate::Size,
+                Some("never") => Rotate::Never,
+                _ => Rotate::Daily,
+            }
+        },
+    ),
+    Key::new(
+        "log.max_mb",
+        &[],
+        Type::Int(1, 1 << 20),
+        "MiB of one log file with `log.rotate` size.",
+        |c| c.log.max_mb.into(),
+        |c, v| c.log.max_mb = v.int(),
+    ),
+    Key::new(
+        "log.keep",
+        &[],
+        Type::Int(0, 1000),
+        "Older log files that stay.",
+        |c| (c.log.keep as u64).into(),
+        |c, v| c.log.keep = v.int() as usize,
     ),
     Key::new(
         "service.name",
@@ -361,6 +515,40 @@ pub static KEYS: &[Key] = &[
         |c, v| c.storage.aws_session_token = v.text(),
     )
     .secret(),
+    Key::new(
+        "assistant.url",
+        &[],
+        Type::Url,
+        "OpenAI-compatible API whose model answers `ai_assistant`, such as `http://127.0.0.1:11434/v1`; the embedded assistant if left out.",
+        |c| c.assistant.url.as_deref().into(),
+        |c, v| c.assistant.url = v.text(),
+    )
+    .guarded(),
+    Key::new(
+        "assistant.model",
+        &[],
+        Type::Text,
+        "Name of that model.",
+        |c| c.assistant.model.as_str().into(),
+        |c, v| c.assistant.model = v.text().unwrap_or_default(),
+    ),
+    Key::new(
+        "assistant.api_key",
+        &[],
+        Type::Text,
+        "Bearer token for that API.",
+        |c| c.assistant.api_key.as_deref().into(),
+        |c, v| c.assistant.api_key = v.text(),
+    )
+    .secret(),
+    Key::new(
+        "assistant.timeout",
+        &[],
+        Type::Int(1, 3600),
+        "Seconds that the model may take.",
+        |c| c.assistant.timeout.into(),
+        |c, v| c.assistant.timeout = v.int(),
+    ),
     Key::new(
         "kserve.endpoint",
         &["KSERVE_ENDPOINT"],

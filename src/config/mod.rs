@@ -24,6 +24,7 @@ use std::path::PathBuf;
 #[derive(Clone, Default)]
 pub struct Config {
     pub server: Server,
+    pub sessions: Sessions,
     pub gimp: Gimp,
     pub plugin: Plugin,
     pub log: Log,
@@ -32,6 +33,7 @@ pub struct Config {
     pub kserve: Kserve,
     pub images: Images,
     pub filters: Filters,
+    pub assistant: Assistant,
     /// Where each key's value came from; a key that is not in it has its default.
     pub origins: BTreeMap<&'static str, Origin>,
 }
@@ -52,8 +54,19 @@ pub struct Server {
     pub allowed_hosts: Vec<String>,
     /// Origin header values accepted; empty: requests that carry an Origin are refused unless it is loopback.
     pub allowed_origins: Vec<String>,
-    /// Bearer token or `X-API-Key`; required on a non-loopback `host`.
+    /// Bearer token or `X-API-Key` with every right; it or one of `api_keys` is required on a non-loopback `host`.
     pub api_key: Option<String>,
+    /// `NAME:RIGHT+RIGHT:KEY` each; `http::keys` reads them.
+    pub api_keys: Vec<String>,
+    /// Whether keys with the right `exec` may run Python on a non-loopback `host`.
+    pub exec_remote: bool,
+    /// PEM files; both or neither.
+    pub tls_certificate: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    /// Requests a second for each client; `None`: no limit.
+    pub rate_limit: Option<u64>,
+    /// Requests that run at once, all clients together.
+    pub max_requests: usize,
     /// Bytes; the largest HTTP request body.
     pub max_body: usize,
     /// Threads that serve requests.
@@ -70,9 +83,64 @@ impl Default for Server {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             api_key: None,
+            api_keys: Vec::new(),
+            exec_remote: false,
+            tls_certificate: None,
+            tls_key: None,
+            rate_limit: Some(1000),
+            max_requests: 128,
             max_body: 256 << 20,
             workers: 2,
             tools: vec!["core".into()],
+        }
+    }
+}
+
+/// A model behind `ai_assistant`, instead of the embedded intents.
+#[derive(Clone, Debug)]
+pub struct Assistant {
+    /// Of an OpenAI-compatible API, up to and with `/v1`.
+    pub url: Option<String>,
+    pub model: String,
+    pub api_key: Option<String>,
+    /// Seconds.
+    pub timeout: u64,
+}
+
+impl Default for Assistant {
+    fn default() -> Self {
+        Assistant { url: None, model: "default".into(), api_key: None, timeout: 60 }
+    }
+}
+
+/// The sessions of the JSON-RPC API, and what is uploaded to it.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// One in the state folder if left out.
+    pub folder: Option<PathBuf>,
+    pub max: usize,
+    /// Seconds without a request; `None`: never.
+    pub idle: Option<u64>,
+    /// Seconds that the unsaved work of an expired session is kept.
+    pub kept: u64,
+    /// MiB of sessions, kept work and uploads together.
+    pub disk_mb: u64,
+    /// MiB of one upload.
+    pub upload_mb: u64,
+    /// Seconds after its last byte came.
+    pub upload_kept: u64,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Sessions {
+            folder: None,
+            max: 64,
+            idle: Some(3600),
+            kept: 86_400,
+            disk_mb: 10_240,
+            upload_mb: 1024,
+            upload_kept: 3600,
         }
     }
 }
@@ -128,17 +196,33 @@ impl Default for Plugin {
     }
 }
 
-/// Logging to stderr.
+/// Logging to stderr or to a file.
 #[derive(Clone, Debug)]
 pub struct Log {
     /// A tracing filter, such as `info` or `gimp_bridge=debug`.
     pub level: String,
     pub json: bool,
+    /// Instead of stderr.
+    pub file: Option<PathBuf>,
+    pub rotate: Rotate,
+    /// MiB of one file with `rotate` size.
+    pub max_mb: u64,
+    /// Older files that stay beside the present one.
+    pub keep: usize,
+}
+
+/// When a log file is put aside for a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rotate {
+    #[default]
+    Daily,
+    Size,
+    Never,
 }
 
 impl Default for Log {
     fn default() -> Self {
-        Log { level: "info".into(), json: false }
+        Log { level: "info".into(), json: false, file: None, rotate: Rotate::Daily, max_mb: 20, keep: 7 }
     }
 }
 

@@ -19,11 +19,12 @@ pub mod wire;
 pub use handshake::PROTOCOL;
 
 use crate::error::{Error, Kind, Result};
+use crate::metrics::METRICS;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +73,12 @@ pub struct Streamed {
     pub result: oneshot::Receiver<Result<Map<String, Value>>>,
 }
 
+/// Counts a request that goes out.
+fn sent(request: &Request) -> Instant {
+    METRICS.sent(request.upload.as_ref().map_or(0, |bytes| bytes.len() as u64));
+    Instant::now()
+}
+
 /// Where instances are announced and how to reach them.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -110,13 +117,27 @@ impl Gimp {
 
     /// Runs one operation and waits for its result. Dropping the future cancels it in GIMP.
     pub async fn call(&self, request: Request) -> Result<Map<String, Value>> {
-        self.link(&request).await?.call(&request).await
+        let link = self.link(&request).await?;
+        let begun = sent(&request);
+        let answer = link.call(&request).await;
+        METRICS.gimp(&request.operation, begun.elapsed());
+        answer
     }
 
     /// Runs one operation whose reply streams; returns when the header or an error arrives.
     /// Dropping the stream's `chunks` cancels it in GIMP.
     pub async fn stream(&self, request: Request) -> Result<Streamed> {
-        self.link(&request).await?.stream(request).await
+        let link = self.link(&request).await?;
+        let (operation, begun) = (request.operation.clone(), sent(&request));
+        let answer = link.stream(request).await;
+        METRICS.gimp(&operation, begun.elapsed());
+        if let Ok(streamed) = &answer
+            && operation == "read_pixels"
+        {
+            let side = |name: &str| streamed.header.get(name).and_then(Value::as_u64).unwrap_or(0);
+            METRICS.pixels(side("width").saturating_mul(side("height")));
+        }
+        answer
     }
 
     async fn link(&self, request: &Request) -> Result<link::Link> {

@@ -1,11 +1,12 @@
-//! Who may call: Host and Origin (so that no web page can), and the API key.
+//! Who may call: Host and Origin (so that no web page can), and a known key.
 
+use super::keys::Keys;
 use crate::config;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AUTHORIZATION, HOST, ORIGIN, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HOST, ORIGIN, VARY, WWW_AUTHENTICATE,
 };
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -14,30 +15,27 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
-use subtle::ConstantTimeEq;
-
-/// Characters; what is shorter can be guessed.
-pub const SHORTEST_KEY: usize = 16;
 
 struct Guard {
     hosts: Vec<String>,
     origins: Vec<String>,
-    key: Option<String>,
+    keys: Keys,
 }
 
-/// Puts the checks in front of all routes.
-pub fn layer(routes: Router, settings: &config::Server) -> Router {
+/// Puts the checks in front of all routes. Behind them each request has its [`Identity`](super::keys::Identity), and
+/// the caller's rights for those who know no keys.
+pub fn layer(routes: Router, settings: &config::Server, keys: Keys) -> Router {
     let mut hosts: Vec<String> = settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
     if !settings.host.is_unspecified() {
         hosts.push(settings.host.to_string());
     }
     let origins =
         settings.allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect();
-    let guard = Arc::new(Guard { hosts, origins, key: settings.api_key.clone() });
+    let guard = Arc::new(Guard { hosts, origins, keys });
     routes.layer(from_fn_with_state(guard, check))
 }
 
-async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     if !guard.host_is_allowed(headers, request.uri()) {
         return refuse(StatusCode::FORBIDDEN, "the Host header is not allowed", "add it to server.allowed_hosts");
@@ -56,7 +54,9 @@ async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
     // Browsers ask first, without credentials.
     let response = if request.method() == Method::OPTIONS && origin.is_some() {
         StatusCode::NO_CONTENT.into_response()
-    } else if guard.key_is_right(headers) {
+    } else if let Some(identity) = guard.keys.identify(headers) {
+        request.extensions_mut().insert(identity.rights);
+        request.extensions_mut().insert(identity);
         next.run(request).await
     } else {
         let hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
@@ -94,16 +94,6 @@ impl Guard {
         });
         loopback || self.origins.contains(&origin)
     }
-
-    fn key_is_right(&self, headers: &HeaderMap) -> bool {
-        let Some(key) = &self.key else { return true };
-        let bearer = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(|value| {
-            let (scheme, token) = value.split_at_checked(7)?;
-            scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
-        });
-        let given = bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes));
-        given.is_some_and(|given| bool::from(given.ct_eq(key.as_bytes())))
-    }
 }
 
 /// Names and addresses that only this machine can mean.
@@ -120,15 +110,18 @@ fn with_cors(mut response: Response, origin: HeaderValue) -> Response {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(VARY, HeaderValue::from_static("Origin"));
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE, OPTIONS"));
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS"));
     headers.insert(
         ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
-            "authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, \
-             x-api-key, x-gimp-bridge-client",
+            "authorization, content-range, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, \
+             mcp-session-id, prefer, range, x-api-key, x-gimp-bridge-client",
         ),
     );
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("mcp-session-id"));
+    headers.insert(
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("mcp-session-id, location, retry-after, content-range, etag"),
+    );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }
@@ -141,7 +134,7 @@ mod tests {
         Guard {
             hosts: vec!["gimp.example".into(), "10.0.0.5".into(), "with.port:8443".into()],
             origins: vec!["https://app.example".into()],
-            key: Some("0123456789abcdef".into()),
+            keys: Keys::read(&config::Server::default(), false).unwrap(),
         }
     }
 
@@ -194,22 +187,6 @@ mod tests {
             "file://localhost",
         ] {
             assert!(!allowed(origin), "{origin}");
-        }
-    }
-
-    #[test]
-    fn keys() {
-        let right = |name: &str, value: &str| guard().key_is_right(&headers(name, value));
-        assert!(right("authorization", "Bearer 0123456789abcdef") && right("authorization", "bearer 0123456789abcdef"));
-        assert!(right("x-api-key", "0123456789abcdef"));
-        for (name, value) in [
-            ("authorization", "0123456789abcdef"),
-            ("authorization", "Bearer 0123456789abcdeg"),
-            ("authorization", "Bearer "),
-            ("x-api-key", "0123456789abcde"),
-            ("cookie", "0123456789abcdef"),
-        ] {
-            assert!(!right(name, value), "{name}: {value}");
         }
     }
 }

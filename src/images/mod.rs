@@ -2,6 +2,7 @@
 
 pub mod analysis;
 mod base64_text;
+pub mod decode;
 mod deflate;
 pub mod encode;
 mod huffman;

@@ -8,7 +8,7 @@ use super::{bound, prompts, resources, subscriptions, tools};
 use crate::error::{Error, Kind, Result as EdgeResult};
 use crate::gimp::{Client, Progress, ProgressSink};
 use crate::ops::catalogue::Catalogue;
-use crate::ops::{Context, Ops};
+use crate::ops::{Context, Ops, Rights};
 use rmcp::model::*;
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -100,7 +100,7 @@ impl Server {
     }
 
     fn context(&self, context: &RequestContext<RoleServer>) -> Context {
-        Context { client: self.client(context), cancel: context.ct.clone(), progress: None }
+        Context { client: self.client(context), cancel: context.ct.clone(), progress: None, rights: rights(context) }
     }
 }
 
@@ -173,7 +173,7 @@ impl ServerHandler for Server {
             }
             None => (None, None),
         };
-        let run = Context { client, cancel: context.ct.clone(), progress };
+        let run = Context { client, cancel: context.ct.clone(), progress, rights: rights(&context) };
         let call = self.mcp.ops.run(&request.name, request.arguments.unwrap_or_default(), run);
         let outcome = match reports {
             Some((token, reports)) => with_progress(call, token, reports, &context.peer).await,
@@ -292,6 +292,12 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         Ok(prompts::get(&request.name, &arguments).map_err(edge)?.into())
     }
+}
+
+/// What the HTTP listener found the caller may do; a process on stdio may do everything.
+fn rights(context: &RequestContext<RoleServer>) -> Rights {
+    let parts = context.extensions.get::<axum::http::request::Parts>();
+    parts.and_then(|parts| parts.extensions.get::<Rights>()).copied().unwrap_or_default()
 }
 
 /// An error outside a tool call, where MCP wants a JSON-RPC error.

@@ -4,6 +4,7 @@ use super::catalogue::{Catalogue, Operation, Runs};
 use super::{Context, Ops, Outcome, local, params};
 use crate::error::{Error, Kind, Result};
 use crate::gimp::Request;
+use crate::metrics::METRICS;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
@@ -48,7 +49,9 @@ impl Ops {
             let answer = self.run_checked(operation, arguments, &context).await;
             let span = tracing::Span::current();
             span.record("duration_ms", started.elapsed().as_secs_f64() * 1e3);
-            span.record("outcome", answer.as_ref().map_or_else(|error| error.kind.name(), |_| "ok"));
+            let outcome = answer.as_ref().map_or_else(|error| error.kind.name(), |_| "ok");
+            span.record("outcome", outcome);
+            METRICS.operation(&operation.name, outcome, started.elapsed());
             match &answer {
                 Ok(_) => tracing::debug!("done"),
                 // The message may quote what the client sent, so it stays out of the log above trace level.
@@ -111,6 +114,7 @@ impl<'a> Call<'a> {
         if context.cancel.is_cancelled() {
             return Err(Error::new(Kind::Cancelled, "the call was cancelled before it ran"));
         }
+        context.rights.check(operation, &arguments)?;
         let mut arguments = params::check(operation, arguments)?;
         let timeout = arguments
             .remove("timeout")

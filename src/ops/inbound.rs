@@ -1,6 +1,6 @@
 //! What GIMP's own menus ask: the same operations, for the instance that asks.
 
-use super::{Context, Ops};
+use super::{Context, Ops, Rights};
 use crate::error::Result;
 use crate::gimp::Client;
 use crate::gimp::inbound::{Asked, Inbound, unknown};
@@ -22,7 +22,8 @@ impl Inbound for Ops {
             arguments.insert("instance".into(), asked.instance.clone().into());
             arguments.insert("timeout".into(), json!(TIMEOUT_SECONDS));
             let client = Client { id: format!("menu-{}", asked.instance), name: "GIMP's menu".into() };
-            let context = Context { client, cancel: asked.cancel, progress: Some(asked.progress) };
+            let context =
+                Context { client, cancel: asked.cancel, progress: Some(asked.progress), rights: Rights::default() };
             Ok(Value::Object(ops.run(operation, arguments, context).await?.result))
         })
     }

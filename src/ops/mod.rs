@@ -9,11 +9,15 @@ pub mod docs;
 mod inbound;
 mod local;
 pub mod params;
+pub mod rights;
 pub mod search;
 pub mod uri;
 pub mod watch;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
+pub use local::ai::parameters as filter_parameters;
+pub use local::open::decode as decode_image_data;
+pub use rights::{Right, Rights};
 
 use crate::filters::Filters;
 use crate::gimp::{Client, Gimp, ProgressSink};
@@ -27,6 +31,7 @@ pub struct Context {
     pub client: Client,
     pub cancel: CancellationToken,
     pub progress: Option<ProgressSink>,
+    pub rights: Rights,
 }
 
 /// A resource that an answer points to instead of carrying it.

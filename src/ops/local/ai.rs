@@ -114,16 +114,16 @@ pub fn parameters(given: Option<Value>) -> Result<Values> {
 /// What the filter wants beside the picture, before any pixel travels.
 fn check_inputs(call: &Call<'_>, about: &About) -> Result<()> {
     let given = |name: &str| call.arguments.contains_key(name);
-    if about.style && !given("style") && !given("style_image") {
+    if about.style && !given("style_path") && !given("style_image") {
         return Err(Error::new(
             Kind::InvalidArgument,
             format!("`{}` needs the picture whose style is taken", about.name),
         )
-        .hint("give `style`, a file's path, or `style_image`, an open image's id"));
+        .hint("give `style_path`, a file's path, or `style_image`, an open image's id"));
     }
-    if !about.style && (given("style") || given("style_image")) {
+    if !about.style && (given("style_path") || given("style_image")) {
         return Err(Error::new(Kind::InvalidArgument, format!("`{}` takes no style picture", about.name))
-            .hint("leave `style` and `style_image` out, or use a filter that takes one"));
+            .hint("leave `style_path` and `style_image` out, or use a filter that takes one"));
     }
     Ok(())
 }
@@ -159,7 +159,7 @@ async fn job(call: &Call<'_>, about: &About, read: &Read) -> Result<Job> {
         }));
     }
     if about.style {
-        let arguments = match (call.arguments.get("style"), call.arguments.get("style_image")) {
+        let arguments = match (call.arguments.get("style_path"), call.arguments.get("style_image")) {
             (Some(path), _) => Map::from_iter([("path".to_owned(), path.clone())]),
             (None, image) => Map::from_iter([
                 ("image".to_owned(), image.cloned().unwrap_or_default()),

@@ -1,13 +1,13 @@
 //! The operations that run in the daemon: one file each, one arm here.
 
-mod ai;
+pub(super) mod ai;
 mod analyze;
 mod batch;
 mod bitmap;
 pub mod discover;
 mod exchange;
 mod instances;
-mod open;
+pub(super) mod open;
 mod path;
 mod pixels;
 pub(super) mod preview;
@@ -55,7 +55,7 @@ mod tests {
         let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
         let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
         let client = Client { id: "test".into(), name: "test".into() };
-        let context = Context { client, cancel: CancellationToken::new(), progress: None };
+        let context = Context { client, cancel: CancellationToken::new(), progress: None, rights: Default::default() };
         for operation in Catalogue::get().public().filter(|operation| operation.runs == Runs::Daemon) {
             let mut arguments = operation.examples.first().cloned().unwrap_or_default();
             if operation.name == "select_instance" {

@@ -47,7 +47,7 @@ pub async fn open_image(mut call: Call<'_>) -> Result<Outcome> {
 }
 
 /// The bytes of a base64 text or data: URL, and the file ending that tells GIMP their format.
-fn decode(text: &str) -> Result<(Bytes, String)> {
+pub fn decode(text: &str) -> Result<(Bytes, String)> {
     let bad = |message: String| {
         Error::new(Kind::InvalidArgument, message)
             .hint("send the file's bytes in standard base64, or a data: URL with ;base64, or use `path`")

@@ -1,0 +1,306 @@
+//! `GET /images/{session}`: a session's image as a file, in any format that GIMP writes, whole or in ranges.
+//!
+//! A file is written once for each state and format, and is served from disk while it is asked for: a download that
+//! broke off goes on where it was, as long as its ETag still holds.
+
+use super::keys::Identity;
+use super::state::{Refusal, State};
+use crate::error::{Error, Kind, Result};
+use crate::gimp::Request;
+use crate::ops::Right;
+use crate::sessions::{Disk, Place, is_lost};
+use axum::body::Body;
+use axum::extract::{Path, Query, State as Shared};
+use axum::http::header::{
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
+use tokio_util::sync::CancellationToken;
+
+/// Files kept at once; the one not asked for longest goes first.
+const MOST: usize = 32;
+const KEPT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(600);
+const PIECE: usize = 256 << 10;
+
+#[derive(serde::Deserialize)]
+struct Wanted {
+    format: Option<String>,
+    quality: Option<u8>,
+}
+
+#[derive(Clone)]
+struct File {
+    path: PathBuf,
+    bytes: u64,
+    mime_type: String,
+    used: Instant,
+}
+
+/// The files that were written for downloads; cheap to clone.
+#[derive(Clone)]
+pub struct Exports {
+    folder: Arc<PathBuf>,
+    disk: Disk,
+    files: Arc<Mutex<HashMap<String, File>>>,
+}
+
+pub fn routes() -> Router<State> {
+    Router::new().route("/images/{session}", get(download))
+}
+
+async fn download(
+    Shared(state): Shared<State>,
+    Extension(identity): Extension<Identity>,
+    Path(session): Path<String>,
+    wanted: Query<Wanted>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    identity.rights.need(Right::Read, "downloading")?;
+    let format = wanted.format.as_deref().unwrap_or("png").to_ascii_lowercase();
+    if format.is_empty() || format.len() > 10 || !format.chars().all(|c| c.is_ascii_alphanumeric()) {
+        let message = format!("`format` is `{}`", crate::ops::params::shorten(&format));
+        return Err(Error::new(Kind::InvalidArgument, message).hint("give png, jpeg, webp, tiff, xcf, …").into());
+    }
+    if let Some(quality) = wanted.quality.filter(|quality| !(1..=100).contains(quality)) {
+        let message = format!("`quality` must be from 1 to 100, got {quality}");
+        return Err(Error::new(Kind::InvalidArgument, message).into());
+    }
+    let (file, tag) = find(&state, &session, &identity, &format, wanted.quality).await?;
+    Ok(serve(&file, &tag, &method, &headers).await?)
+}
+
+async fn find(
+    state: &State,
+    session: &str,
+    identity: &Identity,
+    format: &str,
+    quality: Option<u8>,
+) -> Result<(File, String)> {
+    let mut again = true;
+    loop {
+        let place = state.rpc.sessions.place(session, &identity.name).await?;
+        let quality_text = quality.map_or(String::new(), |quality| quality.to_string());
+        let key = format!("{session}-{}-{format}{quality_text}", place.settled.generation);
+        if let Some(file) = state.exports.get(&key) {
+            return Ok((file, key));
+        }
+        match state.exports.write(&state.rpc.ops, &place, &key, format, quality).await {
+            Err(error) if again && is_lost(&error) => {
+                again = false;
+                place.give_up();
+            }
+            answer => return answer.map(|file| (file, key)),
+        }
+    }
+}
+
+impl Exports {
+    /// Empties `folder`.
+    pub fn open(folder: PathBuf, disk: Disk) -> Result<Exports> {
+        let broken = |error: std::io::Error| Error::new(Kind::IoError, format!("`{}`: {error}", folder.display()));
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(broken)?;
+        }
+        std::fs::create_dir_all(&folder).map_err(broken)?;
+        Ok(Exports { folder: Arc::new(folder), disk, files: Arc::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, File>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, key: &str) -> Option<File> {
+        let mut files = self.lock();
+        let file = files.get_mut(key)?;
+        file.used = Instant::now();
+        Some(file.clone())
+    }
+
+    async fn write(
+        &self,
+        ops: &crate::ops::Ops,
+        place: &Place,
+        key: &str,
+        format: &str,
+        quality: Option<u8>,
+    ) -> Result<File> {
+        self.sweep();
+        let mut arguments =
+            Map::from_iter([("image".to_owned(), place.image.into()), ("format".to_owned(), format.into())]);
+        if let Some(quality) = quality {
+            arguments.insert("quality".into(), quality.into());
+        }
+        let request = Request {
+            operation: "write_file".into(),
+            arguments,
+            client: place.client.clone(),
+            instance: place.instance.clone(),
+            timeout: LIMIT,
+            upload: None,
+            cancel: CancellationToken::new(),
+            progress: None,
+        };
+        let mut streamed = ops.gimp().stream(request).await?;
+        let mime_type = streamed.header.get("mime_type").and_then(Value::as_str).unwrap_or("application/octet-stream");
+        let mut file =
+            File { path: self.folder.join(key), bytes: 0, mime_type: mime_type.to_owned(), used: Instant::now() };
+        let broken = |error: std::io::Error| Error::new(Kind::IoError, format!("the download's file failed: {error}"));
+        let written: Result<()> = async {
+            let mut out = tokio::fs::File::create(&file.path).await.map_err(broken)?;
+            while let Some(chunk) = streamed.chunks.recv().await {
+                self.disk.take(chunk.len() as u64)?;
+                file.bytes += chunk.len() as u64;
+                out.write_all(&chunk).await.map_err(broken)?;
+            }
+            streamed.result.await.map_err(Error::internal)??;
+            out.flush().await.map_err(broken)
+        }
+        .await;
+        if let Err(error) = written {
+            self.forget(&file);
+            return Err(error);
+        }
+        self.lock().insert(key.to_owned(), file.clone());
+        Ok(file)
+    }
+
+    /// Makes room: old files, then the one not asked for longest. A download that still reads one keeps its bytes.
+    fn sweep(&self) {
+        let mut files = self.lock();
+        let mut gone: Vec<File> =
+            files.extract_if(|_, file| file.used.elapsed() > KEPT).map(|(_, file)| file).collect();
+        while files.len() >= MOST {
+            let Some(key) = files.iter().min_by_key(|(_, file)| file.used).map(|(key, _)| key.clone()) else { break };
+            gone.extend(files.remove(&key));
+        }
+        drop(files);
+        gone.iter().for_each(|file| self.forget(file));
+    }
+
+    fn forget(&self, file: &File) {
+        self.disk.free(file.bytes);
+        if let Err(error) = std::fs::remove_file(&file.path)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "a download's file could not be deleted");
+        }
+    }
+}
+
+async fn serve(file: &File, tag: &str, method: &Method, headers: &HeaderMap) -> Result<Response> {
+    let tag = format!("\"{tag}\"");
+    let same = |name: axum::http::HeaderName| headers.get(name).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let mut response = if same(IF_NONE_MATCH) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        // Without If-Range, or with the present one, the range holds.
+        let valid = headers.get(IF_RANGE).is_none() || same(IF_RANGE);
+        let range = headers.get(RANGE).filter(|_| valid).and_then(|range| range.to_str().ok());
+        match range.map(|range| parse(range, file.bytes)) {
+            Some(Some(Err(()))) => {
+                let mut refused = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
+                insert(&mut refused, CONTENT_RANGE, &format!("bytes */{}", file.bytes));
+                refused
+            }
+            Some(Some(Ok((first, last)))) => {
+                let mut part = bytes(file, first, last - first + 1, method).await?;
+                *part.status_mut() = StatusCode::PARTIAL_CONTENT;
+                insert(&mut part, CONTENT_RANGE, &format!("bytes {first}-{last}/{}", file.bytes));
+                part
+            }
+            _ => bytes(file, 0, file.bytes, method).await?,
+        }
+    };
+    insert(&mut response, ETAG, &tag);
+    insert(&mut response, ACCEPT_RANGES, "bytes");
+    insert(&mut response, CACHE_CONTROL, "private, no-cache");
+    Ok(response)
+}
+
+fn insert(response: &mut Response, name: axum::http::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+async fn bytes(file: &File, start: u64, length: u64, method: &Method) -> Result<Response> {
+    let broken = |error: std::io::Error| Error::new(Kind::IoError, format!("the download's file failed: {error}"));
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        let mut open = tokio::fs::File::open(&file.path).await.map_err(broken)?;
+        open.seek(SeekFrom::Start(start)).await.map_err(broken)?;
+        let open = open.take(length);
+        Body::from_stream(futures_util::stream::unfold(open, |mut open| async move {
+            let mut piece = Vec::with_capacity(PIECE);
+            match (&mut open).take(PIECE as u64).read_to_end(&mut piece).await {
+                Ok(0) => None,
+                Ok(_) => Some((Ok(Bytes::from(piece)), open)),
+                Err(error) => Some((Err(error), open)),
+            }
+        }))
+    };
+    let mut response = body.into_response();
+    insert(&mut response, CONTENT_LENGTH, &length.to_string());
+    insert(&mut response, CONTENT_TYPE, &file.mime_type);
+    Ok(response)
+}
+
+/// The first and last byte of a single range; `None` where it is no such range and the whole file is sent, as HTTP
+/// allows; an error where it lies outside.
+fn parse(range: &str, bytes: u64) -> Option<Result<(u64, u64), ()>> {
+    let (first, last) = range.strip_prefix("bytes=")?.trim().split_once('-')?;
+    let end = bytes.checked_sub(1);
+    Some(match (first.is_empty(), last.is_empty()) {
+        (true, true) => return None,
+        (true, false) => {
+            let count: u64 = last.parse().ok()?;
+            end.filter(|_| count > 0).map(|end| (bytes.saturating_sub(count), end)).ok_or(())
+        }
+        (false, _) => {
+            let first: u64 = first.parse().ok()?;
+            let last: u64 = if last.is_empty() { u64::MAX } else { last.parse().ok()? };
+            if last < first {
+                return None;
+            }
+            end.filter(|end| first <= *end).map(|end| (first, last.min(end))).ok_or(())
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        for (range, expected) in [
+            ("bytes=0-4", Some(Ok((0, 4)))),
+            ("bytes=5-", Some(Ok((5, 9)))),
+            ("bytes=-3", Some(Ok((7, 9)))),
+            ("bytes=-30", Some(Ok((0, 9)))),
+            ("bytes=8-20", Some(Ok((8, 9)))),
+            ("bytes=10-", Some(Err(()))),
+            ("bytes=-0", Some(Err(()))),
+            ("bytes=4-2", None),
+            ("bytes=0-1,3-4", None),
+            ("bytes=-", None),
+            ("lines=1-2", None),
+        ] {
+            assert_eq!(parse(range, 10), expected, "{range}");
+        }
+        assert_eq!(parse("bytes=0-", 0), Some(Err(())));
+    }
+}

@@ -1,0 +1,38 @@
+//! What the handlers share.
+
+use super::jobs::Jobs;
+use super::rpc::Rpc;
+use crate::error::Error;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone)]
+pub struct State {
+    pub rpc: Rpc,
+    pub jobs: Jobs,
+    pub exports: super::images::Exports,
+    /// Bytes; the largest request body, uploads aside.
+    pub max_body: usize,
+    pub shutdown: CancellationToken,
+}
+
+/// An error of the routes that are not JSON-RPC: its status, and kind, message, hint and details as JSON.
+pub struct Refusal(pub Error);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self.0.to_json())).into_response();
+        response
+            .extensions_mut()
+            .insert(super::record::Summary { calls: String::new(), outcome: self.0.kind.name().into() });
+        response
+    }
+}

@@ -1,0 +1,172 @@
+//! What a caller may do: four rights, and whether it may name files on this machine.
+//!
+//! Every way in gives them with its [`Context`](super::Context); a nested operation (a step of a batch) runs with its
+//! caller's. Refuses by the catalogue: an operation's access and pack say which right it takes.
+
+use super::catalogue::{Access, Operation};
+use crate::error::{Error, Kind, Result};
+use serde_json::{Map, Value};
+
+/// One right, as keys name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// Look at images.
+    Read,
+    /// Change images, open and save them.
+    Edit,
+    /// Run Python or any PDB procedure inside GIMP.
+    Exec,
+    /// Generate images and run AI filters.
+    Generate,
+}
+
+const NAMES: [(Right, &str); 4] =
+    [(Right::Read, "read"), (Right::Edit, "edit"), (Right::Exec, "exec"), (Right::Generate, "generate")];
+
+impl Right {
+    pub fn name(self) -> &'static str {
+        NAMES[self as usize].1
+    }
+
+    /// The right that running this operation takes.
+    pub fn of(operation: &Operation) -> Right {
+        match (operation.pack.as_str(), operation.name.as_str()) {
+            ("script", _) | (_, "call_api" | "call_procedure") => Right::Exec,
+            ("generate" | "ai", _) if operation.access != Access::Read => Right::Generate,
+            _ if operation.access == Access::Read => Right::Read,
+            _ => Right::Edit,
+        }
+    }
+}
+
+/// Parameters that name files where GIMP runs; a test holds the catalogue to them.
+const FILES: [&str; 8] = ["path", "folder", "to_folder", "paths", "file", "atlas_path", "style_path", "profile"];
+
+/// A set of rights. The default is all of them, for callers on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    bits: u8,
+    /// Whether `path` and `folder` may name files where GIMP runs.
+    pub files: bool,
+}
+
+impl Default for Rights {
+    fn default() -> Rights {
+        Rights { bits: 0b1111, files: true }
+    }
+}
+
+impl Rights {
+    /// No right at all.
+    pub const NONE: Rights = Rights { bits: 0, files: false };
+
+    /// From names joined by `+`; the error is the name that is none.
+    pub fn parse(names: &str) -> Result<Rights, String> {
+        let mut rights = Rights { bits: 0, files: true };
+        for name in names.split('+').map(str::trim) {
+            let (right, _) = NAMES.iter().find(|(_, known)| *known == name).ok_or_else(|| name.to_owned())?;
+            rights.bits |= 1 << *right as u8;
+        }
+        Ok(rights)
+    }
+
+    pub fn has(self, right: Right) -> bool {
+        self.bits & 1 << right as u8 != 0
+    }
+
+    pub fn without(self, right: Right) -> Rights {
+        Rights { bits: self.bits & !(1 << right as u8), ..self }
+    }
+
+    /// The names of the rights in it.
+    pub fn names(self) -> Vec<&'static str> {
+        NAMES.iter().filter(|(right, _)| self.has(*right)).map(|(_, name)| *name).collect()
+    }
+
+    /// Refuses without the right.
+    pub fn need(self, right: Right, what: &str) -> Result<()> {
+        if self.has(right) {
+            return Ok(());
+        }
+        let mine = self.names();
+        let mine = if mine.is_empty() { "none".to_owned() } else { mine.join(", ") };
+        Err(Error::new(Kind::Forbidden, format!("{what} takes the right `{}`, and this key has {mine}", right.name()))
+            .hint(match right {
+                Right::Exec => {
+                    "use a key with it in server.api_keys; from other machines server.exec_remote too must allow it"
+                }
+                _ => "use a key with it: server.api_keys gives each its rights",
+            })
+            .detail("right", right.name()))
+    }
+
+    /// Refuses an operation that takes a right that is not in it, and files where they may not be named.
+    pub fn check(self, operation: &Operation, arguments: &Map<String, Value>) -> Result<()> {
+        self.need(Right::of(operation), &format!("`{}`", operation.name))?;
+        let given = |name: &&str| match arguments.get(*name) {
+            None | Some(Value::Null) => false,
+            // A profile is a file only if it is no name of a built-in one.
+            Some(Value::String(text)) if *name == "profile" => text.contains(['/', '\\', '~']),
+            Some(_) => true,
+        };
+        let named = FILES.into_iter().find(given);
+        match named {
+            Some(name) if !self.files => Err(Error::new(
+                Kind::Forbidden,
+                format!("`{name}` names a file on this machine, which callers from other machines may not"),
+            )
+            .hint("send and receive bytes (image_data, uploads, /images), or set plugin.folders to the folders that they may use")),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Catalogue;
+
+    /// A path is as long as paths may be; no other text of the catalogue has that bound.
+    #[test]
+    fn every_parameter_that_names_a_file_is_known() {
+        for operation in Catalogue::get().public() {
+            let properties = operation.input_schema()["properties"].as_object().unwrap();
+            for (name, schema) in properties {
+                let is_path = schema["maxLength"] == 4096;
+                assert_eq!(is_path, FILES.contains(&name.as_str()) && name != "paths", "{}: {name}", operation.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_read_and_written() {
+        let rights = Rights::parse("read+exec").unwrap();
+        assert_eq!(rights.names(), ["read", "exec"]);
+        assert_eq!(Rights::parse("read+write").unwrap_err(), "write");
+        assert_eq!(Rights::default().names().len(), 4);
+        assert!(Rights::NONE.names().is_empty());
+        assert!(!Rights::default().without(Right::Exec).has(Right::Exec));
+        for (index, (right, _)) in NAMES.iter().enumerate() {
+            assert_eq!(*right as usize, index);
+        }
+    }
+
+    #[test]
+    fn operations_take_the_right_that_fits_them() {
+        let right = |name: &str| Right::of(Catalogue::get().find(name).unwrap());
+        assert_eq!(right("list_images"), Right::Read);
+        assert_eq!(right("create_new_image"), Right::Edit);
+        assert_eq!(right("save_image"), Right::Edit);
+        assert_eq!(right("call_api"), Right::Exec);
+    }
+
+    #[test]
+    fn files_are_refused_where_they_may_not_be_named() {
+        let save = Catalogue::get().find("save_image").unwrap();
+        let arguments = serde_json::json!({"path": "/x.png"}).as_object().unwrap().clone();
+        assert!(Rights::default().check(save, &arguments).is_ok());
+        let remote = Rights { files: false, ..Rights::default() };
+        assert_eq!(remote.check(save, &arguments).unwrap_err().kind, Kind::Forbidden);
+        assert!(remote.check(save, &Map::new()).is_ok());
+    }
+}

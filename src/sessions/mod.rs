@@ -1,0 +1,414 @@
+//! JSON-RPC sessions: one GIMP image each, on disk before each answer, so that neither a daemon nor a GIMP that dies
+//! takes an acknowledged change with it.
+//!
+//! Owns which sessions there are, whose they are, and when they expire. Work on one session is done one request after
+//! the other, in a task of its own: a client that hangs up cancels its operation, not the keeping of its result.
+//! Refuses: other owners' sessions (as if there were none), more sessions than configured, more bytes than configured.
+
+mod disk;
+mod expiry;
+mod session;
+mod store;
+pub mod uploads;
+
+pub use disk::Disk;
+pub use session::{begins_image, is_lost};
+pub use uploads::Uploads;
+
+use crate::config;
+use crate::error::{Error, Kind, Result};
+use crate::gimp::Client;
+use crate::metrics::{Counted, METRICS};
+use crate::ops::{Context, Ops, Outcome};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use session::{Tools, Work};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use store::{Record, Store, now};
+use tokio_util::sync::CancellationToken;
+
+/// Requests that may wait for one session.
+const WAITING: usize = 64;
+
+/// One operation with its arguments.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub operation: String,
+    pub arguments: Map<String, Value>,
+}
+
+/// What to work on.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// An open session, or one whose work is kept.
+    Session(String),
+    /// A new one.
+    New,
+}
+
+/// What a request does beside its commands.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// An image file that becomes the session's image first.
+    pub bytes: Option<Bytes>,
+    /// The name of the image in it.
+    pub name: Option<String>,
+    /// Whether opening it is a step with an answer of its own.
+    pub answers: bool,
+    /// Whether to look at the result.
+    pub picture: bool,
+}
+
+/// What a session's state is after a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Settled {
+    pub width: u32,
+    pub height: u32,
+    pub generation: u64,
+}
+
+/// What a request did.
+#[derive(Debug)]
+pub struct Done {
+    /// `None`: nothing began a session.
+    pub session: Option<(String, Settled)>,
+    /// One for each command that ran, in order.
+    pub steps: Vec<Result<Outcome>>,
+    /// What it looks like afterwards, if that was asked for.
+    pub picture: Option<Result<Outcome>>,
+}
+
+/// A session's turn, for those who read its image themselves. The image cannot change while this lives.
+pub struct Place {
+    pub client: Client,
+    pub instance: Option<String>,
+    pub image: u64,
+    pub settled: Settled,
+    work: tokio::sync::OwnedMutexGuard<Work>,
+}
+
+impl Place {
+    /// After an error that [`is_lost`] knows: the next turn brings the image back.
+    pub fn give_up(mut self) {
+        self.work.home = None;
+    }
+}
+
+/// One line of a list of sessions.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Info {
+    pub session_id: String,
+    pub image: Option<u64>,
+    pub width: u32,
+    pub height: u32,
+    /// Unix seconds.
+    pub created: u64,
+    pub last_used: u64,
+    pub changes: u64,
+    /// Whether the last state was saved by the client.
+    pub saved: bool,
+    /// Its time ran out; the next request with its id brings it back.
+    pub expired: bool,
+}
+
+struct Session {
+    owner: String,
+    used: AtomicU64,
+    waiting: AtomicUsize,
+    work: Arc<tokio::sync::Mutex<Work>>,
+    info: Mutex<Info>,
+}
+
+/// All sessions; cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    tools: Tools,
+    settings: config::Sessions,
+    open: Mutex<HashMap<String, Arc<Session>>>,
+    kept: Mutex<HashMap<String, Record>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Sessions {
+    /// Reads what earlier daemons left in `folder`; nothing is opened in GIMP until it is asked for. Expiry runs until
+    /// `shutdown`.
+    pub fn open(
+        folder: &Path,
+        settings: config::Sessions,
+        ops: Ops,
+        disk: Disk,
+        shutdown: CancellationToken,
+    ) -> Result<Sessions> {
+        let store = Store::open(folder)?;
+        let (open, kept) = store.load()?;
+        open.iter().chain(&kept).for_each(|record| disk.add(record.bytes));
+        let sessions = Sessions {
+            shared: Arc::new(Shared {
+                tools: Tools { ops, store, disk },
+                settings,
+                open: Mutex::new(open.into_iter().map(|record| (record.id.clone(), Session::new(record))).collect()),
+                kept: Mutex::new(kept.into_iter().map(|record| (record.id.clone(), record)).collect()),
+            }),
+        };
+        METRICS.sessions.set(lock(&sessions.shared.open).len() as i64);
+        tokio::spawn(sessions.clone().expire(shutdown));
+        Ok(sessions)
+    }
+
+    /// Runs commands one after the other on one session, and puts the result on disk. With `stop` the first failure
+    /// ends it.
+    ///
+    /// # Errors
+    /// What kept all of it from running: no such session, too many, no room. Commands' own errors are in the steps.
+    pub async fn run(
+        &self,
+        target: Target,
+        owner: &str,
+        start: Start,
+        commands: Vec<Command>,
+        stop: bool,
+        context: Context,
+    ) -> Result<Done> {
+        let cancel = context.cancel.child_token();
+        let _hung_up = cancel.clone().drop_guard();
+        let context = Context { cancel, ..context };
+        let (sessions, owner) = (self.clone(), owner.to_owned());
+        tokio::spawn(async move { sessions.work(target, &owner, start, commands, stop, context).await })
+            .await
+            .map_err(Error::internal)?
+    }
+
+    async fn work(
+        self,
+        target: Target,
+        owner: &str,
+        start: Start,
+        commands: Vec<Command>,
+        stop: bool,
+        context: Context,
+    ) -> Result<Done> {
+        let session = match target {
+            Target::Session(id) => self.find(&id, owner)?,
+            Target::New => self.begin(owner)?,
+        };
+        let tools = &self.shared.tools;
+        let mut work = session.enter().await?;
+        let mut steps: Vec<Result<Outcome>> = Vec::new();
+        if let Some(bytes) = start.bytes {
+            let result = work.open_bytes(tools, bytes, start.name.as_deref()).await?;
+            if start.answers {
+                steps.push(Ok(Outcome { result, ..Outcome::default() }));
+            }
+        }
+        for command in commands {
+            let answer = work.run(tools, &command.operation, &command.arguments, &context).await;
+            let lost = answer.as_ref().is_err_and(|error| error.details.contains_key("session_restored"));
+            let failed = answer.is_err();
+            steps.push(answer);
+            if lost {
+                // What ran before it is gone with it.
+                let error = steps.last().and_then(|step| step.as_ref().err()).cloned();
+                steps.iter_mut().for_each(|step| *step = Err(error.clone().expect("the last step failed")));
+                break;
+            }
+            if failed && stop {
+                break;
+            }
+        }
+        if !work.has_image() {
+            return Ok(Done { session: None, steps, picture: None });
+        }
+        let settled = match work.keep(tools).await {
+            Ok(settled) => settled,
+            Err(error) if steps.is_empty() => return Err(error),
+            Err(error) => {
+                steps.iter_mut().filter(|step| step.is_ok()).for_each(|step| *step = Err(error.clone()));
+                Settled { width: work.record.width, height: work.record.height, generation: work.record.generation }
+            }
+        };
+        if work.record.file.is_empty() {
+            return Ok(Done { session: None, steps, picture: None });
+        }
+        let picture = match start.picture {
+            true => Some(work.run(tools, "get_image_bitmap", &Map::new(), &context).await),
+            false => None,
+        };
+        session.note(&work);
+        let id = work.record.id.clone();
+        lock(&self.shared.open).entry(id.clone()).or_insert_with(|| session.clone());
+        self.count();
+        Ok(Done { session: Some((id, settled)), steps, picture })
+    }
+
+    /// A session that is not listed until its first state is on disk.
+    fn begin(&self, owner: &str) -> Result<Arc<Session>> {
+        let max = self.shared.settings.max;
+        if lock(&self.shared.open).len() >= max {
+            return Err(Error::new(Kind::Busy, format!("{max} sessions are open already"))
+                .hint("close one with mcp_close_session, or raise sessions.max"));
+        }
+        let record = Record {
+            id: new_id(),
+            owner: owner.into(),
+            created: now(),
+            used: now(),
+            generation: 0,
+            file: String::new(),
+            bytes: 0,
+            width: 0,
+            height: 0,
+            items: json!([]),
+            images: Vec::new(),
+            saved: false,
+        };
+        Ok(Session::new(record))
+    }
+
+    /// An open session of this owner, or a kept one brought back.
+    fn find(&self, id: &str, owner: &str) -> Result<Arc<Session>> {
+        if let Some(session) = lock(&self.shared.open).get(id).filter(|session| session.owner == owner) {
+            return Ok(session.clone());
+        }
+        let mut kept = lock(&self.shared.kept);
+        if kept.get(id).is_some_and(|record| record.owner == owner) {
+            self.shared.tools.store.take_back(id)?;
+            let mut record = kept.remove(id).expect("it was just there");
+            record.used = now();
+            let session = Session::new(record);
+            lock(&self.shared.open).insert(id.to_owned(), session.clone());
+            return Ok(session);
+        }
+        Err(unknown(id))
+    }
+
+    /// Takes the session's turn, its image in a GIMP.
+    pub async fn place(&self, id: &str, owner: &str) -> Result<Place> {
+        let session = self.find(id, owner)?;
+        let mut work = session.enter().await?;
+        work.live(&self.shared.tools).await?;
+        session.note(&work);
+        let home = work.home.clone().ok_or_else(|| Error::internal("a live session has no image"))?;
+        let Record { width, height, generation, .. } = work.record;
+        let settled = Settled { width, height, generation };
+        Ok(Place { client: work.client(), instance: home.instance, image: home.image, settled, work })
+    }
+
+    /// This owner's sessions, the last used first; expired ones whose work is kept at the end.
+    pub fn list(&self, owner: &str) -> Vec<Info> {
+        let mut list: Vec<Info> = lock(&self.shared.open)
+            .values()
+            .filter(|session| session.owner == owner)
+            .map(|session| Info { last_used: session.used.load(Ordering::Relaxed), ..lock(&session.info).clone() })
+            .collect();
+        list.extend(
+            lock(&self.shared.kept)
+                .values()
+                .filter(|record| record.owner == owner)
+                .map(|record| Info { expired: true, ..info(record, None) }),
+        );
+        list.sort_by_key(|info| (info.expired, std::cmp::Reverse(info.last_used)));
+        list
+    }
+
+    /// Whether an image of a GIMP is a session's, which only calls with its id may touch.
+    pub fn holds(&self, image: u64) -> bool {
+        lock(&self.shared.open).values().any(|session| lock(&session.info).image == Some(image))
+    }
+
+    /// Closes a session with its image and its state.
+    pub async fn close(&self, id: &str, owner: &str) -> Result<()> {
+        let session = self.find(id, owner)?;
+        let mut work = session.enter().await?;
+        work.drop_image(&self.shared.tools).await;
+        work.closed = true;
+        lock(&self.shared.open).remove(id);
+        self.shared.tools.store.remove(id);
+        self.shared.tools.disk.free(work.record.bytes);
+        self.count();
+        Ok(())
+    }
+
+    fn count(&self) {
+        METRICS.sessions.set(lock(&self.shared.open).len() as i64);
+    }
+}
+
+impl Session {
+    fn new(record: Record) -> Arc<Session> {
+        Arc::new(Session {
+            owner: record.owner.clone(),
+            used: AtomicU64::new(record.used),
+            waiting: AtomicUsize::new(0),
+            info: Mutex::new(info(&record, None)),
+            work: Arc::new(tokio::sync::Mutex::new(Work::new(record))),
+        })
+    }
+
+    /// The session's turn, after those that came before.
+    async fn enter(&self) -> Result<tokio::sync::OwnedMutexGuard<Work>> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(Error::new(Kind::Busy, format!("{WAITING} requests wait for this session already"))
+                .hint("wait for answers before you send more"));
+        }
+        let queued = Counted::new(&METRICS.queued);
+        let work = self.work.clone().lock_owned().await;
+        drop(queued);
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        if work.closed {
+            return Err(unknown(&work.record.id));
+        }
+        self.used.store(now(), Ordering::Relaxed);
+        Ok(work)
+    }
+
+    fn note(&self, work: &Work) {
+        self.used.store(now(), Ordering::Relaxed);
+        *lock(&self.info) = info(&work.record, work.home.as_ref().map(|home| home.image));
+    }
+}
+
+fn unknown(id: &str) -> Error {
+    Error::new(Kind::NotFound, format!("no session `{}`", crate::ops::params::shorten(id)))
+        .hint("it was closed, or it expired; mcp_list_sessions lists yours, and a call without session_id begins one")
+}
+
+fn info(record: &Record, image: Option<u64>) -> Info {
+    Info {
+        session_id: record.id.clone(),
+        image,
+        width: record.width,
+        height: record.height,
+        created: record.created,
+        last_used: record.used,
+        changes: record.generation,
+        saved: record.saved,
+        expired: false,
+    }
+}
+
+/// A random UUID, version 4.
+pub fn new_id() -> String {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// How often expiry looks, for a given time limit.
+fn look_every(seconds: u64) -> Duration {
+    Duration::from_millis((seconds * 250).clamp(500, 30_000))
+}

@@ -1,0 +1,133 @@
+"""Every example of the API's specification, sent as it is written there, gives an answer of the shape shown there."""
+
+import re
+
+import numpy
+import pytest
+from api import decode, png
+
+UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+CREATE = {"operation": "create_new_image", "width": 800, "height": 600, "color": [255, 255, 255, 255]}
+
+
+def answer(server, method, params):
+    status, body = server.api.post({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+    assert status == 200 and body["jsonrpc"] == "2.0" and body["id"] == 1 and "error" not in body, body
+    return body["result"]
+
+
+def test_mcp_operation(server):
+    result = answer(server, "mcp_operation", CREATE)
+    assert result["success"] is True
+    assert result["message"] == "Created new 800x600 image"
+    assert UUID.match(result["session_id"])
+    assert result["image_dimensions"] == {"width": 800, "height": 600}
+    server.api.call("mcp_close_session", session_id=result["session_id"])
+
+
+def test_execute_gimp_commands(server, blur):
+    commands = [
+        {"operation": "create_new_image", "params": {"width": 800, "height": 600, "color": [255, 255, 255, 255]}},
+        blur,
+    ]
+    result = answer(server, "execute_gimp_commands", {"commands": commands, "include_image_data": True})
+    assert result["success"] is True, result
+    assert UUID.match(result["session_id"])
+    assert [row["success"] for row in result["results"]] == [True, True]
+    assert result["results"][0]["message"] == "Created new 800x600 image"
+    assert result["image_dimensions"] == {"width": 800, "height": 600}
+    assert decode(result["image_data"]).shape[:2] == (600, 800)
+    server.api.call("mcp_close_session", session_id=result["session_id"])
+
+
+@pytest.fixture
+def blur(server):
+    """The specification's second command; in a build without the filters' operations, another change."""
+    names = {method["name"] for method in server.api.call("rpc.discover")["methods"]}
+    if "apply_blur" in names:
+        return {"operation": "apply_blur", "params": {"radius": 5.0}}
+    code = "Gimp.get_images()[0].get_layers()[0].set_opacity(50)"
+    return {"operation": "call_api", "params": {"api_path": "exec", "args": ["pyGObject-console", [code]]}}
+
+
+def test_mcp_close_session(server):
+    session = server.api.create()
+    result = answer(server, "mcp_close_session", {"session_id": session})
+    assert result == {"success": True, "message": f"Session {session} closed successfully"}
+    again = answer(server, "mcp_close_session", {"session_id": session})
+    assert again["success"] is False and session in again["message"] and again["error"]["kind"] == "not_found"
+
+
+@pytest.mark.parametrize("name", ["image_data", "image_state"])
+def test_image_analysis(server, name):
+    picture = numpy.full((600, 800, 3), 120, numpy.uint8)
+    result = answer(server, "image_analysis", {name: png(picture), "analysis_type": "detailed"})
+    assert result["status"] == "success"
+    analysis = result["analysis"]
+    assert analysis["dimensions"] == {"width": 800, "height": 600, "aspect_ratio": 1.33}
+    color = analysis["color_analysis"]
+    assert color["average_color"] == {"rgb": [120, 120, 120], "hex": "#787878"}
+    assert color["brightness"] == 120 and color["contrast"] == 0 and color["is_grayscale"] is True
+    assert color["dominant_colors"] == ["Gray"]
+
+
+def test_image_analysis_of_a_session_and_of_what_only_gimp_reads(server):
+    session = server.api.create(40, 20, color=[255, 0, 0])
+    result = answer(server, "image_analysis", {"image_state": {"session_id": session}})
+    assert result["analysis"]["color_analysis"]["average_color"]["hex"] == "#ff0000"
+    xcf = server.api.operation("save_image", session_id=session, format="xcf")["image_data"]
+    again = answer(server, "image_analysis", {"image_data": xcf})
+    assert again["analysis"]["dimensions"]["width"] == 40
+    part = answer(server, "image_analysis", {"session_id": session, "region": {"x": 30, "y": 0, "width": 10, "height": 5}})
+    assert part["analysis"]["dimensions"] == {"width": 10, "height": 5, "aspect_ratio": 2.0}
+    server.api.call("mcp_close_session", session_id=session)
+
+
+def test_names_of_the_backend(server):
+    opened = server.api.call("gimp_load_image", image_data=png(numpy.zeros((5, 7, 3), numpy.uint8)))
+    assert opened["success"] and opened["image_dimensions"] == {"width": 7, "height": 5}
+    saved = server.api.call("gimp_save_image", session_id=opened["session_id"], format="jpeg")
+    assert saved["success"] and saved["result"]["format"] == "jpeg" and saved["image_data"]
+    server.api.call("mcp_close_session", session_id=opened["session_id"])
+
+
+def test_image_data_begins_a_session(server):
+    picture = numpy.random.default_rng(1).integers(0, 256, (9, 11, 3), numpy.uint8)
+    result = server.api.operation("get_image_bitmap", image_data=png(picture))
+    assert (decode(result["image_data"])[..., :3] == picture).all()
+    assert server.api.pixels(result["session_id"]).shape[:2] == (9, 11)
+    server.api.call("mcp_close_session", session_id=result["session_id"])
+
+
+def test_a_failed_operation_is_a_result(server):
+    session = server.api.create()
+    for params, kind in [
+        ({"operation": "no_such"}, "unknown_operation"),
+        ({"operation": "get_image_bitmap", "session_id": session, "max_width": "wide"}, "invalid_argument"),
+        ({"operation": "create_new_image", "width": 0, "height": 5}, "invalid_argument"),
+        ({"operation": "get_image_metadata", "session_id": "nope"}, "not_found"),
+        ({"operation": "get_image_metadata", "session_id": session, "image": 999999}, "invalid_argument"),
+        ({"operation": "close_image", "session_id": session}, "unsupported"),
+        ({"operation": "get_image_metadata", "image_data": "!!!!"}, "invalid_argument"),
+        ({"operation": "get_image_metadata", "image_data": "AAAA"}, "io_error"),
+    ]:
+        result = answer(server, "mcp_operation", params)
+        assert result["success"] is False and result["message"], params
+        assert result["error"]["kind"] == kind, result
+        assert isinstance(result["error"]["code"], int)
+    server.api.call("mcp_close_session", session_id=session)
+
+
+def test_the_first_failure_ends_the_commands_unless_told_otherwise(server):
+    commands = [
+        {"operation": "create_new_image", "params": {"width": 8, "height": 8}},
+        {"operation": "no_such"},
+        {"operation": "get_image_metadata"},
+    ]
+    result = answer(server, "execute_gimp_commands", {"commands": commands})
+    assert result["success"] is False and [row["success"] for row in result["results"]] == [True, False]
+    server.api.call("mcp_close_session", session_id=result["session_id"])
+    result = answer(server, "execute_gimp_commands", {"commands": commands, "stop_on_error": False})
+    assert result["success"] is False and [row["success"] for row in result["results"]] == [True, False, True]
+    server.api.call("mcp_close_session", session_id=result["session_id"])
+    assert server.api.sessions() == []
