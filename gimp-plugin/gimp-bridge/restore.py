@@ -37,7 +37,7 @@ class Restore:
 
     def __init__(self, image, checkpoint, check, moved):
         self.image, self.copy, self.check, self.moved = image, checkpoint.copy, check, moved
-        self.before = checkpoint.snapshot()
+        self.before, self.kept = checkpoint.snapshot(), checkpoint.kept
         self.ids = checkpoint.live_ids()
         self.lost, self.differed, self.touched = [], True, set()
 
@@ -130,7 +130,7 @@ class Restore:
         if old["unit"] != new["unit"]:
             image.set_unit(copy.get_unit())
         if old["metadata"] != new["metadata"]:
-            image.set_metadata(copy.get_metadata())
+            image.set_metadata(self.kept.metadata if self.kept else copy.get_metadata())
         items.set_parasites(image, copy, old["parasites"], new["parasites"])
         if old["hidden_components"] != new["hidden_components"]:
             pixels.set_components(image, copy)

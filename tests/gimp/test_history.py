@@ -78,6 +78,39 @@ def test_undo_brings_everything_back(client, name, mode, precision):
         assert differences(changed, fingerprint(client)) == {}
 
 
+# Without what a canvas of one pixel would cut, a checkpoint has such a canvas
+STRIP = """
+[im.remove_channel(one) for one in im.get_channels()]; [im.remove_path(one) for one in im.get_paths()]
+while im.find_next_guide(0): im.delete_guide(im.find_next_guide(0))
+while im.find_next_sample_point(0): im.delete_sample_point(im.find_next_sample_point(0))
+Gimp.Selection.none(im)
+im.set_metadata(Gimp.Metadata.deserialize(im.get_metadata().serialize()) if im.get_metadata() else Gimp.Metadata())
+"""
+STRIPPED = {"channel", "channel_removed", "path", "path_removed", "guides", "sample_points", "selection_none",
+            "selection_softer", "floating"}
+PLAIN = [(name, "RGB", "U8_NON_LINEAR") for name in CHANGES if name not in STRIPPED] + [
+    (name, mode, precision) for mode, precision in FORMATS[:2] + FORMATS[3:4] for name in ("pixels", "scale", "crop", "canvas", "alpha_removed")]
+
+
+@pytest.mark.parametrize("name, mode, precision", PLAIN, ids=["-".join(case).lower() for case in PLAIN])
+def test_undo_without_channels_paths_and_selection(client, name, mode, precision):
+    image = make(client, mode, precision)
+    client.python(STRIP)
+    before = fingerprint(client)
+    own = sum(row["undoable"] for row in client.call("list_checkpoints", image=image)["checkpoints"])
+    assert change(client, CHANGES[name])["effect"]["changed"] is True
+    kept = "__import__('checkpoints').HISTORY.of(im)[-1].copy"
+    assert client.eval(f"[{kept}.get_width(), {kept}.get_height()]") == [1, 1]
+    changed = fingerprint(client)
+    assert changed != before
+    steps = sum(row["undoable"] for row in client.call("list_checkpoints", image=image)["checkpoints"]) - own
+    assert client.call("undo", image=image, steps=steps)["not_restored"] == []
+    assert differences(before, fingerprint(client)) == {}
+    again = next(row for row in client.call("list_checkpoints", image=image)["checkpoints"] if row["label"] == "before undo")
+    assert client.call("restore_checkpoint", image=image, checkpoint=again["checkpoint"])["not_restored"] == []
+    assert differences(changed, fingerprint(client)) == {}
+
+
 def test_several_steps_and_their_limits(client):
     image = make(client)
     states = [fingerprint(client)]

@@ -1,5 +1,6 @@
 """get_image_metadata: everything of the specification and more, without reading a pixel."""
 
+import json
 import time
 
 from truth import SETUP
@@ -145,3 +146,30 @@ def test_reading_it_changes_nothing_and_is_quick(client):
     assert client.eval("before == state(im)")
     assert [row["is_dirty"] for row in client.call("list_images")["images"]] == [False]
     assert min(times) < 0.03  # a fault by a factor; scripts/bench-bridge measures
+
+
+def test_many_layers_come_in_pages(client):
+    code = [
+        "im = Gimp.Image.new(50, 40, Gimp.ImageBaseType.RGB); im.undo_disable()",
+        "g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0)",
+        "new = lambda n: Gimp.Layer.new(im, n, 5, 5, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
+        "[im.insert_layer(new('in %d' % n), g, n) for n in range(300)]",
+        "[im.insert_layer(new('top %d' % n), None, n + 1) for n in range(1699)]",
+        "im.undo_enable(); print(im.get_id())",
+    ]
+    image = int(client.python(*code, timeout=120))
+    first = client.call("get_image_metadata", image=image)
+    structure = first["structure"]
+    assert (structure["num_layers"], structure["next_offset"]) == (2000, 200)
+    assert len(structure["layers"]) == 1 and len(structure["layers"][0]["children"]) == 199
+    assert first["note"].startswith("200 of 2000 layers") and len(json.dumps(first)) < 100_000
+    names, offset = [], 0
+    while offset is not None:
+        page = client.call("get_image_metadata", image=image, offset=offset, limit=350)["structure"]
+        for layer in page["layers"]:
+            names += [layer["name"], *(child["name"] for child in layer.get("children", ()))]
+            assert (layer.get("parent") is not None) == layer["name"].startswith("in ")
+        offset = page.get("next_offset")
+    assert names == ["g", *(f"in {n}" for n in range(300)), *(f"top {n}" for n in range(1699))]
+    beyond = client.call("get_image_metadata", image=image, offset=5000)["structure"]
+    assert beyond["layers"] == [] and beyond["num_layers"] == 2000

@@ -17,16 +17,23 @@ MAX_TEXT = 10_000  # characters of a text layer that are given
 
 
 @operation("get_image_metadata")
-def get_image_metadata(call, detail="normal"):
-    return image_metadata(call.image, full=detail == "full")
+def get_image_metadata(call, detail="normal", limit=None, offset=0):
+    answer = image_metadata(call.image, detail == "full", limit, offset)
+    structure = answer["structure"]
+    if "next_offset" in structure:
+        answer["note"] = (
+            f"{structure['next_offset'] - offset} of {structure['num_layers']} layers; "
+            f"`offset` {structure['next_offset']} gives the next"
+        )
+    return answer
 
 
-def image_metadata(image, full=False):
-    """The operation's result, for other modules."""
+def image_metadata(image, full=False, limit=None, offset=0):
+    """The operation's result, for other modules; `limit` layers from `offset` on, in the order of `_walk`."""
     width, height = image.get_width(), image.get_height()
     _, x_resolution, y_resolution = image.get_resolution()
     _, non_empty, x1, y1, x2, y2 = Gimp.Selection.bounds(image)
-    layers = layer_tree(image, has_selection=non_empty, full=full)
+    layers, num_layers = _layer_page(image, non_empty, full, limit, offset)
     channels, paths = (
         [_channel(item, full) for item in image.get_channels()],
         [_path(item, full) for item in image.get_paths()],
@@ -46,13 +53,14 @@ def image_metadata(image, full=False):
             "parasites": list(image.get_parasite_list()),
         },
         "structure": {
-            "num_layers": _count(layers),
+            "num_layers": num_layers,
             "num_channels": len(channels),
             "num_paths": len(paths),
             "layers": layers,
             "channels": channels,
             "paths": paths,
             "selected_layers": [layer.get_id() for layer in image.get_selected_layers()],
+            **({"next_offset": offset + limit} if limit is not None and offset + limit < num_layers else {}),
         },
         "selection": {
             "empty": not non_empty,
@@ -68,9 +76,32 @@ def image_metadata(image, full=False):
     }
 
 
-def layer_tree(image, has_selection=True, full=False):
-    """The top layers, topmost first; groups have `children`. `has_selection` false saves a call per layer."""
-    return [_layer(layer, has_selection, full) for layer in image.get_layers()]
+def _layer_page(image, has_selection, full, limit, offset):
+    """(rows, how many layers there are): the top layers of the page, topmost first; groups have `children`.
+
+    A layer whose group is on another page stands beside the others and names it as `parent`. `has_selection` false
+    saves a call per layer.
+    """
+    rows, groups, number = [], {}, 0
+    for layer, parent in _walk(image.get_layers(), None):
+        if number >= offset and (limit is None or number < offset + limit):
+            row = _layer(layer, has_selection, full)
+            if parent in groups:
+                groups[parent].append(row)
+            else:
+                rows.append({**row, "parent": parent} if parent is not None else row)
+            if "children" in row:
+                groups[row["id"]] = row["children"]
+        number += 1
+    return rows, number
+
+
+def _walk(layers, parent):
+    """(layer, its group's id) of all layers, groups before their children."""
+    for layer in layers:
+        yield layer, parent
+        if isinstance(layer, Gimp.GroupLayer):
+            yield from _walk(layer.get_children(), layer.get_id())
 
 
 def _layer(layer, has_selection, full):
@@ -99,7 +130,7 @@ def _layer(layer, has_selection, full):
     result["filters"] = [_filter(effect) for effect in layer.get_filters()]
     if isinstance(layer, Gimp.GroupLayer):
         result["kind"] = "group"
-        result["children"] = [_layer(child, has_selection, full) for child in layer.get_children()]
+        result["children"] = []
     elif isinstance(layer, Gimp.TextLayer):
         result["kind"] = "text"
         result["text"] = _text(layer)
@@ -232,10 +263,6 @@ def _profile(image):
         "linear": profile.is_linear(),
         "bytes": len(profile.get_icc_profile()),
     }
-
-
-def _count(layers):
-    return sum(1 + _count(layer.get("children", ())) for layer in layers)
 
 
 def plain(value):
