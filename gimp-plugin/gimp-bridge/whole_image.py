@@ -7,9 +7,9 @@ from gi.repository import Gegl, Gimp
 import colors
 import targets
 from errors import OperationError
-from ops.image import MAX_PIXELS
 from snapshot import CONTENT_KINDS, layer_kind
 
+MAX_PIXELS = 2_000_000_000  # 8 GB of RGBA: more only looks like a wish
 MAX_SIDE = 524288  # GIMP's own limit
 
 ANCHORS = {

@@ -198,4 +198,7 @@ def test_bad_metadata(client):
     assert "set_image_resolution" in error(client, "set_file_metadata", image=image, tags={"Exif.Image.XResolution": "1"}).hint
     assert error(client, "set_file_metadata", image=image, remove=["Exif.Image.Artist"]).kind == "not_found"
     assert "nothing to set" in error(client, "set_file_metadata", image=image).message
+    assert "no text" in error(client, "set_file_metadata", image=image, tags={"Exif.Image.Artist": {"a": 1}}).message
+    problem = error(client, "set_file_metadata", image=image, tags={"Exif.Image.Artist": "x" * 30_000})
+    assert problem.kind == "too_large" and "30000" in problem.message
     assert layers(client, image)

@@ -89,14 +89,14 @@ def test_every_blend_mode_is_taken(client):
     image, layer = opened(client, noise(8, 8))
     client.call("create_layer", image=image, name="top")
     group = client.call("create_layer_group", image=image)["layer"]
-    for mode in shared["blend_mode"]["enum"]:
+    for mode in shared["any_blend_mode"]["enum"]:
         target = group if mode == "pass_through" else layer
         answer = client.call("set_layer_properties", image=image, layer=target, mode=mode)
         assert answer["mode"] == mode == row(client, image, target)["blend_mode"].lower()
     theirs = client.eval("sorted(n.lower() for n in dir(Gimp.LayerMode) if n.isupper() and not n.startswith('_'))")
     # GIMP gives these to brushes only, and takes overlay_legacy for softlight_legacy
     not_for_layers = {"behind", "behind_legacy", "color_erase_legacy", "overlay_legacy", "replace", "overwrite"}
-    assert set(theirs) - not_for_layers == set(shared["blend_mode"]["enum"])
+    assert set(theirs) - not_for_layers == set(shared["any_blend_mode"]["enum"])
 
 
 def test_properties(client):
@@ -415,3 +415,17 @@ def test_bad_masks(client):
     client.call("add_layer_mask", image=image)
     assert "remove_layer_mask" in error(client, "add_layer_mask", image=image).hint
     assert "nothing to set" in error(client, "set_layer_mask", image=image).message
+
+
+def test_a_layers_id_says_which_image_is_meant(client):
+    first, layer = opened(client, noise(8, 8))
+    second, _ = opened(client, noise(9, 9))
+    assert client.call("list_images")["selected"] == second
+    answer = client.call("set_layer_properties", layer=layer, opacity=10)
+    assert answer["image"] == answer["effect"]["image"] == first and answer["effect"]["checkpoint"]
+    client.call("undo", image=first)
+    assert layers(client, first)[0]["opacity"] == 100
+    client.call("select_image", image=second)
+    assert client.call("duplicate_layer", layer_id=layer)["effect"]["image"] == first
+    problem = error(client, "set_layer_properties", layer=layer, image=second, opacity=10)
+    assert problem.kind == "not_found" and str(first) in problem.message

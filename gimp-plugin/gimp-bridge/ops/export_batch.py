@@ -6,8 +6,8 @@ import os
 from gi.repository import Gimp, Gio, GLib
 
 import export
+import file_names
 import formats
-import frames
 import paths
 from errors import OperationError
 from ops import files
@@ -35,7 +35,7 @@ def export_batch(
     wanted = formats.by_name(format) if format is not None else None
     if wanted not in (None, "xcf"):
         export.find_procedure(wanted)
-    names = frames.Names(name, ("name", "index"))
+    names = file_names.Names(name, ("name", "index"))
     sizes = width, height, percent
     found = _listed(source, pattern)
     if not found:

@@ -11,6 +11,7 @@ from gi.repository import Gimp
 
 import animations
 import export
+import file_names
 import formats
 import frames
 import lookup
@@ -33,7 +34,7 @@ def export_layers(
     real = paths.check_folder(folder, True, call.settings)
     name = formats.by_name(format)
     export.find_procedure(name) if name != "xcf" else None
-    names = frames.Names(pattern, ("index", "name", "id", "image", "width", "height"))
+    names = file_names.Names(pattern, ("index", "name", "id", "image", "width", "height"))
     chosen = frames.chosen(call, layers, include_hidden, leaves=groups == "separate")
     digits, rows, skipped = len(str(len(chosen))), [], []
     call.partial["files"] = rows

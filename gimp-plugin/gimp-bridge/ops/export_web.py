@@ -10,8 +10,8 @@ from gi.repository import Gimp
 
 import colors
 import export
+import file_names
 import formats as file_formats
-import frames
 import lookup
 import paths
 import projection
@@ -182,7 +182,7 @@ class _Trials:
 @operation("export_icons", plan=plan_file)
 def export_icons(call, folder, sizes=(16, 32, 48, 64, 128, 256), name="icon", formats="png+ico", fit="contain", overwrite=True):
     real = paths.check_folder(folder, True, call.settings)
-    stem = frames.file_name(name)
+    stem = file_names.file_name(name)
     sizes = sorted(set(sizes))
     in_ico = [size for size in sizes if size <= ICO_SIDE]
     if "ico" in formats and not in_ico:
