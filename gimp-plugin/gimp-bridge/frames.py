@@ -27,7 +27,9 @@ def chosen(call, layers=None, hidden=False, leaves=False):
     found = [layer for layer in found if hidden or layers is not None or _is_shown(layer)]
     if not found:
         raise OperationError(
-            "invalid_argument", f"image `{call.image.get_id()}` has no visible layer to take", "show one, or give `layers`"
+            "invalid_argument",
+            f"image `{call.image.get_id()}` has no visible layer to take",
+            "show one, or give `layers`",
         )
     if len(found) > MAX_FRAMES:
         raise OperationError(
@@ -46,7 +48,7 @@ def _is_shown(layer):
 
 @contextlib.contextmanager
 def alone(call, layers, into):
-    """Yields a function that gives the picture of layers[i] alone (mask, effects, opacity applied) as a layer of `into`.
+    """Yields a function that gives the picture of layers[i] alone (mask, effects, opacity applied), a layer of `into`.
 
     `into` is an image; the layer is as large as the canvas and not yet inserted.
     """
@@ -96,4 +98,6 @@ def _empty_like(image, width, height):
 
 def check_pixels(width, height, what):
     if width * height > MAX_PIXELS:
-        raise OperationError("too_large", f"{what} of {width}x{height} is too large", f"the limit is {MAX_PIXELS:,} pixels")
+        raise OperationError(
+            "too_large", f"{what} of {width}x{height} is too large", f"the limit is {MAX_PIXELS:,} pixels"
+        )

@@ -56,7 +56,9 @@ def test_smooth_scaling_is_near_pillows(client):
     image, _ = opened(client, array)
     client.call("resize_image", image=image, width=128, height=96)
     wanted = np.asarray(Image.fromarray(array).resize((128, 96), Image.BICUBIC)).astype(int)
-    assert np.abs(read(client, image).astype(int) - wanted).max() <= 3  # GIMP works in linear light, and clips at the edge
+    assert (
+        np.abs(read(client, image).astype(int) - wanted).max() <= 3
+    )  # GIMP works in linear light, and clips at the edge
 
 
 def test_bad_sizes(client):
@@ -88,7 +90,10 @@ def test_crop_to_selection_content_and_aspect(client):
     image, _ = opened(client, array)
     answer = client.call("crop_image", image=image, to="content")
     assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (30, 20, 40, 25)
-    assert np.array_equal(read(client, image), array[20:45, 30:70]) and structure(client, image)["structure"]["num_paths"] == 0
+    assert (
+        np.array_equal(read(client, image), array[20:45, 30:70])
+        and structure(client, image)["structure"]["num_paths"] == 0
+    )
     client.call("undo", image=image)
     client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 3, 4, 10, 12)", image=image)
     client.call("crop_image", image=image, to="selection")

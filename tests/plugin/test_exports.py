@@ -56,7 +56,7 @@ def test_pngs_become_one_that_pillow_plays(tmp_path):
 
 
 def test_metadata_goes_there_and_back():
-    tags = {"Exif.Image.Artist": ["A <b> & \"c\" é"], "Xmp.dc.subject": ["one", "two, three"]}
+    tags = {"Exif.Image.Artist": ['A <b> & "c" é'], "Xmp.dc.subject": ["one", "two, three"]}
     assert metadata_xml.parse(metadata_xml.build(tags)) == tags
     assert metadata_xml.parse(None) == {} == metadata_xml.parse("<metadata></metadata>")
     assert metadata_xml.parse('<tag name="Xmp.dc.title">lang=&quot;x&quot; T</tag>') == {"Xmp.dc.title": ['lang="x" T']}

@@ -27,8 +27,8 @@ def _plan(call, **_):
 
 @operation("export_batch", plan=_plan)
 def export_batch(
-    call, folder, to_folder, pattern="*", format=None, name="{name}", width=None, height=None, percent=None, fit="contain",
-    only_shrink=True, quality=None, convert_to_srgb=False, max_files=200, overwrite=False, stop_on_error=False,
+    call, folder, to_folder, pattern="*", format=None, name="{name}", width=None, height=None, percent=None,
+    fit="contain", only_shrink=True, quality=None, convert_to_srgb=False, max_files=200, overwrite=False, stop_on_error=False,
 ):  # fmt: skip
     source = paths.check_folder(folder, False, call.settings)
     target = paths.check_folder(to_folder, True, call.settings)
@@ -40,7 +40,9 @@ def export_batch(
     found = _listed(source, pattern)
     if not found:
         raise OperationError(
-            "not_found", f"no picture in `{folder}` matches `{pattern}`", "check the folder and the pattern, such as *.jpg"
+            "not_found",
+            f"no picture in `{folder}` matches `{pattern}`",
+            "check the folder and the pattern, such as *.jpg",
         )
     if len(found) > max_files:
         raise OperationError(
@@ -79,7 +81,9 @@ def _listed(folder, pattern):
             name = entry.name
             if name.startswith(".") or name.lower().endswith(IGNORED) or not entry.is_file():
                 continue
-            if fnmatch.fnmatch(name.lower(), pattern.lower()) and formats.by_path(name) is not None:
+            # Of everything only what is surely a picture; a pattern such as *.nef is taken at its word
+            known = formats.by_path(name) in formats.FORMATS if pattern == "*" else formats.by_path(name) is not None
+            if known and fnmatch.fnmatch(name.lower(), pattern.lower()):
                 found.append(name)
     return sorted(found)
 

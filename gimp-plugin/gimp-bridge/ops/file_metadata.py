@@ -37,7 +37,9 @@ def get_file_metadata(call, groups=None, search=None, offset=0, limit=PAGE):
 
 
 def _shown(values):
-    cut = [value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]} [{len(value) - MAX_VALUE} cut]" for value in values]
+    cut = [
+        value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]} [{len(value) - MAX_VALUE} cut]" for value in values
+    ]
     return cut[0] if len(cut) == 1 else cut
 
 
@@ -54,7 +56,9 @@ def _comment(image):
 @operation("set_file_metadata")
 def set_file_metadata(call, tags=None, remove=None, strip=None, comment=None):
     if tags is None and remove is None and strip is None and comment is None:
-        raise OperationError("invalid_argument", "nothing to set is given", "give `tags`, `remove`, `strip` or `comment`")
+        raise OperationError(
+            "invalid_argument", "nothing to set is given", "give `tags`, `remove`, `strip` or `comment`"
+        )
     image = call.image
     before = _tags(image)
     wanted = {
@@ -118,11 +122,15 @@ def _values(name, value):
         )
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in values):
-        raise OperationError("invalid_argument", f"the value of `{name}` is no text or number", "give one, or a list of them")
+        raise OperationError(
+            "invalid_argument", f"the value of `{name}` is no text or number", "give one, or a list of them"
+        )
     values = [str(item) for item in values]
     for item in values:
         if len(item) > MAX_SET:
-            raise OperationError("too_large", f"the value of `{name}` has {len(item)} characters", f"give up to {MAX_SET}")
+            raise OperationError(
+                "too_large", f"the value of `{name}` has {len(item)} characters", f"give up to {MAX_SET}"
+            )
         if any(ord(letter) < 32 and letter not in "\t\n\r" for letter in item):
             raise OperationError("invalid_argument", f"the value of `{name}` has control characters", "leave them out")
     return values
