@@ -1,23 +1,19 @@
-"""Layers as pictures of their own (frames, sprites, files), and names for the files they go to.
+"""Layers as pictures of their own: frames, sprites, files.
 
 Works on duplicates only: the image stays as it is.
 """
 
 import contextlib
-import re
-import unicodedata
 
 from gi.repository import Gimp
 
 import lookup
 import targets
 from errors import OperationError
-from ops.image import MAX_PIXELS
 from scratch import scratch
-from whole_image import all_layers
+from whole_image import MAX_PIXELS, all_layers
 
 MAX_FRAMES = 1_000
-MAX_NAME = 100  # characters of a file's name that come from a layer's
 
 
 def chosen(call, layers=None, hidden=False, leaves=False):
@@ -31,7 +27,9 @@ def chosen(call, layers=None, hidden=False, leaves=False):
     found = [layer for layer in found if hidden or layers is not None or _is_shown(layer)]
     if not found:
         raise OperationError(
-            "invalid_argument", f"image `{call.image.get_id()}` has no visible layer to take", "show one, or give `layers`"
+            "invalid_argument",
+            f"image `{call.image.get_id()}` has no visible layer to take",
+            "show one, or give `layers`",
         )
     if len(found) > MAX_FRAMES:
         raise OperationError(
@@ -50,7 +48,7 @@ def _is_shown(layer):
 
 @contextlib.contextmanager
 def alone(call, layers, into):
-    """Yields a function that gives the picture of layers[i] alone (mask, effects, opacity applied) as a layer of `into`.
+    """Yields a function that gives the picture of layers[i] alone (mask, effects, opacity applied), a layer of `into`.
 
     `into` is an image; the layer is as large as the canvas and not yet inserted.
     """
@@ -100,41 +98,6 @@ def _empty_like(image, width, height):
 
 def check_pixels(width, height, what):
     if width * height > MAX_PIXELS:
-        raise OperationError("too_large", f"{what} of {width}x{height} is too large", f"the limit is {MAX_PIXELS:,} pixels")
-
-
-class Names:
-    """File names from a pattern, each once."""
-
-    def __init__(self, pattern, known):
-        for key in re.findall(r"\{([^}]*)\}", pattern):
-            if key not in known:
-                raise OperationError(
-                    "invalid_argument",
-                    f"the pattern `{pattern[:100]}` has `{{{key}}}`",
-                    f"it knows {', '.join(f'{{{name}}}' for name in known)}",
-                )
-        if "/" in pattern or "\\" in pattern:
-            raise OperationError(
-                "invalid_argument", f"the pattern `{pattern[:100]}` has a folder in it", "give the folder in `folder`"
-            )
-        self._pattern, self._taken = pattern, set()
-
-    def next(self, ending, **values):
-        text = re.sub(r"\{([^}]*)\}", lambda match: str(values[match.group(1)]), self._pattern)
-        stem = file_name(text)
-        name, number = f"{stem}.{ending}", 1
-        while name.lower() in self._taken:  # some file systems take upper and lower case for the same
-            number += 1
-            name = f"{stem}-{number}.{ending}"
-        self._taken.add(name.lower())
-        return name
-
-
-def file_name(text):
-    """A text as part of a file's name on every system."""
-    text = unicodedata.normalize("NFC", text)
-    safe = "".join(letter if letter.isalnum() or letter in "-_.() #+" else "_" for letter in text)
-    safe = safe.strip(" .")[:MAX_NAME].strip(" .")
-    reserved = re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)", safe, re.IGNORECASE)
-    return f"_{safe}" if reserved or not safe else safe
+        raise OperationError(
+            "too_large", f"{what} of {width}x{height} is too large", f"the limit is {MAX_PIXELS:,} pixels"
+        )

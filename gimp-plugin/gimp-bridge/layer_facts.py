@@ -8,23 +8,24 @@ from errors import OperationError
 from whole_image import refused
 
 
-def brief(layer):
-    """The fields by which an answer describes a layer, as GIMP has them now."""
-    image, parent = layer.get_image(), layer.get_parent()
-    x, y = layer.get_offsets()[-2:]
-    return {
-        "layer": layer.get_id(),
-        "name": layer.get_name(),
-        "width": layer.get_width(),
-        "height": layer.get_height(),
-        "x": x,
-        "y": y,
-        "position": image.get_item_position(layer),
-        "parent": parent.get_id() if parent is not None else None,
-        "opacity": layer.get_opacity(),
-        "mode": layer_modes.mode_name(layer.get_mode()),
-        "has_alpha": layer.has_alpha(),
-    }
+FACTS = {
+    "layer": lambda layer: layer.get_id(),
+    "name": lambda layer: layer.get_name(),
+    "width": lambda layer: layer.get_width(),
+    "height": lambda layer: layer.get_height(),
+    "x": lambda layer: layer.get_offsets()[-2],
+    "y": lambda layer: layer.get_offsets()[-1],
+    "position": lambda layer: layer.get_image().get_item_position(layer),
+    "parent": lambda layer: layer.get_parent().get_id() if layer.get_parent() is not None else None,
+    "opacity": lambda layer: layer.get_opacity(),
+    "mode": lambda layer: layer_modes.mode_name(layer.get_mode()),
+    "has_alpha": lambda layer: layer.has_alpha(),
+}
+
+
+def brief(layer, *names):
+    """What an answer says of a layer, as GIMP has it now: these of `FACTS`, or all."""
+    return {name: FACTS[name](layer) for name in names or FACTS}
 
 
 def place_of(call, parent, position):

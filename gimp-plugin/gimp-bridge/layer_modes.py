@@ -6,8 +6,12 @@ import enums
 from errors import OperationError
 
 SPACES = {
-    "auto": "AUTO", "linear": "RGB_LINEAR", "perceptual": "RGB_PERCEPTUAL", "non-linear": "RGB_NON_LINEAR", "lab": "LAB",
-}  # fmt: skip
+    "auto": "AUTO",
+    "linear": "RGB_LINEAR",
+    "perceptual": "RGB_PERCEPTUAL",
+    "non-linear": "RGB_NON_LINEAR",
+    "lab": "LAB",
+}
 
 
 def mode(name):

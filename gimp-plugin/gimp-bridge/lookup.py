@@ -9,6 +9,8 @@ from errors import OperationError
 
 LISTED = 20  # how many images or layers an error lists
 
+ITEM_ARGUMENTS = ("layer", "layer_id", "drawable", "layers", "channel")  # parameters that name items by their ids
+
 # What GIMP itself does not keep: {image id: {"path": opened from, "name": given by the client}}. GIMP 3.0 forgets the
 # file that a plug-in imported; an image from bytes has none. Ids are never used twice.
 _facts = {}
@@ -36,6 +38,9 @@ def resolve_image(call, value, entry):
         image = image_by_id(value)
         call.client.image_id = image.get_id()
         return image
+    owner = _owner(getattr(call, "arguments", {}))
+    if owner is not None:  # the checkpoint has to be of the image that the layer is in
+        return owner
     images = visible_images()
     chosen = next((image for image in images if image.get_id() == call.client.image_id), None)
     if chosen:
@@ -53,6 +58,23 @@ def resolve_image(call, value, entry):
         return newest
     if required:
         raise ambiguous_image(images)
+    return None
+
+
+def _owner(arguments):
+    """The open image of the first layer, channel or mask that is named among a call's arguments, or None."""
+    import history
+
+    for name in ITEM_ARGUMENTS:
+        value = arguments.get(name)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+            continue
+        number = history.current_id(value)
+        item = Gimp.Item.get_by_id(number) if Gimp.Item.id_is_valid(number) else None
+        image = item.get_image() if item is not None else None
+        if image is not None and image.is_valid() and not history.is_hidden(image):
+            return image
     return None
 
 

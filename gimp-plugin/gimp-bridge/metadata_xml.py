@@ -1,6 +1,6 @@
 """EXIF, IPTC and XMP tags of a Gimp.Metadata, by way of GIMP's own XML form of them.
 
-The tags' own getters belong to GExiv2, whose typelib is not there on every machine; the XML always is. Never imports Gimp.
+The tags' own getters belong to GExiv2, whose typelib is not on every machine; the XML is. Never imports Gimp.
 """
 
 import re

@@ -75,6 +75,7 @@ class Call:
         self.timeout = request.timeout
         self.upload = request.upload.path if request.upload is not None else None
         self.image = None
+        self.arguments = {}  # as the client gave them, with defaults; an item among them says which image is meant
         self._common = {}
         self.note = None  # what has to be said with the answer
         self.prepared = None
@@ -150,7 +151,7 @@ class Dispatcher:
         batch = BATCHES.of(request)
         arguments, common = entry.arguments(request.arguments)
         call = Call(request, self.clients.get(request.client_id, request.client_name), self.settings, self.watchdog)
-        call._common = common
+        call.arguments, call._common = arguments, common
         make_plan = _PLANS.get(entry.name)
         if entry.image != "none" and (make_plan is None or common.get("image") is not None):
             call.image = self.gimp.resolve_image(call, common.get("image"), entry)

@@ -1,4 +1,4 @@
-"""What operations on whole images share: size limits, interpolation, locks, what became pixels, filling behind layers."""
+"""What operations on whole images share: limits, interpolation, locks, what became pixels, filling behind layers."""
 
 import contextlib
 
@@ -7,9 +7,9 @@ from gi.repository import Gegl, Gimp
 import colors
 import targets
 from errors import OperationError
-from ops.image import MAX_PIXELS
 from snapshot import CONTENT_KINDS, layer_kind
 
+MAX_PIXELS = 2_000_000_000  # 8 GB of RGBA: more only looks like a wish
 MAX_SIDE = 524288  # GIMP's own limit
 
 ANCHORS = {
@@ -74,13 +74,15 @@ class Contents:
         """Adds a note of layers whose text, shape or link is gone."""
         gone = [name for layer, name in self._layers if layer.is_valid() and not is_content(layer)]
         if gone:
-            names = ", ".join(f"`{name}`" for name in gone[:5]) + (f" and {len(gone) - 5} more" if len(gone) > 5 else "")
+            names = ", ".join(f"`{name}`" for name in gone[:5]) + (
+                f" and {len(gone) - 5} more" if len(gone) > 5 else ""
+            )
             targets.add_note(self._call, f"text, shape or link layers became pixels: {names}")
 
 
 @contextlib.contextmanager
 def selection_aside(image):
-    """Takes the selection away for a while, for calls that would stop at it; yields the channel that keeps it, or None."""
+    """Takes the selection away for a while, for calls that would stop at it; yields the channel that keeps it."""
     chosen = image.get_selected_layers(), image.get_selected_channels()
     kept = None if Gimp.Selection.is_empty(image) else Gimp.Selection.save(image)  # this selects the channel
     Gimp.Selection.none(image)

@@ -32,7 +32,9 @@ def opened(client, array):
 
 def added(client, image, array, name="added"):
     """A layer with these pixels on top of the image."""
-    return client.call("open_file", upload=png(array), suffix="png", image=image, name=name, **{"as": "layer"})["layers"][0]
+    return client.call("open_file", upload=png(array), suffix="png", image=image, name=name, **{"as": "layer"})[
+        "layers"
+    ][0]
 
 
 def read(client, image, layer=None):

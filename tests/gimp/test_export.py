@@ -8,7 +8,7 @@ import pytest
 from client import CallError
 from harness import Gimp
 from PIL import Image, ImageSequence
-from pictures import added, error, layers, noise, opened, png, read
+from pictures import error, layers, noise, opened, png, read
 
 
 def smooth(width, height):
@@ -82,10 +82,15 @@ def test_bad_web_exports(client, tmp_path):
     assert "save_image" in error(client, "export_for_web", image=image, path=str(tmp_path / "a.tiff")).hint
     problem = error(client, "export_for_web", image=image, path=str(tmp_path / "a.png"), preset="web-jpeg")
     assert ".jpg" in problem.message and "web-jpeg" in problem.message
-    assert "min_quality" in error(client, "export_for_web", image=image, path=str(tmp_path / "a.jpg"), quality=30).message
+    assert (
+        "min_quality" in error(client, "export_for_web", image=image, path=str(tmp_path / "a.jpg"), quality=30).message
+    )
     assert error(client, "export_for_web", image=image, path=str(tmp_path / "no" / "a.jpg")).kind == "not_found"
     (tmp_path / "there.jpg").write_bytes(b"old")
-    assert "overwrite" in error(client, "export_for_web", image=image, path=str(tmp_path / "there.jpg"), overwrite=False).hint
+    assert (
+        "overwrite"
+        in error(client, "export_for_web", image=image, path=str(tmp_path / "there.jpg"), overwrite=False).hint
+    )
     assert (tmp_path / "there.jpg").read_bytes() == b"old"
 
 
@@ -112,7 +117,11 @@ def test_icons(client, tmp_path):
 def test_each_layer_to_a_file(client, tmp_path):
     image, ids, colors = shapes(client)
     answer = client.call("export_layers", image=image, folder=str(tmp_path), pattern="{index}_{name}")
-    assert [os.path.basename(each["path"]) for each in answer["files"]] == ["1_part 3.png", "2_part 2.png", "3_part 1.png"]
+    assert [os.path.basename(each["path"]) for each in answer["files"]] == [
+        "1_part 3.png",
+        "2_part 2.png",
+        "3_part 1.png",
+    ]
     for row, color, id_ in zip(answer["files"], colors[::-1], ids[::-1]):
         with Image.open(row["path"]) as written:
             assert written.size == (8, 6) == (row["width"], row["height"]) and row["layer"] == id_
@@ -128,7 +137,9 @@ def test_each_layer_to_a_file(client, tmp_path):
     client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 14, 9, 3, 2)", image=image)
     client.call("add_layer_mask", image=image, layer=ids[1], fill="selection")
     client.call("set_layer_properties", image=image, layer=ids[1], opacity=50, mode="multiply")
-    answer = client.call("export_layers", image=image, folder=str(tmp_path), layers=[ids[1]], crop="content", pattern="m")
+    answer = client.call(
+        "export_layers", image=image, folder=str(tmp_path), layers=[ids[1]], crop="content", pattern="m"
+    )
     with Image.open(tmp_path / "m.png") as written:
         assert written.size == (3, 2) and np.abs(np.asarray(written).astype(int) - (0, 255, 0, 128)).max() <= 1
     assert (answer["files"][0]["x"], answer["files"][0]["y"]) == (14, 9)
@@ -187,7 +198,9 @@ def test_trimmed_sprites_can_be_put_back(client, tmp_path):
         ]
     assert list(atlas["frames"]) == ["part 1", "part 2", "part 3"] and np.array_equal(whole, read(client, image))
     assert ".png or .webp" in error(client, "export_sprite_sheet", image=image, path=str(tmp_path / "s.jpg")).message
-    problem = error(client, "export_sprite_sheet", image=image, path=str(tmp_path / "s.png"), atlas_path=str(tmp_path / "a.txt"))
+    problem = error(
+        client, "export_sprite_sheet", image=image, path=str(tmp_path / "s.png"), atlas_path=str(tmp_path / "a.txt")
+    )
     assert ".json" in problem.message and colors
 
 
@@ -221,7 +234,9 @@ def test_animations(client, tmp_path, ending, dispose):
 def test_loops_and_order(client, tmp_path):
     image, _, colors = shapes(client, 4)
     for ending in ("gif", "png"):
-        answer = client.call("export_animation", image=image, path=str(tmp_path / f"f.{ending}"), loops=3, order="top-down")
+        answer = client.call(
+            "export_animation", image=image, path=str(tmp_path / f"f.{ending}"), loops=3, order="top-down"
+        )
         assert answer["loops"] == 3 and answer["frames"] == 4
         with Image.open(tmp_path / f"f.{ending}") as film:
             first = np.asarray(film.convert("RGBA"))
@@ -276,9 +291,14 @@ def test_bad_folders(client, tmp_path):
     assert problem.kind == "too_large" and "max_files" in problem.hint
     problem = error(client, "export_batch", folder=str(source), to_folder=str(source), pattern="a.png", overwrite=True)
     assert "replace itself" in problem.message
+    (source / "notes.txt").write_text("no picture, and not looked at")
     (tmp_path / "a.png").write_bytes(b"mine")
     answer = client.call("export_batch", **call)
-    assert answer["failed"] == 1 and "exists" in answer["files"][0]["error"] and (tmp_path / "a.png").read_bytes() == b"mine"
+    assert (
+        answer["failed"] == 1
+        and "exists" in answer["files"][0]["error"]
+        and (tmp_path / "a.png").read_bytes() == b"mine"
+    )
     assert error(client, "export_batch", folder=str(tmp_path / "no"), to_folder=str(tmp_path)).kind == "not_found"
 
 

@@ -18,7 +18,10 @@ def test_indexed_with_few_colours_is_exact_and_goes_back(client):
     image, _ = opened(client, array)
     answer = client.call("convert_image_mode", image=image, mode="INDEXED", colors=4)
     assert answer["base_type"] == "INDEXED" == structure(client, image)["basic"]["base_type"] and answer["colors"] == 4
-    shown = {tuple(int(part) for part in text[5:-3].split(",")) for text in client.call("get_image_properties", image=image)["palette"]}
+    shown = {
+        tuple(int(part) for part in text[5:-3].split(","))
+        for text in client.call("get_image_properties", image=image)["palette"]
+    }
     assert shown == {tuple(int(part) for part in row) for row in palette}
     assert np.array_equal(read(client, image)[..., :3], array)
     client.call("convert_image_mode", image=image, mode="RGB")
@@ -46,7 +49,9 @@ def test_bad_modes(client):
     client.call("convert_image_precision", image=image, precision="u16")
     assert "convert_image_precision" in error(client, "convert_image_mode", image=image, mode="INDEXED").hint
     client.call("undo", image=image)
-    client.python(f"im = Gimp.Image.get_by_id({image}); im.insert_layer(Gimp.GroupLayer.new(im, 'g'), None, 0)", image=image)
+    client.python(
+        f"im = Gimp.Image.get_by_id({image}); im.insert_layer(Gimp.GroupLayer.new(im, 'g'), None, 0)", image=image
+    )
     assert "merge_layers" in error(client, "convert_image_mode", image=image, mode="INDEXED").hint
 
 
@@ -79,7 +84,9 @@ def test_profiles(client, tmp_path):
     file = tmp_path / "srgb.icc"
     file.write_bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     adobe = client.eval(f"bytes(Gimp.Image.get_by_id({image}).get_color_profile().get_icc_profile()).hex()")
-    answer = client.call("set_color_profile", image=image, action="convert", profile=str(file), intent="relative-colorimetric")
+    answer = client.call(
+        "set_color_profile", image=image, action="convert", profile=str(file), intent="relative-colorimetric"
+    )
     source = ImageCms.ImageCmsProfile(io.BytesIO(bytes.fromhex(adobe)))
     wanted = ImageCms.profileToProfile(
         Image.fromarray(array), source, ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC,
@@ -98,7 +105,9 @@ def test_bad_profiles(client, tmp_path):
     assert "GRAY" in error(client, "set_color_profile", image=image, action="convert", profile="gray").message
     file = tmp_path / "no.icc"
     file.write_text("hello")
-    assert "no ICC profile" in error(client, "set_color_profile", image=image, action="assign", profile=str(file)).message
+    assert (
+        "no ICC profile" in error(client, "set_color_profile", image=image, action="assign", profile=str(file)).message
+    )
     missing = str(tmp_path / "missing.icc")
     assert error(client, "set_color_profile", image=image, action="assign", profile=missing).kind == "not_found"
 
@@ -179,7 +188,12 @@ def test_metadata(client, tmp_path):
     assert tags["comment"] == "für uns" and tags["tags"]["Exif.Image.Artist"] == "Grace <& Co>"
     # What is written into a file, as someone else reads it
     target = tmp_path / "out.jpg"
-    client.call("write_file", image=image, path=str(target), options={"include-exif": True, "include-xmp": True, "include-comment": True})
+    client.call(
+        "write_file",
+        image=image,
+        path=str(target),
+        options={"include-exif": True, "include-xmp": True, "include-comment": True},
+    )
     with Image.open(target) as written:
         assert written.getexif()[0x013B] == "Grace <& Co>" and not written.getexif().get_ifd(0x8825)
         assert "für uns" in (written.info.get("comment") or b"").decode("utf-8")
@@ -195,7 +209,13 @@ def test_bad_metadata(client):
     problem = error(client, "set_file_metadata", image=image, tags={"Exif.Image.Nosuch": "1"})
     assert "Exif.Image.Nosuch" in problem.message and "name" in problem.hint
     assert "Exif.Image.Artist" in error(client, "set_file_metadata", image=image, tags={"Artist": "1"}).hint
-    assert "set_image_resolution" in error(client, "set_file_metadata", image=image, tags={"Exif.Image.XResolution": "1"}).hint
+    assert (
+        "set_image_resolution"
+        in error(client, "set_file_metadata", image=image, tags={"Exif.Image.XResolution": "1"}).hint
+    )
     assert error(client, "set_file_metadata", image=image, remove=["Exif.Image.Artist"]).kind == "not_found"
     assert "nothing to set" in error(client, "set_file_metadata", image=image).message
+    assert "no text" in error(client, "set_file_metadata", image=image, tags={"Exif.Image.Artist": {"a": 1}}).message
+    problem = error(client, "set_file_metadata", image=image, tags={"Exif.Image.Artist": "x" * 30_000})
+    assert problem.kind == "too_large" and "30000" in problem.message
     assert layers(client, image)

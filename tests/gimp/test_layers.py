@@ -28,7 +28,11 @@ def test_create_layer(client):
     assert [each["id"] for each in found] == [ground, answer["layer"]]
     made = found[1]
     assert (made["name"], made["width"], made["height"], made["offset_x"], made["offset_y"]) == ("tint", 20, 10, 5, -3)
-    assert (made["opacity"], made["blend_mode"], made["layer_type"]) == (pytest.approx(40, abs=0.01), "MULTIPLY", "RGBA_IMAGE")
+    assert (made["opacity"], made["blend_mode"], made["layer_type"]) == (
+        pytest.approx(40, abs=0.01),
+        "MULTIPLY",
+        "RGBA_IMAGE",
+    )
     assert np.array_equal(read(client, image, answer["layer"]), flat(20, 10, (255, 128, 0, 255)))
     assert structure(client, image)["structure"]["selected_layers"] == [answer["layer"]]
     plain = client.call("create_layer", image=image, type_id="RGB")
@@ -72,7 +76,12 @@ def test_blend_modes_are_their_formulas(client, mode):
     image, _ = opened(client, A)
     top = added(client, image, B)
     client.call(
-        "set_layer_properties", image=image, layer=top, mode=mode, blend_space="perceptual", composite_space="perceptual"
+        "set_layer_properties",
+        image=image,
+        layer=top,
+        mode=mode,
+        blend_space="perceptual",
+        composite_space="perceptual",
     )
     a, b = A / 255, B / 255
     wanted = FORMULAS[mode](a, b)
@@ -89,14 +98,14 @@ def test_every_blend_mode_is_taken(client):
     image, layer = opened(client, noise(8, 8))
     client.call("create_layer", image=image, name="top")
     group = client.call("create_layer_group", image=image)["layer"]
-    for mode in shared["blend_mode"]["enum"]:
+    for mode in shared["any_blend_mode"]["enum"]:
         target = group if mode == "pass_through" else layer
         answer = client.call("set_layer_properties", image=image, layer=target, mode=mode)
         assert answer["mode"] == mode == row(client, image, target)["blend_mode"].lower()
     theirs = client.eval("sorted(n.lower() for n in dir(Gimp.LayerMode) if n.isupper() and not n.startswith('_'))")
     # GIMP gives these to brushes only, and takes overlay_legacy for softlight_legacy
     not_for_layers = {"behind", "behind_legacy", "color_erase_legacy", "overlay_legacy", "replace", "overwrite"}
-    assert set(theirs) - not_for_layers == set(shared["blend_mode"]["enum"])
+    assert set(theirs) - not_for_layers == set(shared["any_blend_mode"]["enum"])
 
 
 def test_properties(client):
@@ -107,13 +116,21 @@ def test_properties(client):
     )  # fmt: skip
     assert answer["message"].startswith("Set name, visible, opacity") and "note" not in answer
     full = row(client, image, ground, "full")
-    assert (full["name"], full["visible"], full["color_tag"], full["composite_mode"]) == ("photo", False, "RED", "CLIP_TO_BACKDROP")
+    assert (full["name"], full["visible"], full["color_tag"], full["composite_mode"]) == (
+        "photo",
+        False,
+        "RED",
+        "CLIP_TO_BACKDROP",
+    )
     assert full["opacity"] == pytest.approx(25, abs=0.01)
     top = client.call("create_layer", image=image, name="top")["layer"]
     taken = client.call("set_layer_properties", image=image, layer=top, name="photo")
     assert "taken" in taken["note"] and taken["name"] != "photo"
     assert "nothing to set" in error(client, "set_layer_properties", image=image, layer=top).message
-    assert "layer groups only" in error(client, "set_layer_properties", image=image, layer=top, mode="pass_through").message
+    assert (
+        "layer groups only"
+        in error(client, "set_layer_properties", image=image, layer=top, mode="pass_through").message
+    )
     assert error(client, "set_layer_properties", image=image, layer=98765, opacity=3).kind == "not_found"
 
 
@@ -145,7 +162,9 @@ def test_groups_and_order(client):
     assert (inner["parent"], inner["position"]) == (group, 2)
     client.call("reorder_layer", image=image, layer=second, parent=inner["layer"], position=0)
     assert row(client, image, inner["layer"])["children"][0]["id"] == second
-    assert "itself" in error(client, "reorder_layer", image=image, layer=group, parent=inner["layer"], position=0).message
+    assert (
+        "itself" in error(client, "reorder_layer", image=image, layer=group, parent=inner["layer"], position=0).message
+    )
     out = client.call("reorder_layer", image=image, layer=second, parent=0, position=0)
     assert (out["parent"], out["position"]) == (None, 0)
     client.call("set_layer_locks", image=image, layer=second, position=True)
@@ -156,7 +175,9 @@ def test_groups_and_order(client):
     again = client.call("reorder_layer", image=image, layer=second, to="down")
     assert again["effect"]["changed"] is False and "nothing in the image changed" in again["message"]
     assert "neither" in error(client, "reorder_layer", image=image, layer=second).message
-    assert "create_layer_group" in error(client, "reorder_layer", image=image, layer=second, parent=third, position=0).hint
+    assert (
+        "create_layer_group" in error(client, "reorder_layer", image=image, layer=second, parent=third, position=0).hint
+    )
 
 
 def test_duplicates(client):
@@ -211,7 +232,9 @@ def test_a_layers_own_canvas(client):
     array = noise(10, 6)
     small = added(client, image, array, "small")
     client.call("set_layer_offset", image=image, layer=small, x=5, y=4)
-    answer = client.call("resize_layer", image=image, layer=small, to="size", width=12, height=9, anchor="bottom-right", fill="#010203")
+    answer = client.call(
+        "resize_layer", image=image, layer=small, to="size", width=12, height=9, anchor="bottom-right", fill="#010203"
+    )
     wanted = flat(12, 9, (1, 2, 3, 255))
     wanted[3:, 2:] = array
     assert (answer["x"], answer["y"]) == (3, 1) and np.array_equal(read(client, image, small), wanted)
@@ -219,7 +242,9 @@ def test_a_layers_own_canvas(client):
     small = row(client, image, layers(client, image)[0]["id"])["id"]
     client.call("resize_layer", image=image, layer=small)
     got = read(client, image, small)
-    assert got.shape == (30, 40, 4) and np.array_equal(got[4:10, 5:15], array) and got[..., 3].sum() == array[..., 3].sum()
+    assert (
+        got.shape == (30, 40, 4) and np.array_equal(got[4:10, 5:15], array) and got[..., 3].sum() == array[..., 3].sum()
+    )
     answer = client.call("resize_layer", image=image, layer=small, to="content")
     assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (5, 4, 10, 6)
     assert np.array_equal(read(client, image, small), array)
@@ -268,7 +293,9 @@ def test_merging(client):
     assert len(layers(client, image)) == 1 and np.array_equal(read(client, image)[..., :3], wanted)
     client.call("undo", image=image)
     lowest = layers(client, image)[-1]["id"]
-    assert "no visible layer is below" in error(client, "merge_layers", image=image, layers="down", layer=lowest).message
+    assert (
+        "no visible layer is below" in error(client, "merge_layers", image=image, layers="down", layer=lowest).message
+    )
     assert "no group" in error(client, "merge_layers", image=image, layers="group", layer=lowest).message
     assert bottom
 
@@ -328,7 +355,12 @@ def test_text_to_pixels(client):
     before = read(client, image, text)
     answer = client.call("rasterize_layer", image=image, layer=text)
     assert answer["effect"]["changed"] is True and np.array_equal(read(client, image, text), before)
-    assert client.call("get_image_metadata", image=image)["selection"]["bounds"] == {"x": 1, "y": 1, "width": 5, "height": 5}
+    assert client.call("get_image_metadata", image=image)["selection"]["bounds"] == {
+        "x": 1,
+        "y": 1,
+        "width": 5,
+        "height": 5,
+    }
     assert "already" in error(client, "rasterize_layer", image=image, layer=text).message
     client.call("undo", image=image)
     restored = layers(client, image)[0]
@@ -397,7 +429,11 @@ def test_mask_states_and_selection(client):
     client.python(f"Gimp.Selection.none(Gimp.Image.get_by_id({image}))", image=image)
     answer = client.call("set_layer_mask", image=image, enabled=False, show=True, edit=False)
     mask = row(client, image, layer)["mask"]
-    assert (mask["apply"], mask["show"], mask["edit"]) == (False, True, False) == (answer["enabled"], answer["show"], answer["edit"])
+    assert (
+        (mask["apply"], mask["show"], mask["edit"])
+        == (False, True, False)
+        == (answer["enabled"], answer["show"], answer["edit"])
+    )
     answer = client.call("mask_to_selection", image=image)
     assert answer["bounds"] == {"x": 3, "y": 2, "width": 8, "height": 5}
     client.call("mask_to_selection", image=image, operation="subtract")
@@ -415,3 +451,17 @@ def test_bad_masks(client):
     client.call("add_layer_mask", image=image)
     assert "remove_layer_mask" in error(client, "add_layer_mask", image=image).hint
     assert "nothing to set" in error(client, "set_layer_mask", image=image).message
+
+
+def test_a_layers_id_says_which_image_is_meant(client):
+    first, layer = opened(client, noise(8, 8))
+    second, _ = opened(client, noise(9, 9))
+    assert client.call("list_images")["selected"] == second
+    answer = client.call("set_layer_properties", layer=layer, opacity=10)
+    assert answer["image"] == answer["effect"]["image"] == first and answer["effect"]["checkpoint"]
+    client.call("undo", image=first)
+    assert layers(client, first)[0]["opacity"] == 100
+    client.call("select_image", image=second)
+    assert client.call("duplicate_layer", layer_id=layer)["effect"]["image"] == first
+    problem = error(client, "set_layer_properties", layer=layer, image=second, opacity=10)
+    assert problem.kind == "not_found" and str(first) in problem.message

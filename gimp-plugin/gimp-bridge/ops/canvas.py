@@ -209,4 +209,8 @@ def duplicate_image(call, name=None):
     call.image = image
     call.client.image_id = image.get_id()
     layers = [layer.get_id() for layer in image.get_layers()]
-    return {"message": f"Duplicated image {original.get_id()} as image {image.get_id()}", **brief(image), "layers": layers}
+    return {
+        "message": f"Duplicated image {original.get_id()} as image {image.get_id()}",
+        **brief(image),
+        "layers": layers,
+    }

@@ -6,8 +6,8 @@ import os
 from gi.repository import Gimp, Gio, GLib
 
 import export
+import file_names
 import formats
-import frames
 import paths
 from errors import OperationError
 from ops import files
@@ -27,20 +27,22 @@ def _plan(call, **_):
 
 @operation("export_batch", plan=_plan)
 def export_batch(
-    call, folder, to_folder, pattern="*", format=None, name="{name}", width=None, height=None, percent=None, fit="contain",
-    only_shrink=True, quality=None, convert_to_srgb=False, max_files=200, overwrite=False, stop_on_error=False,
+    call, folder, to_folder, pattern="*", format=None, name="{name}", width=None, height=None, percent=None,
+    fit="contain", only_shrink=True, quality=None, convert_to_srgb=False, max_files=200, overwrite=False, stop_on_error=False,
 ):  # fmt: skip
     source = paths.check_folder(folder, False, call.settings)
     target = paths.check_folder(to_folder, True, call.settings)
     wanted = formats.by_name(format) if format is not None else None
     if wanted not in (None, "xcf"):
         export.find_procedure(wanted)
-    names = frames.Names(name, ("name", "index"))
+    names = file_names.Names(name, ("name", "index"))
     sizes = width, height, percent
     found = _listed(source, pattern)
     if not found:
         raise OperationError(
-            "not_found", f"no picture in `{folder}` matches `{pattern}`", "check the folder and the pattern, such as *.jpg"
+            "not_found",
+            f"no picture in `{folder}` matches `{pattern}`",
+            "check the folder and the pattern, such as *.jpg",
         )
     if len(found) > max_files:
         raise OperationError(
@@ -79,7 +81,9 @@ def _listed(folder, pattern):
             name = entry.name
             if name.startswith(".") or name.lower().endswith(IGNORED) or not entry.is_file():
                 continue
-            if fnmatch.fnmatch(name.lower(), pattern.lower()) and formats.by_path(name) is not None:
+            # Of everything only what is surely a picture; a pattern such as *.nef is taken at its word
+            known = formats.by_path(name) in formats.FORMATS if pattern == "*" else formats.by_path(name) is not None
+            if known and fnmatch.fnmatch(name.lower(), pattern.lower()):
                 found.append(name)
     return sorted(found)
 

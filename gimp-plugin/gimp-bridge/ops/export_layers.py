@@ -11,6 +11,7 @@ from gi.repository import Gimp
 
 import animations
 import export
+import file_names
 import formats
 import frames
 import lookup
@@ -27,13 +28,13 @@ MAX_SHEET_SIDE = 65_500  # what PNG and WebP readers take
 
 @operation("export_layers", plan=plan_file)
 def export_layers(
-    call, folder, pattern="{index}-{name}", format="png", layers=None, include_hidden=False, groups="merge", crop="layer",
-    quality=None, overwrite=True,
+    call, folder, pattern="{index}-{name}", format="png", layers=None, include_hidden=False, groups="merge",
+    crop="layer", quality=None, overwrite=True,
 ):  # fmt: skip
     real = paths.check_folder(folder, True, call.settings)
     name = formats.by_name(format)
     export.find_procedure(name) if name != "xcf" else None
-    names = frames.Names(pattern, ("index", "name", "id", "image", "width", "height"))
+    names = file_names.Names(pattern, ("index", "name", "id", "image", "width", "height"))
     chosen = frames.chosen(call, layers, include_hidden, leaves=groups == "separate")
     digits, rows, skipped = len(str(len(chosen))), [], []
     call.partial["files"] = rows
@@ -59,7 +60,12 @@ def export_layers(
         call.progress((number + 1) / len(chosen), file)
     if skipped:
         targets.add_note(call, f"{len(skipped)} layers have nothing to see there: {', '.join(map(str, skipped[:10]))}")
-    return {"message": f"Exported {len(rows)} layers as {name} to {real}", "folder": real, "files": rows, "skipped": skipped}
+    return {
+        "message": f"Exported {len(rows)} layers as {name} to {real}",
+        "folder": real,
+        "files": rows,
+        "skipped": skipped,
+    }
 
 
 def _crop(image, picture, made, layer, crop):
@@ -96,10 +102,14 @@ def export_sprite_sheet(
 ):  # fmt: skip
     name = formats.by_path(path)
     if name not in ("png", "webp"):
-        raise OperationError("invalid_argument", f"path `{path}` does not end on .png or .webp", "give one of these endings")
+        raise OperationError(
+            "invalid_argument", f"path `{path}` does not end on .png or .webp", "give one of these endings"
+        )
     atlas_path = atlas_path or os.path.splitext(path)[0] + ".json"
     if formats.by_path(atlas_path) != "json":
-        raise OperationError("invalid_argument", f"atlas_path `{atlas_path}` does not end on .json", "give one that does")
+        raise OperationError(
+            "invalid_argument", f"atlas_path `{atlas_path}` does not end on .json", "give one that does"
+        )
     chosen = frames.chosen(call, layers)
     if order == "bottom-up":
         chosen.reverse()
@@ -113,7 +123,9 @@ def export_sprite_sheet(
         frames.check_pixels(*size, "a sheet")
         if max(size) > MAX_SHEET_SIDE:
             raise OperationError(
-                "too_large", f"a sheet of {size[0]}x{size[1]} is too large", f"give other `columns`: {MAX_SHEET_SIDE} a side"
+                "too_large",
+                f"a sheet of {size[0]}x{size[1]} is too large",
+                f"give other `columns`: {MAX_SHEET_SIDE} a side",
             )
         for sprite in sprites:
             sprite.layer.set_offsets(sprite.x, sprite.y)
@@ -127,7 +139,7 @@ def export_sprite_sheet(
         "message": f"Exported a sheet of {len(sprites)} sprites, {size[0]}x{size[1]}, to {target}",
         "path": target, "atlas_path": atlas_target, "width": size[0], "height": size[1], "bytes": facts["bytes"],
         "columns": min(columns, len(sprites)),
-        "sprites": [{"name": each.name, "layer": each.id, "x": each.x, "y": each.y, "width": each.width, "height": each.height} for each in sprites],
+        "sprites": [each.row() for each in sprites],
     }  # fmt: skip
 
 
@@ -136,13 +148,26 @@ def _lossless(name):
 
 
 class _Sprite:
-    """One picture on a sheet. `left`, `top`: where its box begins on the canvas; `x`, `y`: where it goes on the sheet."""
+    """One picture on a sheet.
+
+    `left`, `top` say where its box begins on the canvas; `x`, `y` where it goes on the sheet.
+    """
 
     def __init__(self, name, id_, layer, box):
         self.name, self.id, self.layer = name, id_, layer
         self.left, self.top = box[:2]
         self.width, self.height = box[2] - box[0], box[3] - box[1]
         self.x = self.y = 0
+
+    def row(self):
+        return {
+            "name": self.name,
+            "layer": self.id,
+            "x": self.x,
+            "y": self.y,
+            "width": self.width,
+            "height": self.height,
+        }
 
 
 def _sprites(call, sheet, chosen, trim):
@@ -207,7 +232,9 @@ def export_animation(
             "invalid_argument", f"path `{path}` does not end on .gif, .webp, .png or .apng", "give one of these endings"
         )
     if kind == "webp" and loops > 1:
-        raise OperationError("unsupported", f"GIMP writes WebP with 1 loop or for ever, not {loops}", "give 0 or 1, or .gif")
+        raise OperationError(
+            "unsupported", f"GIMP writes WebP with 1 loop or for ever, not {loops}", "give 0 or 1, or .gif"
+        )
     chosen = frames.chosen(call, layers)
     if order == "bottom-up":
         chosen.reverse()
@@ -225,7 +252,9 @@ def export_animation(
         if found is None or not found.frames:
             raise OperationError("io_error", f"GIMP wrote no {kind} animation", "choose another format")
     if found.frames != len(chosen):
-        targets.add_note(call, f"the file has {found.frames} frames for {len(chosen)} layers: equal ones are written once")
+        targets.add_note(
+            call, f"the file has {found.frames} frames for {len(chosen)} layers: equal ones are written once"
+        )
     return {
         "message": f"Exported an animation of {found.frames} frames, {width}x{height}, as {kind} to {target}",
         "path": target, "format": kind, "bytes": written, "frames": found.frames, "delays": found.delays,
@@ -282,7 +311,7 @@ def _write_apng(call, chosen, delays, loops, dispose, path):
         picture = os.path.join(work, "frame.png")
         with open(path, "wb") as file:
             writer = animations.ApngWriter(file, len(stack), loops)
-            for number, layer in enumerate(stack):
+            for number in range(len(stack)):
                 for other, each in enumerate(stack):
                     each.set_visible(other == number or (dispose == "combine" and other < number))
                 with export.shaped_copy(film, "png", {}) as (copy, _):

@@ -10,8 +10,8 @@ from gi.repository import Gimp
 
 import colors
 import export
+import file_names
 import formats as file_formats
-import frames
 import lookup
 import paths
 import projection
@@ -45,12 +45,15 @@ def export_for_web(
     lossy = name != "png"
     if min_quality > quality:
         raise OperationError(
-            "invalid_argument", f"`min_quality` {min_quality} is above `quality` {quality}", "give a smaller `min_quality`"
+            "invalid_argument",
+            f"`min_quality` {min_quality} is above `quality` {quality}",
+            "give a smaller `min_quality`",
         )
     rgba = colors.parse(background)
-    with tempfile.TemporaryDirectory(prefix="gimp-bridge-") as work, scratch(
-        call, lambda: web_copy(call, name == "jpeg", rgba)
-    ) as whole:
+    with (
+        tempfile.TemporaryDirectory(prefix="gimp-bridge-") as work,
+        scratch(call, lambda: web_copy(call, name == "jpeg", rgba)) as whole,
+    ):
         size = old = whole.get_width(), whole.get_height()
         if max_side is not None:
             size, _ = scaled_size(old, max_side, max_side, fit="contain", only_shrink=True)
@@ -180,9 +183,11 @@ class _Trials:
 
 
 @operation("export_icons", plan=plan_file)
-def export_icons(call, folder, sizes=(16, 32, 48, 64, 128, 256), name="icon", formats="png+ico", fit="contain", overwrite=True):
+def export_icons(
+    call, folder, sizes=(16, 32, 48, 64, 128, 256), name="icon", formats="png+ico", fit="contain", overwrite=True
+):
     real = paths.check_folder(folder, True, call.settings)
-    stem = frames.file_name(name)
+    stem = file_names.file_name(name)
     sizes = sorted(set(sizes))
     in_ico = [size for size in sizes if size <= ICO_SIDE]
     if "ico" in formats and not in_ico:
@@ -199,7 +204,9 @@ def export_icons(call, folder, sizes=(16, 32, 48, 64, 128, 256), name="icon", fo
                 call.check()
                 with scratch(call, source.duplicate) as icon:
                     _scale(icon, (size, size))
-                    facts, written = files.save(call, icon, os.path.join(real, f"{stem}-{size}.png"), "png", overwrite=overwrite)
+                    facts, written = files.save(
+                        call, icon, os.path.join(real, f"{stem}-{size}.png"), "png", overwrite=overwrite
+                    )
                 rows.append({"path": written, "bytes": facts["bytes"], "sizes": [size]})
                 call.progress((place + 1) / (len(sizes) + 1))
         if "ico" in formats:
@@ -241,7 +248,9 @@ def _ico(call, source, sizes, path, overwrite):
             written = ico_sizes(temporary)
             if sorted(written) != sizes:
                 raise OperationError(
-                    "io_error", f"GIMP wrote the sizes {written} for {sizes}", 'leave the .ico file out (`formats` "png")'
+                    "io_error",
+                    f"GIMP wrote the sizes {written} for {sizes}",
+                    'leave the .ico file out (`formats` "png")',
                 )
             return {"path": target, "bytes": os.path.getsize(temporary), "sizes": sizes}
 

@@ -13,6 +13,8 @@ from registry import operation
 COMMENT = "gimp-comment"
 MAX_VALUE = 2_000  # characters of one value that are given
 PAGE = 200
+MAX_SET = 20_000  # characters of one value that is set
+MAX_TAGS = 500  # that are set at once
 
 
 @operation("get_file_metadata")
@@ -35,7 +37,9 @@ def get_file_metadata(call, groups=None, search=None, offset=0, limit=PAGE):
 
 
 def _shown(values):
-    cut = [value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]} [{len(value) - MAX_VALUE} cut]" for value in values]
+    cut = [
+        value if len(value) <= MAX_VALUE else f"{value[:MAX_VALUE]} [{len(value) - MAX_VALUE} cut]" for value in values
+    ]
     return cut[0] if len(cut) == 1 else cut
 
 
@@ -52,7 +56,9 @@ def _comment(image):
 @operation("set_file_metadata")
 def set_file_metadata(call, tags=None, remove=None, strip=None, comment=None):
     if tags is None and remove is None and strip is None and comment is None:
-        raise OperationError("invalid_argument", "nothing to set is given", "give `tags`, `remove`, `strip` or `comment`")
+        raise OperationError(
+            "invalid_argument", "nothing to set is given", "give `tags`, `remove`, `strip` or `comment`"
+        )
     image = call.image
     before = _tags(image)
     wanted = {
@@ -69,6 +75,8 @@ def set_file_metadata(call, tags=None, remove=None, strip=None, comment=None):
                 f"did you mean `{near[0]}`?" if near else "get_file_metadata lists the tags",
             )
         wanted.pop(name, None)
+    if len(tags or ()) > MAX_TAGS:
+        raise OperationError("too_large", f"{len(tags)} tags are given at once", f"give up to {MAX_TAGS}")
     given = {name: _values(name, value) for name, value in (tags or {}).items()}
     wanted.update(given)
     if wanted != before:
@@ -112,8 +120,17 @@ def _values(name, value):
             f"GIMP writes `{name}` from the image itself",
             "change the image: set_image_resolution, resize_image, convert_image_precision",
         )
-    values = [str(item) for item in (value if isinstance(value, list) else [value])]
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(item, (str, int, float)) and not isinstance(item, bool) for item in values):
+        raise OperationError(
+            "invalid_argument", f"the value of `{name}` is no text or number", "give one, or a list of them"
+        )
+    values = [str(item) for item in values]
     for item in values:
+        if len(item) > MAX_SET:
+            raise OperationError(
+                "too_large", f"the value of `{name}` has {len(item)} characters", f"give up to {MAX_SET}"
+            )
         if any(ord(letter) < 32 and letter not in "\t\n\r" for letter in item):
             raise OperationError("invalid_argument", f"the value of `{name}` has control characters", "leave them out")
     return values

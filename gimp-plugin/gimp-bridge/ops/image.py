@@ -9,8 +9,8 @@ import history
 import lookup
 from errors import OperationError
 from registry import Plan, operation
+from whole_image import MAX_PIXELS
 
-MAX_PIXELS = 2_000_000_000  # 8 GB of RGBA: more only looks like a wish
 MAX_BYTES = 16 << 30
 PIXEL_BYTES = {"u8": 4, "u16": 8, "half": 8, "u32": 16, "float": 16, "double": 32}
 

@@ -20,16 +20,22 @@ def set_image_resolution(call, resolution=None, resolution_x=None, resolution_y=
     before = image.get_resolution()[-2:]
     if resolution is not None and (resolution_x is not None or resolution_y is not None):
         raise OperationError(
-            "invalid_argument", "`resolution` is given, and `resolution_x` or `resolution_y` too", "give one or the other"
+            "invalid_argument",
+            "`resolution` is given, and `resolution_x` or `resolution_y` too",
+            "give one or the other",
         )
     if (resolution, resolution_x, resolution_y, unit) == (None,) * 4:
         raise OperationError("invalid_argument", "nothing to set is given", "give `resolution` or `unit`")
     x, y = (
         before[axis] if value is None else value * PER_INCH[per]
-        for axis, value in enumerate((resolution, resolution) if resolution is not None else (resolution_x, resolution_y))
+        for axis, value in enumerate(
+            (resolution, resolution) if resolution is not None else (resolution_x, resolution_y)
+        )
     )
     if not 0.005 <= min(x, y) <= max(x, y) <= 1048576:
-        raise OperationError("invalid_argument", f"{min(x, y):g} to {max(x, y):g} ppi is out of range", "0.005 to 1048576")
+        raise OperationError(
+            "invalid_argument", f"{min(x, y):g} to {max(x, y):g} ppi is out of range", "0.005 to 1048576"
+        )
     if not image.set_resolution(x, y):
         raise refused("set the resolution")
     if unit is not None:
@@ -111,7 +117,9 @@ def _sample_points(image):
 
 
 @operation("set_grid")
-def set_grid(call, spacing_x=None, spacing_y=None, offset_x=None, offset_y=None, style=None, color=None, background=None):
+def set_grid(
+    call, spacing_x=None, spacing_y=None, offset_x=None, offset_y=None, style=None, color=None, background=None
+):
     image = call.image
     old = snapshot.grid(image)
     if all(value is None for value in (spacing_x, spacing_y, offset_x, offset_y, style, color, background)):
@@ -145,7 +153,10 @@ def _grid(image):
 @operation("get_image_properties")
 def get_image_properties(call):
     image = call.image
-    kinds = {int(getattr(Gimp.ChannelType, name)): name.lower() for name in ("RED", "GREEN", "BLUE", "GRAY", "INDEXED", "ALPHA")}
+    kinds = {
+        int(getattr(Gimp.ChannelType, name)): name.lower()
+        for name in ("RED", "GREEN", "BLUE", "GRAY", "INDEXED", "ALPHA")
+    }
     profile = image.get_effective_color_profile()
     x, y = image.get_resolution()[-2:]
     parasite = image.get_parasite("gimp-comment")

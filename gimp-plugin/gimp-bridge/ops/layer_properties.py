@@ -39,7 +39,9 @@ def set_layer_properties(
     }
     wanted = {key: value for key, value in wanted.items() if value is not None}
     if not wanted and name is None:
-        raise OperationError("invalid_argument", "nothing to set is given", "give `opacity`, `mode`, `visible` or others")
+        raise OperationError(
+            "invalid_argument", "nothing to set is given", "give `opacity`, `mode`, `visible` or others"
+        )
     if visible is not None and found.get_lock_visibility() and found.get_visible() != visible:
         raise OperationError(
             "forbidden", f"the visibility of layer `{found.get_id()}` is locked", "unlock it with set_layer_locks"
@@ -56,7 +58,11 @@ def set_layer_properties(
         targets.add_note(call, f"GIMP did not take {', '.join(ignored)} for this layer")
     changed = [*(["name"] if name is not None else []), *wanted]
     words = ", ".join(word.replace("_", " ") for word in changed)
-    return {"message": f"Set {words} of layer {found.get_name()}", **brief(found), **_more(found)}
+    return {
+        "message": f"Set {words} of layer {found.get_name()}",
+        **brief(found, "layer", "name", "opacity", "mode"),
+        **_more(found),
+    }
 
 
 def _member(kind, name):
@@ -121,7 +127,10 @@ def resize_layer(
             enlarge(found, *new, x if offset_x is None else offset_x, y if offset_y is None else offset_y, rgba)
     contents.say()
     size = f"{found.get_width()}x{found.get_height()}"
-    return {"message": f"Resized layer {found.get_name()} from {old[0]}x{old[1]} to {size}", **brief(found)}
+    return {
+        "message": f"Resized layer {found.get_name()} from {old[0]}x{old[1]} to {size}",
+        **brief(found, "layer", "width", "height", "x", "y"),
+    }
 
 
 def _to_content(image, layer):
@@ -144,7 +153,7 @@ def set_layer_alpha(call, alpha, layer=None, background="white"):
         )
     if alpha == found.has_alpha():
         state = "has an alpha channel" if alpha else "has no alpha channel"
-        return {"message": f"Layer {found.get_name()} {state} already", **brief(found)}
+        return {"message": f"Layer {found.get_name()} {state} already", **brief(found, "layer", "has_alpha")}
     with Contents(call) as contents:
         if alpha:
             done = found.add_alpha()
@@ -155,7 +164,7 @@ def set_layer_alpha(call, alpha, layer=None, background="white"):
         raise refused("change the alpha channel")
     contents.say()
     verb = "Added an alpha channel to" if alpha else "Removed the alpha channel of"
-    return {"message": f"{verb} layer {found.get_name()}", **brief(found)}
+    return {"message": f"{verb} layer {found.get_name()}", **brief(found, "layer", "has_alpha")}
 
 
 @operation("merge_layers")
@@ -166,13 +175,17 @@ def merge_layers(call, merge_type="expand_as_necessary", layers="visible", layer
         raise OperationError("no_image", f"image `{image.get_id()}` has no layer", "make one with create_layer")
     if kind == "flatten_image":
         if layers != "visible" or layer is not None:
-            raise OperationError("invalid_argument", "flattening takes all visible layers", "leave `layers` and `layer` out")
+            raise OperationError(
+                "invalid_argument", "flattening takes all visible layers", "leave `layers` and `layer` out"
+            )
         Gimp.context_set_background(colors.gegl_color((*colors.parse(background)[:3], 1.0)))
         _need_visible(image)
         merged, what = image.flatten(), "Flattened image"
     elif layers == "visible":
         if layer is not None:
-            raise OperationError("invalid_argument", '`layer` has no meaning with `layers` "visible"', 'give "down" or "group"')
+            raise OperationError(
+                "invalid_argument", '`layer` has no meaning with `layers` "visible"', 'give "down" or "group"'
+            )
         _need_visible(image)
         merged, what = image.merge_visible_layers(getattr(Gimp.MergeType, MERGES[kind])), "Merged visible layers"
     elif layers == "down":
@@ -186,7 +199,7 @@ def merge_layers(call, merge_type="expand_as_necessary", layers="visible", layer
         merged, what = group.merge(), f"Merged layer group {group.get_name()}"
     if merged is None:
         raise refused("merge the layers")
-    return {"message": what, **brief(merged)}
+    return {"message": what, **brief(merged, "layer", "name", "width", "height", "x", "y", "has_alpha")}
 
 
 def _need_visible(image):
@@ -199,7 +212,9 @@ def _down(image, top, kind):
     below = [each for each in siblings[image.get_item_position(top) + 1 :] if each.get_visible()]
     if not below:
         raise OperationError(
-            "invalid_argument", f"no visible layer is below layer `{top.get_id()}`", "choose a higher one, or show one below"
+            "invalid_argument",
+            f"no visible layer is below layer `{top.get_id()}`",
+            "choose a higher one, or show one below",
         )
     if below[0].is_group_layer():
         raise OperationError(

@@ -16,8 +16,8 @@ TYPES = {"RGB": 0, "RGBA": 1, "GRAY": 2, "GRAYA": 3, "INDEXED": 4, "INDEXEDA": 5
 
 @operation("create_layer")
 def create_layer(
-    call, name="Layer", width=None, height=None, type_id=None, opacity=100, mode="normal", position=None, fill="transparent",
-    parent=None, x=0, y=0,
+    call, name="Layer", width=None, height=None, type_id=None, opacity=100, mode="normal", position=None,
+    fill="transparent", parent=None, x=0, y=0,
 ):  # fmt: skip
     image = call.image
     width, height = width or image.get_width(), height or image.get_height()
@@ -67,7 +67,10 @@ def create_layer_from_visible(call, name="Visible", position=0):
     layer = Gimp.Layer.new_from_visible(image, image, name)
     insert(image, layer, *where)
     image.set_selected_layers([layer])
-    return {"message": f"Created layer {layer.get_name()} from what is visible", **brief(layer)}
+    return {
+        "message": f"Created layer {layer.get_name()} from what is visible",
+        **brief(layer, "layer", "name", "position"),
+    }
 
 
 @operation("create_layer_group")
@@ -96,8 +99,9 @@ def create_layer_group(call, name="Group", layers=None, position=None, parent=No
     image.set_selected_layers([group])
     count = len(members)
     return {
-        "message": f"Created layer group {group.get_name()}" + (f" of {count} layer{'s' * (count > 1)}" if count else ""),
-        **brief(group),
+        "message": f"Created layer group {group.get_name()}"
+        + (f" of {count} layer{'s' * (count > 1)}" if count else ""),
+        **brief(group, "layer", "name", "position", "parent"),
         "children": [child.get_id() for child in group.get_children()],
     }
 
@@ -133,7 +137,7 @@ def duplicate_layer(call, layer_id=None, name=None, position=None, to_image=None
     copy.set_name(name or f"{layer.get_name()} copy")
     image.set_selected_layers([copy])
     message = f"Duplicated layer {layer.get_name()} as {copy.get_name()}"
-    return {"message": message, **brief(copy)}
+    return {"message": message, **brief(copy, "layer", "name", "position", "parent")}
 
 
 @operation("delete_layer")
@@ -184,7 +188,10 @@ def reorder_layer(call, layer=None, position=None, parent=None, to=None):
             raise refused("move the layer")
     found = moved.get_parent(), image.get_item_position(moved)
     group = f" in group {found[0].get_name()}" if found[0] is not None else ""
-    return {"message": f"Moved layer {moved.get_name()} to position {found[1]}{group}", **brief(moved)}
+    return {
+        "message": f"Moved layer {moved.get_name()} to position {found[1]}{group}",
+        **brief(moved, "layer", "position", "parent"),
+    }
 
 
 @operation("set_layer_offset")
@@ -202,7 +209,9 @@ def set_layer_offset(call, layer=None, x=None, y=None, relative=False, align=Non
         spare = image.get_width() - moved.get_width(), image.get_height() - moved.get_height()
         new = tuple(round(room * part) for room, part in zip(spare, ANCHORS[align]))
     elif (x, y) == (None, None):
-        raise OperationError("invalid_argument", "neither `x`, `y` nor `align` is given", "give where the layer shall go")
+        raise OperationError(
+            "invalid_argument", "neither `x`, `y` nor `align` is given", "give where the layer shall go"
+        )
     elif relative:
         _, _, right, down = call.places().box(0, 0, x or 0, y or 0)
         new = old[0] + round(right), old[1] + round(down)
@@ -214,7 +223,12 @@ def set_layer_offset(call, layer=None, x=None, y=None, relative=False, align=Non
     if not moved.set_offsets(*new):
         raise refused("move the layer")
     new = moved.get_offsets()[-2:]
-    return {"message": f"Moved layer {moved.get_name()} to {new[0]}, {new[1]}", "layer": moved.get_id(), "x": new[0], "y": new[1]}
+    return {
+        "message": f"Moved layer {moved.get_name()} to {new[0]}, {new[1]}",
+        "layer": moved.get_id(),
+        "x": new[0],
+        "y": new[1],
+    }
 
 
 @operation("select_layers")
@@ -242,7 +256,7 @@ def rasterize_layer(call, layer=None):
         _repaint(chosen)
     if is_content(chosen):
         raise refused("turn the layer into pixels")
-    return {"message": f"Turned layer {chosen.get_name()} into pixels", **brief(chosen)}
+    return {"message": f"Turned layer {chosen.get_name()} into pixels", **brief(chosen, "layer", "name")}
 
 
 def _repaint(layer):

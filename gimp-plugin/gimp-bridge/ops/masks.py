@@ -32,7 +32,9 @@ def add_layer_mask(call, layer=None, fill="white", channel=None, invert=False):
         )
     if fill == "selection" and Gimp.Selection.is_empty(image):
         raise OperationError(
-            "invalid_argument", "nothing is selected, so the mask would hide nothing", 'select an area, or `fill` "white"'
+            "invalid_argument",
+            "nothing is selected, so the mask would hide nothing",
+            'select an area, or `fill` "white"',
         )
     if fill in ("alpha", "alpha_transfer") and not found.has_alpha():
         raise OperationError(
@@ -75,7 +77,9 @@ def set_layer_mask(call, layer=None, enabled=None, show=None, edit=None, invert=
     found = targets.layer(call, layer)
     mask = _mask(found)
     if (enabled, show, edit) == (None,) * 3 and not invert:
-        raise OperationError("invalid_argument", "nothing to set is given", "give `enabled`, `show`, `edit` or `invert`")
+        raise OperationError(
+            "invalid_argument", "nothing to set is given", "give `enabled`, `show`, `edit` or `invert`"
+        )
     if enabled is not None:
         found.set_apply_mask(enabled)
     if show is not None:

@@ -9,6 +9,7 @@ from errors import OperationError
 from registry import operation
 from whole_image import (
     Contents,
+    all_layers,
     background_of,
     check_size,
     fill_behind,
@@ -39,6 +40,8 @@ def rotate_image(call, angle, expand=True, fill="transparent", cut_corners=False
             _rotate(call, math.radians(turn), expand and not cut_corners, interpolation)
             if cut_corners:
                 _cut_corners(image, math.radians(turn))
+                if background is not None:
+                    background.flatten()
             empty = not cut_corners
         if rgba[3] > 0 and empty:
             fill_behind(image, rgba, background)
@@ -75,6 +78,9 @@ def _rotate(call, radians, expand, interpolation):
         set_interpolation(interpolation)
         Gimp.context_set_transform_direction(Gimp.TransformDirection.FORWARD)
         Gimp.context_set_transform_resize(Gimp.TransformResize.ADJUST)
+        for layer in all_layers(image.get_layers()):
+            if not layer.is_group_layer() and not layer.has_alpha():
+                layer.add_alpha()  # GIMP 3.0 would make the corners black
         items = [*image.get_layers(), *image.get_channels(), *image.get_paths()]
         for number, item in enumerate(items):
             call.check()

@@ -1,0 +1,111 @@
+"""What exports need besides GIMP: animated files, metadata as XML, file names, folders."""
+
+import io
+import os
+
+import animations
+import metadata_xml
+import paths
+import pytest
+from errors import OperationError
+from file_names import Names, file_name
+from PIL import Image, ImageSequence
+
+
+def frames(count, size=(9, 7)):
+    return [Image.new("RGBA", size, (number * 40, 20, 30, 255)) for number in range(count)]
+
+
+def saved(pictures, kind, **options):
+    file = io.BytesIO()
+    pictures[0].save(file, kind, save_all=True, append_images=pictures[1:], **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ("GIF", "WEBP", "PNG"))
+def test_animations_are_read_as_pillow_wrote_them(kind):
+    found = animations.read(saved(frames(3), kind, duration=[100, 250, 40], loop=2))
+    assert (found.frames, found.delays, found.loops) == (3, [100, 250, 40], 2)
+    still = animations.read(saved(frames(1), kind))
+    assert still.frames == 1 and still.loops is None
+    assert animations.read(b"BM not one of them") is None
+
+
+def test_damaged_gifs_are_refused():
+    whole = saved(frames(2), "GIF", duration=100)
+    with pytest.raises((ValueError, IndexError)):
+        animations.read(whole[:20] + b"\xff" * 30)
+
+
+def test_pngs_become_one_that_pillow_plays(tmp_path):
+    pictures = frames(3)
+    path = tmp_path / "film.png"
+    with open(path, "wb") as file:
+        writer = animations.ApngWriter(file, 3, 5)
+        for picture, delay in zip(pictures, (20, 30, 40)):
+            writer.add(saved([picture], "PNG"), delay)
+        writer.finish()
+    with Image.open(path) as film:
+        assert film.n_frames == 3 and film.info["loop"] == 5
+        for number, frame in enumerate(ImageSequence.Iterator(film)):
+            assert frame.convert("RGBA").tobytes() == pictures[number].tobytes()
+    with open(path, "wb") as file, pytest.raises(ValueError, match="differ"):
+        writer = animations.ApngWriter(file, 2, 0)
+        writer.add(saved(frames(1), "PNG"), 20)
+        writer.add(saved(frames(1, (3, 3)), "PNG"), 20)
+
+
+def test_metadata_goes_there_and_back():
+    tags = {"Exif.Image.Artist": ['A <b> & "c" é'], "Xmp.dc.subject": ["one", "two, three"]}
+    assert metadata_xml.parse(metadata_xml.build(tags)) == tags
+    assert metadata_xml.parse(None) == {} == metadata_xml.parse("<metadata></metadata>")
+    assert metadata_xml.parse('<tag name="Xmp.dc.title">lang=&quot;x&quot; T</tag>') == {"Xmp.dc.title": ['lang="x" T']}
+    assert [metadata_xml.group(name) for name in ("Exif.Image.Artist", "Exif.GPSInfo.GPSLatitude", "Xmp.exif.GPSLatitude",
+                                                  "Iptc.Application2.City")] == ["exif", "gps", "gps", "iptc"]  # fmt: skip
+    assert metadata_xml.NAME.fullmatch("Xmp.xmpMM.History[1]/stEvt:action")
+    assert not metadata_xml.NAME.fullmatch('Exif.Image.Artist"><x')
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    (("a/b\\c:d", "a_b_c_d"), ("..", "_"), ("Größe 3", "Größe 3"), ("con", "_con"), ("x" * 300, "x" * 100), (" .a. ", "a"),
+     ("\n\0", "__")),
+)  # fmt: skip
+def test_file_names_are_safe(text, wanted):
+    assert file_name(text) == wanted
+
+
+def test_patterns():
+    names = Names("{index}-{name}", ("index", "name"))
+    assert names.next("png", index=1, name="../x") == "1-.._x.png"
+    assert names.next("png", index=1, name="..*x") == "1-.._x-2.png"
+    assert names.next("png", index=1, name="..?X") == "1-.._X-3.png", "some file systems take both for the same"
+    with pytest.raises(OperationError, match="{layer}"):
+        Names("{layer}", ("name",))
+    with pytest.raises(OperationError, match="folder"):
+        Names("a/{name}", ("name",))
+
+
+class Settings:
+    def __init__(self, folders=None, read_only=False):
+        self.folders, self.read_only = folders, read_only
+
+
+def test_folders(tmp_path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    inside.mkdir(), outside.mkdir()
+    (inside / "link").symlink_to(outside)
+    (inside / "file").write_text("x")
+    held = Settings([str(inside)])
+    assert paths.check_folder(str(inside), True, held) == os.path.realpath(inside)
+    for folder, write, settings, kind in (
+        (inside / "link", False, held, "forbidden"),
+        (outside, True, held, "forbidden"),
+        (inside / "file", False, held, "not_found"),
+        (inside / "none", True, held, "not_found"),
+        (inside, True, Settings(read_only=True), "forbidden"),
+    ):
+        with pytest.raises(OperationError) as raised:
+            paths.check_folder(str(folder), write, settings)
+        assert raised.value.kind == kind and str(folder) in raised.value.message
+    assert paths.check_folder(str(outside), False, Settings(read_only=True)) == os.path.realpath(outside)
