@@ -64,7 +64,9 @@ def blend_mode(name):
         raise OperationError(
             "invalid_argument",
             f"there is no blend mode `{name[:60]}` to paint with",
-            f"did you mean {', '.join(f'`{n.lower()}`' for n in near)}?" if near else "normal, multiply, screen, overlay …",
+            f"did you mean {', '.join(f'`{n.lower()}`' for n in near)}?"
+            if near
+            else "normal, multiply, screen, overlay …",
         )
     return getattr(Gimp.LayerMode, wanted)
 

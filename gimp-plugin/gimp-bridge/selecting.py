@@ -81,7 +81,9 @@ def measure(image, check):
     for top in range(box["y"], box["y"] + box["height"], BAND):
         check()
         rows = min(BAND, box["y"] + box["height"] - top)
-        data = bytes(buffer.get(Gegl.Rectangle.new(box["x"], top, box["width"], rows), 1.0, kind, Gegl.AbyssPolicy.NONE))
+        data = bytes(
+            buffer.get(Gegl.Rectangle.new(box["x"], top, box["width"], rows), 1.0, kind, Gegl.AbyssPolicy.NONE)
+        )
         total += sum(data)
         touched += len(data) - data.count(0)
         full += data.count(255)

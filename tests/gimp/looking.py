@@ -32,9 +32,14 @@ def layer_pixels(client, layer):
 
 def channel_pixels(client, channel):
     """A channel's numbers as they are stored."""
-    kind = "Y' u8" if "'" in client.python(
-        f"from gi.repository import Babl; print(Babl.format_get_encoding(Gimp.Item.get_by_id({channel}).get_format()))"
-    ) else "Y u8"
+    kind = (
+        "Y' u8"
+        if "'"
+        in client.python(
+            f"from gi.repository import Babl; print(Babl.format_get_encoding(Gimp.Item.get_by_id({channel}).get_format()))"
+        )
+        else "Y u8"
+    )
     return _read(client, f"Gimp.Item.get_by_id({channel})", f'"{kind}"', 1)
 
 

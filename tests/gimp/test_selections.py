@@ -255,7 +255,9 @@ def test_channels(client):
     assert np.array_equal(channel_pixels(client, copy), mask(client, image))
     client.call("fill_selection", layer=full, fill_type="color", color="black")
     assert np.array_equal(channel_pixels(client, full) == 0, rectangle(4, 4, 8, 8))
-    row = client.call("set_channel_properties", channel=full, name="x", opacity=25, color="#0f0", visible=True, position=0)
+    row = client.call(
+        "set_channel_properties", channel=full, name="x", opacity=25, color="#0f0", visible=True, position=0
+    )
     assert row["color"] == "rgba(0,255,0,1)" and row["opacity"] == pytest.approx(25, abs=0.3) and row["position"] == 0
     listed = client.call("get_image_metadata")["structure"]
     assert listed["channels"][0]["name"] == "x" and listed["channels"][0]["visible"] is True

@@ -57,7 +57,9 @@ def draw_brush_stroke(
             )
         _draw_with_dynamics(call.image, drawable, tool, flat, emulate_pressure)
     elif emulate_pressure:
-        raise OperationError("invalid_argument", "`emulate_pressure` needs `dynamics`", 'give some, e.g. "Pressure Size"')
+        raise OperationError(
+            "invalid_argument", "`emulate_pressure` needs `dynamics`", 'give some, e.g. "Pressure Size"'
+        )
     else:
         _draw(drawable, tool, flat, pressure, incremental)
     return {
@@ -117,7 +119,7 @@ def retouch_stroke(
             f"{tool} {'needs' if copies else 'has no'} `source`",
             "give the point to take pixels from" if copies else "leave `source` and `source_layer` out",
         )
-    if not copies:
+    if tool != "clone":
         targets.need_mode(call, ("RGB", "GRAY"), tool)
     size = places.length(brush_size)
     brush = painting.use_brush(brush_name, size, hardness)

@@ -30,8 +30,11 @@ def copy_selection(call, to="layer", cut=False, merged=False, name=None, layer=N
         painting.done(worked, "finding the area")
     else:
         source, box = None, selecting.bounds(image)
-        corner, width, height = ((box["x"], box["y"]), box["width"], box["height"]) if box else (
-            (0, 0), image.get_width(), image.get_height())  # fmt: skip
+        corner, width, height = (
+            ((box["x"], box["y"]), box["width"], box["height"])
+            if box
+            else ((0, 0), image.get_width(), image.get_height())
+        )
     words = "Cut" if cut else "Copied"
     if to == "clipboard":
         painting.done(Gimp.edit_copy([source]) if source is not None else Gimp.edit_copy_visible(image), "copying")

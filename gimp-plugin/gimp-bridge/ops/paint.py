@@ -47,7 +47,7 @@ def _use_fill(fill_type, color, pattern):
         if given is not None and fill_type != belongs:
             raise OperationError(
                 "invalid_argument",
-                f"`{name}` is given, but fill_type is \"{fill_type}\"",
+                f'`{name}` is given, but fill_type is "{fill_type}"',
                 f'give fill_type "{belongs}", or leave `{name}` out',
             )
         if given is None and fill_type == name == "color":

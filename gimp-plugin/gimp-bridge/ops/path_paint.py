@@ -109,7 +109,9 @@ def text_along_path(
     room = rail.length - wide
     start = {"left": 0, "center": room / 2, "right": room}[alignment] + places.length(offset)
     if wide > rail.length + 0.5:
-        targets.add_note(call, f"the text is {wide:g} pixels long and the path {rail.length:.0f}: it goes on beyond the end")
+        targets.add_note(
+            call, f"the text is {wide:g} pixels long and the path {rail.length:.0f}: it goes on beyond the end"
+        )
     made = Gimp.Path.new(image, name or text[:60])
     painting.done(image.insert_path(made, None, 0), "inserting the path")
     lift = baseline + places.length(distance)
@@ -151,7 +153,9 @@ def _outlines(text, font, size, letter_spacing):
         layer.set_letter_spacing(letter_spacing)
         path = Gimp.Path.new_from_text_layer(image, layer)
         if path is None or not path.get_strokes():
-            raise OperationError("invalid_argument", f"`{text[:60]}` has no outlines to bend", "give text with visible letters")
+            raise OperationError(
+                "invalid_argument", f"`{text[:60]}` has no outlines to bend", "give text with visible letters"
+            )
         image.insert_path(path, None, 0)
         lines = [tuple(list(path.stroke_get_points(stroke))[-2:]) for stroke in path.get_strokes()]
         *_, ascent, _ = Gimp.text_get_extents_font(text, size, layer.get_font())

@@ -64,7 +64,9 @@ def _colors(samples):
 
 def _shape(brush):
     """What a generated brush is made of; each getter answers (worked, value)."""
-    values = {name: getattr(brush, f"get_{name}")()[-1] for name in ("radius", "hardness", "aspect_ratio", "angle", "spikes")}
+    values = {
+        name: getattr(brush, f"get_{name}")()[-1] for name in ("radius", "hardness", "aspect_ratio", "angle", "spikes")
+    }
     shape = enums.name(Gimp.BrushGeneratedShape, brush.get_shape()[-1]).lower()
     return {"shape": shape, **{name: round(value, 4) for name, value in values.items()}}
 
@@ -161,7 +163,9 @@ def delete_resource(call, kind, name):
     name = found.get_name()
     if not found.is_editable():
         raise OperationError(
-            "forbidden", f"the {kind} `{name}` belongs to GIMP and cannot be deleted", "only what you made can be deleted"
+            "forbidden",
+            f"the {kind} `{name}` belongs to GIMP and cannot be deleted",
+            "only what you made can be deleted",
         )
     painting.done(found.delete(), f"deleting the {kind}")
     return {"message": f"Deleted {kind} `{name}`", "deleted": name}

@@ -33,12 +33,15 @@ def draw_line(
     drawable = painting.surface(call, layer)
     places = call.places(drawable if drawable.is_layer() else None)
     wide = places.length(width)
-    path = [point for index, point in enumerate(places.points(points)) if index == 0 or points[index] != points[index - 1]]
+    path = [
+        point for index, point in enumerate(places.points(points)) if index == 0 or points[index] != points[index - 1]
+    ]
     if len(path) < 2:
         raise OperationError(
-            "invalid_argument", f"the {len(points)} points are all ({points[0][0]:g}, {points[0][1]:g})",
+            "invalid_argument",
+            f"the {len(points)} points are all ({points[0][0]:g}, {points[0][1]:g})",
             "give two different points; for a dot, use draw_ellipse",
-        )  # fmt: skip
+        )
     heads = []
     if arrow != "none":
         size = places.length(arrow_size) if arrow_size is not None else max(4 * wide, 8)
@@ -178,7 +181,7 @@ def draw_polygon(
     places = call.places(drawable if drawable.is_layer() else None)
     corners = places.points(points)
     wide = places.length(outline_width)
-    controls = (strokes.smooth if smooth else lambda line, closed: strokes.corners(line))
+    controls = strokes.smooth if smooth else lambda line, closed: strokes.corners(line)
     if fill_color is not None:
         painting.use_blend(opacity, mode, painting.use_color(fill_color))
         with strokes.passing_path(call.image, [(controls(corners, True), True)]) as path:
@@ -204,9 +207,11 @@ def _boxed(call, drawable, box, select, fill, outline, outline_width, antialias,
         inset = 0 if outline is None else outline_width / 2 if antialias else outline_width
         whole = what == "a rectangle" and outline is not None
         selecting.fill(
-            call.image, drawable, antialias,
+            call.image,
+            drawable,
+            antialias,
             lambda: select(Gimp.ChannelOps.REPLACE, outline_width if whole else inset),
-        )  # fmt: skip
+        )
     if outline is not None:
         painting.use_blend(opacity, mode, painting.use_color(outline))
 

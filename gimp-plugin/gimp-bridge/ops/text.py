@@ -54,7 +54,9 @@ def add_text_layer(
 
 
 @operation("edit_text_layer")
-def edit_text_layer(call, layer=None, text=None, markup=False, x=None, y=None, width=None, height=None, name=None, **style):
+def edit_text_layer(
+    call, layer=None, text=None, markup=False, x=None, y=None, width=None, height=None, name=None, **style
+):
     found = text_layer(call, layer)
     places = call.places(found)
     if text is None and markup:
@@ -93,7 +95,12 @@ def edit_text_layer(call, layer=None, text=None, markup=False, x=None, y=None, w
 @operation("get_text_layer")
 def get_text_layer(call, layer=None):
     found = text_layer(call, layer)
-    return {"layer": found.get_id(), "name": found.get_name(), **_extent(found), "properties": text_style.describe(found)}
+    return {
+        "layer": found.get_id(),
+        "name": found.get_name(),
+        **_extent(found),
+        "properties": text_style.describe(found),
+    }
 
 
 @operation("measure_text")
@@ -138,7 +145,7 @@ def text_layer(call, given):
             "invalid_argument",
             f"layer `{found.get_id()}` (`{found.get_name()}`) "
             + ("was text and is pixels now" if pixels else "is no text layer"),
-            "give a text layer's id; get_image_metadata says which are (kind \"text\"), add_text_layer makes one",
+            'give a text layer\'s id; get_image_metadata says which are (kind "text"), add_text_layer makes one',
         )
     if found.get_lock_content():
         raise OperationError(
@@ -150,7 +157,9 @@ def text_layer(call, given):
 def _need_box(width, height):
     if height is not None and width is None:
         raise OperationError(
-            "invalid_argument", "`height` is given without `width`", "give `width` too, or only `width` for a box that fits"
+            "invalid_argument",
+            "`height` is given without `width`",
+            "give `width` too, or only `width` for a box that fits",
         )
 
 
