@@ -42,12 +42,16 @@ def drawing_image(base, precision, alpha, indexed):
         kind = getattr(Gimp.ImageType, base + ("A_IMAGE" if alpha else "_IMAGE"))
         l = Gimp.Layer.new(im, name, w, h, kind, 100, Gimp.LayerMode.NORMAL)
         im.insert_layer(l, None, 0); l.set_offsets(x, y); b = l.get_buffer()
-        px = bytes(v for j in range(h) for i in range(w) for v in ((i * 5 + r.randrange(24)) % 200 + 20, j * 3 + r.randrange(24), 200 - i - j, 255 if i < 60 else 128))
+        def color(i, j):
+            red, green = (i * 5 + r.randrange(24)) % 200 + 20, j * 3 + r.randrange(24)
+            return red, green, 200 - i - j, 255 if i < 60 else 128
+        px = bytes(v for j in range(h) for i in range(w) for v in color(i, j))
         b.set(Gegl.Rectangle.new(0, 0, w, h), "R'G'B'A u8", px); b.flush(); l.update(0, 0, w, h)
     if indexed:
         im.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 64, False, False, "")
     im.set_selected_layers([im.get_layers()[0]])
-    Gimp.context_push(); Gimp.context_set_antialias(True); Gimp.context_set_feather(True); Gimp.context_set_feather_radius(4, 4)
+    Gimp.context_push(); Gimp.context_set_antialias(True)
+    Gimp.context_set_feather(True); Gimp.context_set_feather_radius(4, 4)
     im.select_ellipse(Gimp.ChannelOps.REPLACE, 12, 8, 60, 44); Gimp.context_pop()
     im.undo_enable(); im.clean_all()
     return im.get_id()

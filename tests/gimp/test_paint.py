@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from looking import box, error, layer_pixels, mask, picture
+from looking import add_layer, box, error, layer_pixels, mask, picture
 
 BLUE = (40, 80, 160, 255)
 
@@ -10,12 +10,7 @@ BLUE = (40, 80, 160, 255)
 def moved(client, **more):
     """A transparent layer of 40x30 at (10, 5) in an image of 60x40."""
     image, _ = picture(client, **more)
-    layer = int(
-        client.python(
-            f"im = Gimp.Image.get_by_id({image}); l = Gimp.Layer.new(im, 'moved', 40, 30, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
-            "im.insert_layer(l, None, 0); l.set_offsets(10, 5); im.set_selected_layers([l]); print(l.get_id())",
-        )
-    )
+    layer = add_layer(client, image, 40, 30, 10, 5)
     return image, layer
 
 
@@ -265,13 +260,11 @@ def test_retouching(client):
 def test_cloning_between_moved_layers(client):
     """Each pixel of the source says where it is."""
     image, target = moved(client)
-    source = int(
-        client.python(
-            f"im = Gimp.Image.get_by_id({image}); l = Gimp.Layer.new(im, 'places', 50, 30, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
-            "im.insert_layer(l, None, 0); b = l.get_buffer()",
-            "b.set(Gegl.Rectangle.new(0, 0, 50, 30), \"R'G'B'A u8\", bytes(v for y in range(30) for x in range(50) for v in (x + 7, y + 9, 0, 255)))",
-            "b.flush(); l.update(0, 0, 50, 30); l.set_offsets(7, 9); print(l.get_id())",
-        )
+    source = add_layer(client, image, 50, 30, 7, 9)
+    client.python(
+        f"l = Gimp.Item.get_by_id({source}); b = l.get_buffer()",
+        "places = bytes(v for y in range(30) for x in range(50) for v in (x + 7, y + 9, 0, 255))",
+        "b.set(Gegl.Rectangle.new(0, 0, 50, 30), \"R'G'B'A u8\", places); b.flush(); l.update(0, 0, 50, 30)",
     )
     client.call(
         "retouch_stroke",
@@ -340,7 +333,8 @@ def test_grey_and_indexed_images(client):
     assert (layer_pixels(client, layer)[..., :3] == 90).all()
     image, layer = picture(client)
     client.python(
-        f"Gimp.Image.get_by_id({image}).convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.WEB, 16, False, False, '')"
+        f"im = Gimp.Image.get_by_id({image}); none, web = Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.WEB",
+        "im.convert_indexed(none, web, 16, False, False, '')",
     )
     made = client.call("draw_rectangle", x=1, y=1, width=5, height=5, fill_color="rgb(250,3,3)")
     assert "nearest" in made["note"] and (layer_pixels(client, layer)[2, 2] == (255, 0, 0, 255)).all()

@@ -36,7 +36,8 @@ def test_a_path_has_the_points_it_was_given(client):
 
 def test_svg_both_ways(client, tmp_path):
     image, _ = picture(client)
-    document = '<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40"><path id="tri" d="M 10 10 L 50 10 L 50 30 Z"/><circle cx="30" cy="20" r="10"/></svg>'
+    shapes = '<path id="tri" d="M 10 10 L 50 10 L 50 30 Z"/><circle cx="30" cy="20" r="10"/>'
+    document = f'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40">{shapes}</svg>'
     made = client.call("path_from_svg", svg=document)
     assert {row["name"] for row in made["paths"]} >= {"tri"} and len(made["paths"]) == 2
     svg = client.call("path_to_svg", path=next(row["path"] for row in made["paths"] if row["name"] == "tri"))["svg"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from looking import box, error, layer_pixels, mask, picture
+from looking import add_layer, box, error, layer_pixels, mask, picture
 
 BLUE = (40, 80, 160, 255)
 RED = (255, 0, 0, 255)
@@ -145,10 +145,12 @@ def test_a_shape_keeps_to_the_selection_which_stays(client):
 
 def test_shapes_on_a_moved_layer_a_mask_and_in_layer_units(client):
     image, _ = picture(client)
-    layer, masked = client.eval(
-        f"(lambda im: (lambda l: (im.insert_layer(l, None, 0), l.set_offsets(10, 5), im.set_selected_layers([l]), "
-        "(lambda m: (l.add_mask(m), [l.get_id(), m.get_id()]))(l.create_mask(Gimp.AddMaskType.BLACK)))[-1][-1])"
-        f"(Gimp.Layer.new(im, 'moved', 40, 30, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)))(Gimp.Image.get_by_id({image}))"
+    layer = add_layer(client, image, 40, 30, 10, 5)
+    masked = int(
+        client.python(
+            f"l = Gimp.Item.get_by_id({layer}); m = l.create_mask(Gimp.AddMaskType.BLACK)",
+            "l.add_mask(m); print(m.get_id())",
+        )
     )
     client.call("draw_rectangle", layer=layer, x=15, y=10, width=6, height=4, fill_color="red")
     assert box(painted(client, layer)[1]) == (5, 5, 6, 4)

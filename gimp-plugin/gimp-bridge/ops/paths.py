@@ -90,7 +90,7 @@ def path_from_svg(call, svg=None, file=None, name=None, merge=False, scale=False
         raise OperationError(
             "invalid_argument",
             f"no path could be read: {Gimp.get_pdb().get_last_error() or 'no reason given'}",
-            "give an SVG document with path, rect, circle, ellipse, line, polyline or polygon elements, or path data (M …)",
+            "give an SVG document with path, rect, circle, ellipse, line, polyline or polygon, or path data (M …)",
         )
     if name is not None:
         made[0].set_name(name)

@@ -147,6 +147,6 @@ def need_on(image, drawable, x, y, sample_merged):
     if not (left <= x < left + width and top <= y < top + height):
         raise OperationError(
             "invalid_argument",
-            f"the point ({x:g}, {y:g}) is not on {what}, which covers ({left}, {top}) to ({left + width}, {top + height})",
+            f"the point ({x:g}, {y:g}) is not on {what}: ({left}, {top}) to ({left + width}, {top + height})",
             "give a point on it, or set `sample_merged` to look at the whole picture",
         )

@@ -64,7 +64,7 @@ def draw_line(
 
 
 def _pixel_shift(width):
-    """An odd width runs along the middle of pixels, so that a line of one pixel is one pixel wide, not two half ones."""
+    """An odd width runs along the middle of pixels, so that one pixel wide is one pixel, not two half ones."""
     return 0.5 if round(width) % 2 else 0.0
 
 
