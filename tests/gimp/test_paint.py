@@ -51,7 +51,8 @@ def test_every_fill_type(client):
     client.call("fill_selection", fill_type="pattern", pattern="pine")
     assert len(np.unique(layer_pixels(client, layer).reshape(-1, 4), axis=0)) > 8
     assert client.call("get_context_state")["foreground"] == "rgba(18,52,86,1)", "a fill leaves the user's colours"
-    client.call("fill_selection", fill_type="transparent")
+    client.call("fill_selection", color="transparent")
+    assert (layer_pixels(client, layer)[..., 3] == 0).all()
     client.call("fill_selection", color="rgba(40,80,160,0.5)")
     assert (np.abs(layer_pixels(client, layer).astype(int) - (40, 80, 160, 128)) <= (1, 1, 1, 1)).all()
 
@@ -92,7 +93,9 @@ def test_bucket_fill_stays_in_its_area(client):
         (found[5:15, 5:15] == BLUE).all() and (found[0, 0] == (0, 255, 0, 255)).all() and (found[..., 3] == 255).all()
     )
     client.call("bucket_fill", point=[20, 15], fill_type="transparent", layer=layer)
-    assert (layer_pixels(client, layer)[..., 3] == 0).sum() in (0, 100)
+    assert (layer_pixels(client, layer)[..., 3] == 0).sum() == 100
+    client.call("bucket_fill", point=[48, 30], color="transparent", layer=layer)
+    assert (layer_pixels(client, layer)[..., 3] == 0).all()
     assert "not on" in error(client, "bucket_fill", point=[1, 1], color="red", layer=layer).message
 
 
@@ -313,6 +316,28 @@ def test_copying_and_pasting(client):
     again = client.call("paste_clipboard", image=other, x=1, y=2)
     assert (layer_pixels(client, again["layer"])[:, 5:] == BLUE).all()
     assert error(client, "copy_selection", image=image, merged=True, cut=True).kind == "invalid_argument"
+    client.python(f"Gimp.Item.get_by_id({layer}).set_lock_content(True)")
+    assert client.call("copy_selection", image=image, layer=layer)["width"] == 40, "what is locked can be copied"
+    assert error(client, "copy_selection", layer=layer, cut=True).kind == "forbidden"
+    client.call("create_rectangle_selection", image=image, x=52, y=37, width=5, height=3)
+    assert "does not touch" in error(client, "copy_selection", layer=layer).message
+
+
+def test_a_copy_lies_right_above_its_source(client):
+    image, layer = moved(client)
+    client.call("fill_selection", color="red")
+    add_layer(client, image, 9, 9, 0, 0)
+    made = client.call("copy_selection", layer=layer)["layer"]
+    order = [row["id"] for row in client.call("get_image_metadata")["structure"]["layers"]]
+    assert order.index(made) == order.index(layer) - 1 and len(order) == 4
+    client.python(
+        f"im = Gimp.Image.get_by_id({image}); g = Gimp.GroupLayer.new(im, 'group'); im.insert_layer(g, None, 0)",
+        f"im.reorder_item(Gimp.Item.get_by_id({layer}), g, 0)",
+    )
+    made = client.call("copy_selection", layer=layer)["layer"]
+    group = client.call("get_image_metadata")["structure"]["layers"][0]
+    assert [row["id"] for row in group["children"]] == [made, layer]
+    assert "is a group" in error(client, "copy_selection", layer=group["id"]).message
 
 
 def test_a_soft_selection_is_copied_softly(client):

@@ -88,7 +88,9 @@ def test_stroking_and_filling(client):
         and (found[13:27, 13:47, 3] == 0).all()
     )
     client.call("fill_selection", fill_type="transparent")
+    client.call("set_context_state", dynamics="Confetti")  # what the user chose is not what a stroke gets
     client.call("stroke_path", color="rgb(40,80,160)", method="brush", width=5, tool="pencil")
+    client.call("set_context_state", reset=True)
     found = layer_pixels(client, layer)
     assert (found[10, 10:50] == BLUE).all() and (found[..., 3] > 0).sum() > 400 and (found[15:25, 15:45, 3] == 0).all()
     client.call("fill_selection", fill_type="transparent")

@@ -100,5 +100,7 @@ def set_context_state(
     if brush_hardness is not None:
         Gimp.context_set_brush_hardness(brush_hardness)
     if dynamics is not None:
-        painting.use_dynamics(moves)
+        Gimp.context_enable_dynamics(moves is not None)
+    if moves is not None:
+        Gimp.context_set_dynamics_name(moves)
     return {"message": f"Set {', '.join(names)} in GIMP's tools", **state()}

@@ -93,7 +93,11 @@ def create_palette(call, name, colors=None, color_names=None, from_image=None, c
             f"there are {len(color_names)} `color_names` and {len(colors or ())} `colors`",
             "give a name for each color, or leave `color_names` out",
         )
-    chosen = _image_colors(call, from_image) if colors is None else [_opaque(color) for color in colors]
+    if colors is None:
+        with call.masked():  # a cancel must not leave the passing copy
+            chosen = _image_colors(call, from_image)
+    else:
+        chosen = [_opaque(color) for color in colors]
     palette = Gimp.Palette.new(name)
     for index, color in enumerate(chosen):
         worked, _ = palette.add_entry(color_names[index] if color_names else f"Color {index + 1}", color)

@@ -55,7 +55,7 @@ def select_by_color(
             "`point` takes the colour of the picture there",
         )
     found = targets.drawable(call, layer)
-    places = call.places(found if found.is_layer() else None)
+    places = call.places(found)
     if color is not None:
         wanted = colors.to_gegl(color)
     else:
@@ -87,7 +87,7 @@ def select_contiguous(
     layer=None,
 ):
     found = targets.drawable(call, layer)
-    places = call.places(found if found.is_layer() else None)
+    places = call.places(found)
     x, y = places.point(*point)
     need_on(call.image, found, x, y, sample_merged)
     use_sampling(threshold, criterion, sample_merged, diagonal)

@@ -105,27 +105,32 @@ def get_text_layer(call, layer=None):
 
 @operation("measure_text")
 def measure_text(call, text, font="Sans-serif", size=24, width=None, markup=False, **style):
-    # An image of its own: no layer comes and goes in the user's
-    image = Gimp.Image.new(64, 64, Gimp.ImageBaseType.RGB)
-    try:
-        image.undo_disable()
-        layer = text_style.new_layer(image, text if not markup else "text", font, size)
-        image.insert_layer(layer, None, 0)
-        text_style.apply(layer, style)
-        _set_content(layer, text, markup)
-        if width is not None:
-            text_style.fit_box(layer, width, None, text)
-        words = text_style.plain(text) if markup else text
-        *_, ascent, descent = Gimp.text_get_extents_font(words, size, layer.get_font())
-        return {
-            "width": layer.get_width(),
-            "height": layer.get_height(),
-            "ascent": ascent,
-            "descent": abs(descent),
-            "font": layer.get_font().get_name(),
-        }
-    finally:
-        image.delete()
+    # An image of its own, so that no layer comes and goes in the user's; a cancel must not leave it
+    with call.masked():
+        image = Gimp.Image.new(64, 64, Gimp.ImageBaseType.RGB)
+        try:
+            return _measured(image, text, font, size, width, markup, style)
+        finally:
+            image.delete()
+
+
+def _measured(image, text, font, size, width, markup, style):
+    image.undo_disable()
+    layer = text_style.new_layer(image, text if not markup else "text", font, size)
+    image.insert_layer(layer, None, 0)
+    text_style.apply(layer, style)
+    _set_content(layer, text, markup)
+    if width is not None:
+        text_style.fit_box(layer, width, None, text)
+    words = text_style.plain(text) if markup else text
+    *_, ascent, descent = Gimp.text_get_extents_font(words, size, layer.get_font())
+    return {
+        "width": layer.get_width(),
+        "height": layer.get_height(),
+        "ascent": ascent,
+        "descent": abs(descent),
+        "font": layer.get_font().get_name(),
+    }
 
 
 @operation("list_fonts")
