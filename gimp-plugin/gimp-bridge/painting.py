@@ -13,8 +13,7 @@ import resources
 import targets
 from errors import OperationError
 
-# Blend modes that only painting has
-PAINT_ONLY = ("BEHIND", "COLOR_ERASE", "ERASE", "REPLACE")
+NEUTRAL_DYNAMICS = "Pressure Size"
 
 
 def done(worked, what):
@@ -27,7 +26,9 @@ def surface(call, given=None):
     """The drawable to paint on, checked; what the client should know of it is noted."""
     found = targets.paintable(call, given)
     if found.is_layer() and found.is_text_layer():
-        targets.add_note(call, f"the text layer `{found.get_name()}` became pixels, and its text can be edited no more")
+        targets.add_note(
+            call, f"painting makes the text layer `{found.get_name()}` pixels: its text can be edited no more"
+        )
     if targets.base_type(call.image) == "INDEXED":
         targets.add_note(call, "the image is indexed: colours become the nearest of its colour map")
     return found
@@ -64,7 +65,9 @@ def blend_mode(name):
         raise OperationError(
             "invalid_argument",
             f"there is no blend mode `{name[:60]}` to paint with",
-            f"did you mean {', '.join(f'`{n.lower()}`' for n in near)}?" if near else "normal, multiply, screen, overlay …",
+            f"did you mean {', '.join(f'`{n.lower()}`' for n in near)}?"
+            if near
+            else "normal, multiply, screen, overlay …",
         )
     return getattr(Gimp.LayerMode, wanted)
 
@@ -91,12 +94,12 @@ def use_brush(name, size=None, hardness=None, spacing=None, angle=0.0, aspect_ra
 
 
 def use_dynamics(name):
-    """Paint dynamics by name; None: none, so that a stroke is even."""
-    if name is None:
-        Gimp.context_enable_dynamics(False)
-        return
-    Gimp.context_set_dynamics_name(resources.find_dynamics(name))
-    Gimp.context_enable_dynamics(True)
+    """Paint dynamics by name; None: none, so that a stroke is even.
+
+    Of the tools only the paintbrush heeds the switch. So those that do nothing at full pressure are chosen, too.
+    """
+    Gimp.context_enable_dynamics(name is not None)
+    Gimp.context_set_dynamics_name(NEUTRAL_DYNAMICS if name is None else resources.find_dynamics(name))
 
 
 def local(drawable, x, y):

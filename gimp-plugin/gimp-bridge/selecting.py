@@ -81,7 +81,9 @@ def measure(image, check):
     for top in range(box["y"], box["y"] + box["height"], BAND):
         check()
         rows = min(BAND, box["y"] + box["height"] - top)
-        data = bytes(buffer.get(Gegl.Rectangle.new(box["x"], top, box["width"], rows), 1.0, kind, Gegl.AbyssPolicy.NONE))
+        data = bytes(
+            buffer.get(Gegl.Rectangle.new(box["x"], top, box["width"], rows), 1.0, kind, Gegl.AbyssPolicy.NONE)
+        )
         total += sum(data)
         touched += len(data) - data.count(0)
         full += data.count(255)
@@ -96,16 +98,18 @@ def measure(image, check):
 
 
 class Kept:
-    """Keeps the user's selection while a shape of its own does the work: `with Kept(image) as kept: … kept.limit()`.
+    """Keeps the user's selection while a shape of its own does the work: `with Kept(call) as kept: … kept.limit()`.
 
     GIMP fills only what is selected. So a drawn shape is selected, cut to the user's selection, filled, and the
-    user's selection is put back, exactly (double precision apart, where GIMP rounds to float).
+    user's selection is put back, exactly (double precision apart, where GIMP rounds to float). A cancel waits
+    meanwhile: it must not come between the two.
     """
 
-    def __init__(self, image):
-        self.image = image
+    def __init__(self, call):
+        self.image, self._masked = call.image, call.masked()
 
     def __enter__(self):
+        self._masked.__enter__()
         self._layers = self.image.get_selected_layers()
         self._channels = self.image.get_selected_channels()
         self.saved = None if Gimp.Selection.is_empty(self.image) else Gimp.Selection.save(self.image)
@@ -118,7 +122,13 @@ class Kept:
             self.image.select_item(Gimp.ChannelOps.INTERSECT, self.saved)
         return not Gimp.Selection.is_empty(self.image)
 
-    def __exit__(self, *_):
+    def __exit__(self, *error):
+        try:
+            self._restore()
+        finally:
+            self._masked.__exit__(*error)
+
+    def _restore(self):
         prepare()
         if self.saved is None:
             Gimp.Selection.none(self.image)
@@ -137,9 +147,10 @@ def choose(image, layers, channels):
         image.set_selected_channels(channels)
 
 
-def fill(image, drawable, antialias, select):
+def fill(call, drawable, antialias, select):
     """Fills what `select()` selects, within the user's selection, with the context's colour and blend."""
-    with Kept(image) as kept:
+    image = call.image
+    with Kept(call) as kept:
         Gimp.Selection.none(image)
         prepare(0, antialias)
         select()

@@ -52,22 +52,24 @@ def add_stroke(path, control_points, closed):
 
 
 @contextmanager
-def passing_path(image, strokes):
+def passing_path(call, strokes):
     """A path of `strokes` [(control points, closed)] that is in the image within the block only."""
-    chosen = image.get_selected_paths()
-    path = Gimp.Path.new(image, "gimp-bridge line")
-    painting.done(image.insert_path(path, None, 0), "inserting a path")
-    try:
-        for control_points, closed in strokes:
-            add_stroke(path, control_points, closed)
-        yield path
-    finally:
-        image.remove_path(path)
-        if chosen:
-            image.set_selected_paths(chosen)
+    image = call.image
+    with call.masked():  # a cancel must not come before the path is out again
+        chosen = image.get_selected_paths()
+        path = Gimp.Path.new(image, "gimp-bridge line")
+        painting.done(image.insert_path(path, None, 0), "inserting a path")
+        try:
+            for control_points, closed in strokes:
+                add_stroke(path, control_points, closed)
+            yield path
+        finally:
+            image.remove_path(path)
+            if chosen:
+                image.set_selected_paths(chosen)
 
 
-def draw(image, drawable, strokes):
+def draw(call, drawable, strokes):
     """Strokes lines with what the context says."""
-    with passing_path(image, strokes) as path:
+    with passing_path(call, strokes) as path:
         painting.done(drawable.edit_stroke_item(path), "drawing the line")

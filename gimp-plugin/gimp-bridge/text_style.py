@@ -86,8 +86,8 @@ def set_text(layer, text, markup):
         raise OperationError(
             "invalid_argument",
             f"GIMP does not take this markup: `{text[:100]}`",
-            "Pango markup has <b>, <i>, <u>, <s>, <sub>, <sup>, <small>, <big>, <tt> and <span foreground=\"#f00\" "
-            "font=\"Serif 20\" …>",
+            'Pango markup has <b>, <i>, <u>, <s>, <sub>, <sup>, <small>, <big>, <tt> and <span foreground="#f00" '
+            'font="Serif 20" …>',
         )
 
 

@@ -32,10 +32,20 @@ def layer_pixels(client, layer):
 
 def channel_pixels(client, channel):
     """A channel's numbers as they are stored."""
-    kind = "Y' u8" if "'" in client.python(
-        f"from gi.repository import Babl; print(Babl.format_get_encoding(Gimp.Item.get_by_id({channel}).get_format()))"
-    ) else "Y u8"
+    encoding = f"Babl.format_get_encoding(Gimp.Item.get_by_id({channel}).get_format())"
+    labelled = client.python(f"from gi.repository import Babl; print({encoding})")
+    kind = "Y' u8" if "'" in labelled else "Y u8"
     return _read(client, f"Gimp.Item.get_by_id({channel})", f'"{kind}"', 1)
+
+
+def add_layer(client, image, width, height, x, y):
+    """A transparent, selected layer on top: its id."""
+    made = client.python(
+        f"im = Gimp.Image.get_by_id({image}); kind = Gimp.ImageType.RGBA_IMAGE",
+        f"l = Gimp.Layer.new(im, 'moved', {width}, {height}, kind, 100, Gimp.LayerMode.NORMAL)",
+        f"im.insert_layer(l, None, 0); l.set_offsets({x}, {y}); im.set_selected_layers([l]); print(l.get_id())",
+    )
+    return int(made)
 
 
 def error(client, operation, /, **arguments):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from looking import box, error, layer_pixels, mask, picture
+from looking import add_layer, box, error, layer_pixels, mask, picture
 
 BLUE = (40, 80, 160, 255)
 
@@ -10,12 +10,7 @@ BLUE = (40, 80, 160, 255)
 def moved(client, **more):
     """A transparent layer of 40x30 at (10, 5) in an image of 60x40."""
     image, _ = picture(client, **more)
-    layer = int(
-        client.python(
-            f"im = Gimp.Image.get_by_id({image}); l = Gimp.Layer.new(im, 'moved', 40, 30, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
-            "im.insert_layer(l, None, 0); l.set_offsets(10, 5); im.set_selected_layers([l]); print(l.get_id())",
-        )
-    )
+    layer = add_layer(client, image, 40, 30, 10, 5)
     return image, layer
 
 
@@ -25,7 +20,12 @@ def test_a_fill_paints_exactly_the_colour(client, more):
     client.call("create_rectangle_selection", x=5, y=6, width=20, height=10)
     before = mask(client, image)
     made = client.call("fill_selection", fill_type="color", color="rgb(40,80,160)")
-    assert "rgb(40,80,160)" in made["message"] and made["effect"]["region"] == {"x": 5, "y": 6, "width": 20, "height": 10}
+    assert "rgb(40,80,160)" in made["message"] and made["effect"]["region"] == {
+        "x": 5,
+        "y": 6,
+        "width": 20,
+        "height": 10,
+    }
     found = layer_pixels(client, layer)
     tolerance = 2 if more.get("linear") and "precision" not in more else 0
     assert np.abs(found[6:16, 5:25].astype(int) - BLUE).max() <= tolerance
@@ -51,7 +51,8 @@ def test_every_fill_type(client):
     client.call("fill_selection", fill_type="pattern", pattern="pine")
     assert len(np.unique(layer_pixels(client, layer).reshape(-1, 4), axis=0)) > 8
     assert client.call("get_context_state")["foreground"] == "rgba(18,52,86,1)", "a fill leaves the user's colours"
-    client.call("fill_selection", fill_type="transparent")
+    client.call("fill_selection", color="transparent")
+    assert (layer_pixels(client, layer)[..., 3] == 0).all()
     client.call("fill_selection", color="rgba(40,80,160,0.5)")
     assert (np.abs(layer_pixels(client, layer).astype(int) - (40, 80, 160, 128)) <= (1, 1, 1, 1)).all()
 
@@ -88,9 +89,13 @@ def test_bucket_fill_stays_in_its_area(client):
     assert (found[5:15, 5:15] == BLUE).all() and (found[..., 3] > 0).sum() == 100
     client.call("bucket_fill", point=[1, 1], units="layer", color="lime", layer=layer)
     found = layer_pixels(client, layer)
-    assert (found[5:15, 5:15] == BLUE).all() and (found[0, 0] == (0, 255, 0, 255)).all() and (found[..., 3] == 255).all()
+    assert (
+        (found[5:15, 5:15] == BLUE).all() and (found[0, 0] == (0, 255, 0, 255)).all() and (found[..., 3] == 255).all()
+    )
     client.call("bucket_fill", point=[20, 15], fill_type="transparent", layer=layer)
-    assert (layer_pixels(client, layer)[..., 3] == 0).sum() in (0, 100)
+    assert (layer_pixels(client, layer)[..., 3] == 0).sum() == 100
+    client.call("bucket_fill", point=[48, 30], color="transparent", layer=layer)
+    assert (layer_pixels(client, layer)[..., 3] == 0).all()
     assert "not on" in error(client, "bucket_fill", point=[1, 1], color="red", layer=layer).message
 
 
@@ -100,17 +105,33 @@ def test_a_linear_gradient_has_its_colours_at_its_ends(client):
     row = layer_pixels(client, layer)[4].astype(int)
     assert np.abs(row[0] - (0x20, 0x40, 0x80, 255)).max() <= 3 and np.abs(row[-1] - 255).max() <= 3
     assert (np.diff(row[:, 0]) >= 0).all() and np.abs(row[50, :3] - (143.5, 159.5, 191.5)).max() <= 2
-    client.call("draw_gradient", colors=["red", "lime", "blue"], positions=[0, 0.25, 1], start=[0, 0], end=[101, 0], dither=False)
+    client.call(
+        "draw_gradient",
+        colors=["red", "lime", "blue"],
+        positions=[0, 0.25, 1],
+        start=[0, 0],
+        end=[101, 0],
+        dither=False,
+    )
     row = layer_pixels(client, layer)[4].astype(int)
     assert np.argmax(row[:, 1]) in (24, 25, 26) and row[0, 0] > 245 and row[-1, 2] > 250
-    client.call("draw_gradient", colors=["red", "red", "blue", "blue"], positions=[0, 0.5, 0.5, 1], start=[0, 0], end=[101, 0], dither=False)
+    client.call(
+        "draw_gradient",
+        colors=["red", "red", "blue", "blue"],
+        positions=[0, 0.5, 0.5, 1],
+        start=[0, 0],
+        end=[101, 0],
+        dither=False,
+    )
     row = layer_pixels(client, layer)[4]
     assert (row[:49] == (255, 0, 0, 255)).all() and (row[52:] == (0, 0, 255, 255)).all()
 
 
 def test_a_gradient_to_transparent_does_not_darken(client):
     image, layer = picture(client, color="transparent")
-    client.call("draw_gradient", type="radial", colors=["red", "transparent"], start=[30, 20], end=[50, 20], dither=False)
+    client.call(
+        "draw_gradient", type="radial", colors=["red", "transparent"], start=[30, 20], end=[50, 20], dither=False
+    )
     found = layer_pixels(client, layer).astype(int)
     seen = found[..., 3] > 8
     assert (found[seen][:, 0] > 250).all() and (found[seen][:, 1:3] < 5).all()
@@ -138,7 +159,12 @@ def test_a_stroke_lies_where_its_points_are(client):
     for tool in ("paintbrush", "pencil"):
         client.call("fill_selection", fill_type="transparent", layer=layer)
         made = client.call(
-            "draw_brush_stroke", layer=layer, stroke_points=[[20, 15], [35, 15]], tool=tool, brush_size=5, color="rgb(40,80,160)"
+            "draw_brush_stroke",
+            layer=layer,
+            stroke_points=[[20, 15], [35, 15]],
+            tool=tool,
+            brush_size=5,
+            color="rgb(40,80,160)",
         )
         found = layer_pixels(client, layer)
         assert box(found[..., 3]) == (8, 8, 20, 5), tool
@@ -163,27 +189,41 @@ def test_brush_options_show(client):
     assert box(stroke(hardness=1, aspect_ratio=10))[2:] != box(hard)[2:]
     dots = [stroke(brush_size=5, hardness=1)]
     client.call("fill_selection", fill_type="transparent")
-    client.call("draw_brush_stroke", stroke_points=[[5, 20], [55, 20]], color="black", brush_size=5, hardness=1, spacing=400)
+    client.call(
+        "draw_brush_stroke", stroke_points=[[5, 20], [55, 20]], color="black", brush_size=5, hardness=1, spacing=400
+    )
     dots.append(layer_pixels(client, layer)[20, :, 3])
     assert (dots[1] == 0).any() and (np.diff((dots[1] > 0).astype(int)) == 1).sum() >= 2, "spacing leaves gaps"
     client.call("fill_selection", fill_type="transparent")
-    client.call("draw_brush_stroke", stroke_points=[[2, 20], [57, 20]], color="black", brush_size=9, dynamics="fade tapering")
+    client.call(
+        "draw_brush_stroke", stroke_points=[[2, 20], [57, 20]], color="black", brush_size=9, dynamics="fade tapering"
+    )
     height = (layer_pixels(client, layer)[..., 3] > 0).sum(axis=0)
     assert height[50] >= 5 > height[10], "the dynamics taper the stroke"
     client.call("fill_selection", fill_type="transparent")
     sums = []
     for pressure in (30, 100):
-        client.call("draw_brush_stroke", stroke_points=[[10, 10], [40, 10]], tool="airbrush", pressure=pressure, color="red")
+        client.call(
+            "draw_brush_stroke", stroke_points=[[10, 10], [40, 10]], tool="airbrush", pressure=pressure, color="red"
+        )
         sums.append(int(layer_pixels(client, layer)[..., 3].sum()))
         client.call("fill_selection", fill_type="transparent")
     assert 0 < sums[0] < sums[1] * 0.85
-    made = client.call("draw_brush_stroke", stroke_points=[[10, 10]], tool="eraser", dynamics="Dynamics Random", brush_size=30)
+    made = client.call(
+        "draw_brush_stroke", stroke_points=[[10, 10]], tool="eraser", dynamics="Dynamics Random", brush_size=30
+    )
     assert made["effect"]["changed"] is False
     problem = error(client, "draw_brush_stroke", stroke_points=[[1, 1]], brush_name="Hardness 100")
     assert problem.kind == "not_found" and "2. Hardness 100" in problem.hint
     assert error(client, "draw_brush_stroke", stroke_points=[[1, 1]], dynamics="none such").kind == "not_found"
-    assert error(client, "draw_brush_stroke", stroke_points=[[1, 1]], tool="eraser", color="red").kind == "invalid_argument"
-    assert error(client, "draw_brush_stroke", stroke_points=[[1, 1]], dynamics="Confetti", incremental=True).kind == "invalid_argument"
+    assert (
+        error(client, "draw_brush_stroke", stroke_points=[[1, 1]], tool="eraser", color="red").kind
+        == "invalid_argument"
+    )
+    assert (
+        error(client, "draw_brush_stroke", stroke_points=[[1, 1]], dynamics="Confetti", incremental=True).kind
+        == "invalid_argument"
+    )
 
 
 def test_eraser_and_selection(client):
@@ -214,23 +254,30 @@ def test_retouching(client):
         made = client.call("retouch_stroke", tool=tool, stroke_points=[[10, 10], [20, 10]], strength=90, brush_size=8)
         assert made["effect"]["changed"] is True, tool
     assert "needs `source`" in error(client, "retouch_stroke", tool="clone", stroke_points=[[1, 1]]).message
-    assert "has no `source`" in error(client, "retouch_stroke", tool="blur", stroke_points=[[1, 1]], source=[1, 1]).message
+    assert (
+        "has no `source`" in error(client, "retouch_stroke", tool="blur", stroke_points=[[1, 1]], source=[1, 1]).message
+    )
     assert "is not on" in error(client, "retouch_stroke", tool="clone", stroke_points=[[1, 1]], source=[99, 1]).message
 
 
 def test_cloning_between_moved_layers(client):
     """Each pixel of the source says where it is."""
     image, target = moved(client)
-    source = int(
-        client.python(
-            f"im = Gimp.Image.get_by_id({image}); l = Gimp.Layer.new(im, 'places', 50, 30, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
-            "im.insert_layer(l, None, 0); b = l.get_buffer()",
-            "b.set(Gegl.Rectangle.new(0, 0, 50, 30), \"R'G'B'A u8\", bytes(v for y in range(30) for x in range(50) for v in (x + 7, y + 9, 0, 255)))",
-            "b.flush(); l.update(0, 0, 50, 30); l.set_offsets(7, 9); print(l.get_id())",
-        )
+    source = add_layer(client, image, 50, 30, 7, 9)
+    client.python(
+        f"l = Gimp.Item.get_by_id({source}); b = l.get_buffer()",
+        "places = bytes(v for y in range(30) for x in range(50) for v in (x + 7, y + 9, 0, 255))",
+        "b.set(Gegl.Rectangle.new(0, 0, 50, 30), \"R'G'B'A u8\", places); b.flush(); l.update(0, 0, 50, 30)",
     )
     client.call(
-        "retouch_stroke", tool="clone", layer=target, source_layer=source, source=[30, 20], stroke_points=[[20, 15], [28, 15]], brush_size=5, hardness=1
+        "retouch_stroke",
+        tool="clone",
+        layer=target,
+        source_layer=source,
+        source=[30, 20],
+        stroke_points=[[20, 15], [28, 15]],
+        brush_size=5,
+        hardness=1,
     )
     found = layer_pixels(client, target)
     for x in range(20, 29):
@@ -246,12 +293,18 @@ def test_copying_and_pasting(client):
     assert found.shape == (8, 10, 4) and (found == BLUE).all()
     listed = client.call("get_image_metadata")["structure"]
     row = next(row for row in listed["layers"] if row["id"] == made["layer"])
-    assert (row["offset_x"], row["offset_y"], row["name"]) == (10, 10, "Part") and listed["selected_layers"] == [made["layer"]]
+    assert (row["offset_x"], row["offset_y"], row["name"]) == (10, 10, "Part") and listed["selected_layers"] == [
+        made["layer"]
+    ]
     cut = client.call("copy_selection", layer=layer, cut=True)
-    assert (layer_pixels(client, layer)[5:13, 0:10, 3] == 0).all() and (layer_pixels(client, cut["layer"]) == BLUE).all()
+    assert (layer_pixels(client, layer)[5:13, 0:10, 3] == 0).all() and (
+        layer_pixels(client, cut["layer"]) == BLUE
+    ).all()
     merged = client.call("copy_selection", merged=True)
     assert (merged["width"], merged["height"]) == (15, 8)
-    assert (layer_pixels(client, merged["layer"])[:, 5:] == BLUE).all() and (layer_pixels(client, merged["layer"])[:, :5] == 255).all()
+    assert (layer_pixels(client, merged["layer"])[:, 5:] == BLUE).all() and (
+        layer_pixels(client, merged["layer"])[:, :5] == 255
+    ).all()
     client.call("copy_selection", layer=cut["layer"], to="clipboard")
     pasted = client.call("paste_clipboard", x=3, y=4, name="Pasted")
     assert (pasted["x"], pasted["y"]) == (3, 4) and (layer_pixels(client, pasted["layer"])[:, 5:] == BLUE).all()
@@ -263,6 +316,28 @@ def test_copying_and_pasting(client):
     again = client.call("paste_clipboard", image=other, x=1, y=2)
     assert (layer_pixels(client, again["layer"])[:, 5:] == BLUE).all()
     assert error(client, "copy_selection", image=image, merged=True, cut=True).kind == "invalid_argument"
+    client.python(f"Gimp.Item.get_by_id({layer}).set_lock_content(True)")
+    assert client.call("copy_selection", image=image, layer=layer)["width"] == 40, "what is locked can be copied"
+    assert error(client, "copy_selection", layer=layer, cut=True).kind == "forbidden"
+    client.call("create_rectangle_selection", image=image, x=52, y=37, width=5, height=3)
+    assert "does not touch" in error(client, "copy_selection", layer=layer).message
+
+
+def test_a_copy_lies_right_above_its_source(client):
+    image, layer = moved(client)
+    client.call("fill_selection", color="red")
+    add_layer(client, image, 9, 9, 0, 0)
+    made = client.call("copy_selection", layer=layer)["layer"]
+    order = [row["id"] for row in client.call("get_image_metadata")["structure"]["layers"]]
+    assert order.index(made) == order.index(layer) - 1 and len(order) == 4
+    client.python(
+        f"im = Gimp.Image.get_by_id({image}); g = Gimp.GroupLayer.new(im, 'group'); im.insert_layer(g, None, 0)",
+        f"im.reorder_item(Gimp.Item.get_by_id({layer}), g, 0)",
+    )
+    made = client.call("copy_selection", layer=layer)["layer"]
+    group = client.call("get_image_metadata")["structure"]["layers"][0]
+    assert [row["id"] for row in group["children"]] == [made, layer]
+    assert "is a group" in error(client, "copy_selection", layer=group["id"]).message
 
 
 def test_a_soft_selection_is_copied_softly(client):
@@ -282,7 +357,10 @@ def test_grey_and_indexed_images(client):
     client.call("fill_selection", color="rgb(90,90,90)")
     assert (layer_pixels(client, layer)[..., :3] == 90).all()
     image, layer = picture(client)
-    client.python(f"Gimp.Image.get_by_id({image}).convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.WEB, 16, False, False, '')")
+    client.python(
+        f"im = Gimp.Image.get_by_id({image}); none, web = Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.WEB",
+        "im.convert_indexed(none, web, 16, False, False, '')",
+    )
     made = client.call("draw_rectangle", x=1, y=1, width=5, height=5, fill_color="rgb(250,3,3)")
     assert "nearest" in made["note"] and (layer_pixels(client, layer)[2, 2] == (255, 0, 0, 255)).all()
     problem = error(client, "draw_gradient", colors=["red", "blue"])
@@ -293,13 +371,26 @@ def test_the_context_is_set_on_purpose_only(client):
     client.call("set_context_state", reset=True)
     before = client.call("get_context_state")
     image, _ = picture(client)
-    client.call("draw_brush_stroke", stroke_points=[[5, 5], [20, 20]], color="red", brush_name="Chalk 01", brush_size=33, mode="multiply")
+    client.call(
+        "draw_brush_stroke",
+        stroke_points=[[5, 5], [20, 20]],
+        color="red",
+        brush_name="Chalk 01",
+        brush_size=33,
+        mode="multiply",
+    )
     client.call("draw_gradient", colors=["red", "blue"])
     client.call("create_ellipse_selection", x=1, y=1, width=20, height=20, feather=3)
     assert client.call("get_context_state") == before
-    made = client.call("set_context_state", brush="chalk 01", brush_size=33, opacity=40, paint_mode="multiply", dynamics="Confetti")
+    made = client.call(
+        "set_context_state", brush="chalk 01", brush_size=33, opacity=40, paint_mode="multiply", dynamics="Confetti"
+    )
     after = client.call("get_context_state")
-    assert after["brush"] == made["brush"] == "Chalk 01" and after["brush_size"] == 33 and after["paint_mode"] == "multiply"
+    assert (
+        after["brush"] == made["brush"] == "Chalk 01"
+        and after["brush_size"] == 33
+        and after["paint_mode"] == "multiply"
+    )
     assert after["dynamics"] == "Confetti" and after["opacity"] == 40
     client.call("set_context_state", foreground="red", background="blue")
     assert client.call("set_context_state", swap_colors=True)["foreground"] == "rgba(0,0,255,1)"

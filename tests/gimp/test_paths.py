@@ -12,7 +12,9 @@ SQUARE = [[10, 10], [50, 10], [50, 30], [10, 30]]
 
 def test_a_path_has_the_points_it_was_given(client):
     image, _ = picture(client)
-    made = client.call("create_path", strokes=[{"points": SQUARE, "closed": True}, {"points": [[0, 0], [3, 4]]}], name="Two")
+    made = client.call(
+        "create_path", strokes=[{"points": SQUARE, "closed": True}, {"points": [[0, 0], [3, 4]]}], name="Two"
+    )
     assert made["name"] == "Two" and made["length"] == pytest.approx(125, abs=0.1)
     seen = client.call("get_path")
     assert [point[2:4] for point in seen["strokes"][0]["points"]] == SQUARE and seen["strokes"][0]["closed"] is True
@@ -20,17 +22,22 @@ def test_a_path_has_the_points_it_was_given(client):
     curve = [[10, 30, 10, 30, 30, 5], [60, 55, 85, 30, 85, 30]]
     made = client.call("create_path", strokes=[{"points": curve}])
     assert client.call("get_path", path=made["path"])["strokes"][0]["points"] == curve
-    made = client.call("create_path", strokes=[{"points": [[30, 10], [40, 20], [30, 30], [20, 20]], "closed": True, "smooth": True}])
+    made = client.call(
+        "create_path", strokes=[{"points": [[30, 10], [40, 20], [30, 30], [20, 20]], "closed": True, "smooth": True}]
+    )
     assert 50 < made["length"] < 2 * math.pi * 10
     relative = client.call("create_path", strokes=[{"points": [[0, 0], [1, 1]]}], units="relative")
     assert relative["length"] == pytest.approx(math.hypot(60, 40), abs=0.1)
     assert error(client, "create_path", strokes=[{"points": [[1, 2, 3], [1, 2]]}]).kind == "invalid_argument"
-    assert error(client, "create_path", strokes=[{"points": [[1] * 6, [1, 2]], "smooth": True}]).kind == "invalid_argument"
+    assert (
+        error(client, "create_path", strokes=[{"points": [[1] * 6, [1, 2]], "smooth": True}]).kind == "invalid_argument"
+    )
 
 
 def test_svg_both_ways(client, tmp_path):
     image, _ = picture(client)
-    document = '<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40"><path id="tri" d="M 10 10 L 50 10 L 50 30 Z"/><circle cx="30" cy="20" r="10"/></svg>'
+    shapes = '<path id="tri" d="M 10 10 L 50 10 L 50 30 Z"/><circle cx="30" cy="20" r="10"/>'
+    document = f'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40">{shapes}</svg>'
     made = client.call("path_from_svg", svg=document)
     assert {row["name"] for row in made["paths"]} >= {"tri"} and len(made["paths"]) == 2
     svg = client.call("path_to_svg", path=next(row["path"] for row in made["paths"] if row["name"] == "tri"))["svg"]
@@ -75,9 +82,15 @@ def test_stroking_and_filling(client):
     client.call("fill_selection", fill_type="transparent")
     client.call("stroke_path", color="rgb(40,80,160)", width=4)
     found = layer_pixels(client, layer)
-    assert box(found[..., 3]) == (8, 8, 44, 24) and (found[8:12, 10:50] == BLUE).all() and (found[13:27, 13:47, 3] == 0).all()
+    assert (
+        box(found[..., 3]) == (8, 8, 44, 24)
+        and (found[8:12, 10:50] == BLUE).all()
+        and (found[13:27, 13:47, 3] == 0).all()
+    )
     client.call("fill_selection", fill_type="transparent")
+    client.call("set_context_state", dynamics="Confetti")  # what the user chose is not what a stroke gets
     client.call("stroke_path", color="rgb(40,80,160)", method="brush", width=5, tool="pencil")
+    client.call("set_context_state", reset=True)
     found = layer_pixels(client, layer)
     assert (found[10, 10:50] == BLUE).all() and (found[..., 3] > 0).sum() > 400 and (found[15:25, 15:45, 3] == 0).all()
     client.call("fill_selection", fill_type="transparent")
@@ -129,16 +142,23 @@ def test_text_follows_a_path(client):
     image, _ = picture(client, 200, 200)
     for points, spot in (([[20, 100], [180, 100]], "above"), ([[100, 20], [100, 180]], "right")):
         path = client.call("create_path", strokes=[{"points": points}])["path"]
-        made = client.call("text_along_path", path=path, text="HHHH", size=30, color="rgb(40,80,160)", alignment="center")
+        made = client.call(
+            "text_along_path", path=path, text="HHHH", size=30, color="rgb(40,80,160)", alignment="center"
+        )
         found = layer_pixels(client, made["layer"])
         x, y, width, height = box(found[..., 3])
-        assert (found[found[..., 3] == 255][:, :3] == BLUE[:3]).all() and made["path_length"] == pytest.approx(160, abs=0.1)
+        assert (found[found[..., 3] == 255][:, :3] == BLUE[:3]).all() and made["path_length"] == pytest.approx(
+            160, abs=0.1
+        )
         if spot == "above":  # upright, standing on the line, in its middle
             assert 98 <= y + height <= 101 and width > 60 and abs(x + width / 2 - 100) <= 4 and 18 <= height <= 26
         else:  # going down, so its upper side is to the right
             assert 99 <= x <= 102 and height > 60 and abs(y + height / 2 - 100) <= 4 and 18 <= width <= 26
         client.call("delete_path", path=path)
-    ring = client.call("path_from_svg", svg='<svg xmlns="http://www.w3.org/2000/svg" width="200" height="200"><circle cx="100" cy="100" r="60"/></svg>')
+    ring = client.call(
+        "path_from_svg",
+        svg='<svg xmlns="http://www.w3.org/2000/svg" width="200" height="200"><circle cx="100" cy="100" r="60"/></svg>',
+    )
     made = client.call("text_along_path", path=ring["path"], text="all the way round the ring", size=20)
     alpha = layer_pixels(client, made["layer"])[..., 3]
     rows, columns = np.nonzero(alpha > 128)

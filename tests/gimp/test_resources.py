@@ -6,8 +6,14 @@ from looking import box, error, layer_pixels, picture
 
 
 def test_lists_search_and_page(client):
-    for kind, name in (("brush", "2. Hardness 050"), ("pattern", "Pine"), ("gradient", "Full Saturation Spectrum CW"),
-                       ("palette", "Web"), ("font", "Sans-serif"), ("dynamics", "Confetti")):  # fmt: skip
+    for kind, name in (
+        ("brush", "2. Hardness 050"),
+        ("pattern", "Pine"),
+        ("gradient", "Full Saturation Spectrum CW"),
+        ("palette", "Web"),
+        ("font", "Sans-serif"),
+        ("dynamics", "Confetti"),
+    ):
         everything = client.call("list_resources", kind=kind, limit=200)
         names = [row["name"] for row in everything["resources"]]
         assert name in names and everything["total"] == len(names) and everything["next_offset"] is None
@@ -24,11 +30,17 @@ def test_lists_search_and_page(client):
 
 
 def test_a_gradient_of_given_stops(client):
-    made = client.call("create_gradient", name="Stops", colors=["red", "rgb(40,80,160)", "white"], positions=[0, 0.3, 0.9])
+    made = client.call(
+        "create_gradient", name="Stops", colors=["red", "rgb(40,80,160)", "white"], positions=[0, 0.3, 0.9]
+    )
     assert made["segments"] == 3
     seen = client.call("get_resource", kind="gradient", name="stops")
     assert seen["editable"] is True and seen["segments"] == 3
-    assert seen["samples"][0] == "rgba(255,0,0,1)" and seen["samples"][3] == "rgba(40,80,160,1)" and seen["samples"][-1] == "rgba(255,255,255,1)"
+    assert (
+        seen["samples"][0] == "rgba(255,0,0,1)"
+        and seen["samples"][3] == "rgba(40,80,160,1)"
+        and seen["samples"][-1] == "rgba(255,255,255,1)"
+    )
     again = client.call("create_gradient", name="Stops", colors=["red", "blue"])
     assert again["name"] != "Stops" and again["name"].startswith("Stops")
     image, layer = picture(client, width=100, height=4)
@@ -42,7 +54,13 @@ def test_a_gradient_of_given_stops(client):
 
 
 def test_palettes(client):
-    made = client.call("create_palette", name="Brand", colors=["rgb(40,80,160)", [1, 2, 3], "white"], color_names=["Blue", "Ink", "Paper"], columns=3)
+    made = client.call(
+        "create_palette",
+        name="Brand",
+        colors=["rgb(40,80,160)", [1, 2, 3], "white"],
+        color_names=["Blue", "Ink", "Paper"],
+        columns=3,
+    )
     assert made["colors"] == ["rgba(40,80,160,1)", "rgba(1,2,3,1)", "rgba(255,255,255,1)"]
     seen = client.call("get_resource", kind="palette", name="brand")
     assert [row["name"] for row in seen["entries"]] == ["Blue", "Ink", "Paper"] and seen["columns"] == 3
@@ -61,7 +79,9 @@ def test_a_brush_of_parameters_is_painted_with(client):
     made = client.call("create_brush", name="Block", shape="square", radius=6, hardness=1, spacing=25)
     assert made["shape"] == "square" and made["radius"] == 6 and made["spacing"] == 25
     image, layer = picture(client, color="transparent")
-    client.call("draw_brush_stroke", stroke_points=[[30, 20]], brush_name="block", brush_size=13, color="rgb(40,80,160)")
+    client.call(
+        "draw_brush_stroke", stroke_points=[[30, 20]], brush_name="block", brush_size=13, color="rgb(40,80,160)"
+    )
     found = layer_pixels(client, layer)
     x, y, width, height = box(found[..., 3] > 200)
     assert abs(width - 13) <= 2 and abs(height - 13) <= 2 and (found[20, 30] == (40, 80, 160, 255)).all()

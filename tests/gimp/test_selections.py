@@ -68,7 +68,8 @@ def test_units_and_a_pictures_scale_map(client):
     client.call("create_rectangle_selection", x=1, y=2, width=10, height=5, from_preview=scale)
     assert box(mask(client, image)) == (12, 9, 20, 10)
     layer = client.python(
-        f"im = Gimp.Image.get_by_id({image}); l = im.get_layers()[0]; l.set_offsets(7, 3); im.set_selected_layers([l]); print(l.get_id())"
+        f"im = Gimp.Image.get_by_id({image}); l = im.get_layers()[0]; l.set_offsets(7, 3)",
+        "im.set_selected_layers([l]); print(l.get_id())",
     )
     assert int(layer)
     client.call("create_rectangle_selection", x=1, y=2, width=10, height=5, units="layer")
@@ -160,7 +161,8 @@ def blocks(client):
     client.python(
         f"im = Gimp.Image.get_by_id({image}); l = im.get_layers()[0]; b = l.get_buffer()",
         "def fill(x, y, w, h, c): b.set(Gegl.Rectangle.new(x, y, w, h), \"R'G'B'A u8\", bytes(c) * (w * h))",
-        "fill(5, 5, 10, 10, (255, 0, 0, 255)); fill(40, 20, 10, 10, (250, 4, 3, 255)); fill(15, 15, 4, 4, (255, 0, 0, 255))",
+        "fill(5, 5, 10, 10, (255, 0, 0, 255)); fill(40, 20, 10, 10, (250, 4, 3, 255))",
+        "fill(15, 15, 4, 4, (255, 0, 0, 255))",
         "b.flush(); l.update(0, 0, 60, 40); im.set_selected_layers([l])",
     )
     return image, layer
@@ -196,10 +198,14 @@ def test_from_alpha_mask_channel_path_and_bounds(client):
     image, layer = picture(client, color="transparent")
     client.python(
         f"im = Gimp.Image.get_by_id({image}); l = Gimp.Item.get_by_id({layer}); b = l.get_buffer()",
-        "b.set(Gegl.Rectangle.new(8, 9, 10, 11), \"R'G'B'A u8\", bytes((9, 9, 9, 100)) * 110); b.flush(); l.update(0, 0, 60, 40)",
+        "b.set(Gegl.Rectangle.new(8, 9, 10, 11), \"R'G'B'A u8\", bytes((9, 9, 9, 100)) * 110)",
+        "b.flush(); l.update(0, 0, 60, 40)",
         "l.set_offsets(2, 1); m = l.create_mask(Gimp.AddMaskType.BLACK); l.add_mask(m)",
-        "b = m.get_buffer(); b.set(Gegl.Rectangle.new(3, 4, 5, 6), \"Y' u8\", b'\\xff' * 30); b.flush(); m.update(0, 0, 60, 40)",
-        "p = Gimp.Path.new(im, 'p'); p.stroke_new_from_points(Gimp.PathStrokeType.BEZIER, [v for x, y in ((10, 10), (30, 10), (30, 20), (10, 20)) for v in (x, y) * 3], True)",
+        "b = m.get_buffer(); b.set(Gegl.Rectangle.new(3, 4, 5, 6), \"Y' u8\", b'\\xff' * 30)",
+        "b.flush(); m.update(0, 0, 60, 40)",
+        "p = Gimp.Path.new(im, 'p'); corners = (10, 10), (30, 10), (30, 20), (10, 20)",
+        "points = [v for corner in corners for v in corner * 3]",
+        "p.stroke_new_from_points(Gimp.PathStrokeType.BEZIER, points, True)",
         "im.insert_path(p, None, 0); im.set_selected_layers([l])",
     )
     client.call("select_from", source="alpha")
@@ -255,7 +261,9 @@ def test_channels(client):
     assert np.array_equal(channel_pixels(client, copy), mask(client, image))
     client.call("fill_selection", layer=full, fill_type="color", color="black")
     assert np.array_equal(channel_pixels(client, full) == 0, rectangle(4, 4, 8, 8))
-    row = client.call("set_channel_properties", channel=full, name="x", opacity=25, color="#0f0", visible=True, position=0)
+    row = client.call(
+        "set_channel_properties", channel=full, name="x", opacity=25, color="#0f0", visible=True, position=0
+    )
     assert row["color"] == "rgba(0,255,0,1)" and row["opacity"] == pytest.approx(25, abs=0.3) and row["position"] == 0
     listed = client.call("get_image_metadata")["structure"]
     assert listed["channels"][0]["name"] == "x" and listed["channels"][0]["visible"] is True

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from looking import box, error, layer_pixels, mask, picture
+from looking import add_layer, box, error, layer_pixels, mask, picture
 
 BLUE = (40, 80, 160, 255)
 RED = (255, 0, 0, 255)
@@ -24,7 +24,16 @@ def test_rectangles(client):
     found, some = painted(client, layer)
     assert box(some) == (5, 6, 20, 10) and (found[6:16, 5:25] == BLUE).all() and some.sum() == 200
     client.call("fill_selection", fill_type="transparent")
-    client.call("draw_rectangle", x=5, y=6, width=20, height=10, fill_color="rgb(40,80,160)", outline_color="red", outline_width=2)
+    client.call(
+        "draw_rectangle",
+        x=5,
+        y=6,
+        width=20,
+        height=10,
+        fill_color="rgb(40,80,160)",
+        outline_color="red",
+        outline_width=2,
+    )
     found, some = painted(client, layer)
     assert box(some) == (5, 6, 20, 10) and (found[8:14, 7:23] == BLUE).all()
     inner = np.zeros_like(some)
@@ -33,7 +42,9 @@ def test_rectangles(client):
     client.call("fill_selection", fill_type="transparent")
     client.call("draw_rectangle", x=5, y=5, width=40, height=30, outline_color="red", corner_radius=10, outline_width=3)
     found, some = painted(client, layer)
-    assert box(some) == (5, 5, 40, 30) and found[5, 5, 3] == 0 and (found[5:8, 25] == RED).all() and found[8, 25, 3] == 0
+    assert (
+        box(some) == (5, 5, 40, 30) and found[5, 5, 3] == 0 and (found[5:8, 25] == RED).all() and found[8, 25, 3] == 0
+    )
     client.call("fill_selection", fill_type="transparent")
     client.call("draw_rectangle", x=5, y=5, width=4, height=4, outline_color="red", outline_width=50)
     assert painted(client, layer)[1].sum() == 16
@@ -45,7 +56,16 @@ def test_ellipses(client):
     found, some = painted(client, layer)
     assert box(some) == (10, 5, 30, 30) and (found[some] == BLUE).all() and abs(some.sum() - np.pi * 225) < 16
     client.call("fill_selection", fill_type="transparent")
-    client.call("draw_ellipse", x=10, y=5, width=30, height=30, fill_color="rgb(40,80,160)", outline_color="red", outline_width=4)
+    client.call(
+        "draw_ellipse",
+        x=10,
+        y=5,
+        width=30,
+        height=30,
+        fill_color="rgb(40,80,160)",
+        outline_color="red",
+        outline_width=4,
+    )
     found, some = painted(client, layer)
     assert (found[20, 11:13] == RED).all() and (found[20, 16:34] == BLUE).all() and found[20, 25, 3] == 255
     edge = found[20, 9:18].astype(int)
@@ -56,7 +76,9 @@ def test_ellipses(client):
 
 def test_polygons(client):
     image, layer = blank(client)
-    client.call("draw_polygon", points=[[10, 10], [50, 10], [50, 30], [10, 30]], fill_color="rgb(40,80,160)", antialias=False)
+    client.call(
+        "draw_polygon", points=[[10, 10], [50, 10], [50, 30], [10, 30]], fill_color="rgb(40,80,160)", antialias=False
+    )
     found, some = painted(client, layer)
     assert box(some) == (10, 10, 40, 20) and some.sum() == 800 and (found[some] == BLUE).all()
     client.call("draw_polygon", points=[[10, 10], [50, 10], [50, 30], [10, 30]], outline_color="red", outline_width=4)
@@ -73,7 +95,9 @@ def test_lines(client):
     for width, rows in ((1, [20]), (3, [19, 20, 21]), (2, [19, 20]), (4, [18, 19, 20, 21])):
         for antialias in (True, False):
             client.call("fill_selection", fill_type="transparent")
-            client.call("draw_line", points=[[10, 20], [40, 20]], color="rgb(40,80,160)", width=width, antialias=antialias)
+            client.call(
+                "draw_line", points=[[10, 20], [40, 20]], color="rgb(40,80,160)", width=width, antialias=antialias
+            )
             found, some = painted(client, layer)
             assert list(np.nonzero(some.any(axis=1))[0]) == rows, (width, antialias)
             last = 40 if width % 2 else 39
@@ -91,7 +115,12 @@ def test_lines(client):
     client.call("draw_line", points=[[5, 20], [50, 20]], color="rgb(40,80,160)", width=2, arrow="end", arrow_size=10)
     found, some = painted(client, layer)
     height = some.sum(axis=0)
-    assert height[41] >= 8 and height[10] == 2 and np.nonzero(height)[0][-1] in (48, 49, 50) and (found[19, 20] == BLUE).all()
+    assert (
+        height[41] >= 8
+        and height[10] == 2
+        and np.nonzero(height)[0][-1] in (48, 49, 50)
+        and (found[19, 20] == BLUE).all()
+    )
 
 
 def test_a_shape_keeps_to_the_selection_which_stays(client):
@@ -116,10 +145,12 @@ def test_a_shape_keeps_to_the_selection_which_stays(client):
 
 def test_shapes_on_a_moved_layer_a_mask_and_in_layer_units(client):
     image, _ = picture(client)
-    layer, masked = client.eval(
-        f"(lambda im: (lambda l: (im.insert_layer(l, None, 0), l.set_offsets(10, 5), im.set_selected_layers([l]), "
-        "(lambda m: (l.add_mask(m), [l.get_id(), m.get_id()]))(l.create_mask(Gimp.AddMaskType.BLACK)))[-1][-1])"
-        f"(Gimp.Layer.new(im, 'moved', 40, 30, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)))(Gimp.Image.get_by_id({image}))"
+    layer = add_layer(client, image, 40, 30, 10, 5)
+    masked = int(
+        client.python(
+            f"l = Gimp.Item.get_by_id({layer}); m = l.create_mask(Gimp.AddMaskType.BLACK)",
+            "l.add_mask(m); print(m.get_id())",
+        )
     )
     client.call("draw_rectangle", layer=layer, x=15, y=10, width=6, height=4, fill_color="red")
     assert box(painted(client, layer)[1]) == (5, 5, 6, 4)

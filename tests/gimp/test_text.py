@@ -18,7 +18,9 @@ def is_text(client, layer):
 
 def test_text_is_where_and_as_it_was_asked_for(client):
     image, base = picture(client, 200, 100)
-    made = client.call("add_text_layer", text="HIM", x=30, y=20, size=40, color="rgb(40,80,160)", font="sans-serif bold")
+    made = client.call(
+        "add_text_layer", text="HIM", x=30, y=20, size=40, color="rgb(40,80,160)", font="sans-serif bold"
+    )
     found = layer_pixels(client, made["layer"])
     assert (made["x"], made["y"]) == (30, 20) and found.shape[:2] == (made["height"], made["width"])
     core = found[..., 3] == 255
@@ -34,7 +36,14 @@ def test_text_is_where_and_as_it_was_asked_for(client):
 
 @pytest.mark.parametrize(
     "anchor, across, down",
-    [("top_left", 0, 0), ("top", 0.5, 0), ("right", 1, 0.5), ("center", 0.5, 0.5), ("bottom_left", 0, 1), ("bottom_right", 1, 1)],
+    [
+        ("top_left", 0, 0),
+        ("top", 0.5, 0),
+        ("right", 1, 0.5),
+        ("center", 0.5, 0.5),
+        ("bottom_left", 0, 1),
+        ("bottom_right", 1, 1),
+    ],
 )
 def test_anchors(client, anchor, across, down):
     picture(client, 200, 100)
@@ -48,7 +57,11 @@ def test_editing_keeps_it_text(client):
     small = ink(client, layer).sum()
     made = client.call("edit_text_layer", text="Afterwards", size=30, color="red", font="Serif", name="Title")
     assert made["layer"] == layer and is_text(client, layer) and ink(client, layer).sum() > small * 1.5
-    assert made["properties"]["text"] == "Afterwards" and made["properties"]["font"] == "Serif" and made["properties"]["size"] == 30
+    assert (
+        made["properties"]["text"] == "Afterwards"
+        and made["properties"]["font"] == "Serif"
+        and made["properties"]["size"] == 30
+    )
     found = layer_pixels(client, layer)
     assert (found[found[..., 3] == 255][:, :3] == (255, 0, 0)).all() and (made["x"], made["y"]) == (10, 10)
     moved = client.call("edit_text_layer", x=50)
@@ -57,7 +70,11 @@ def test_editing_keeps_it_text(client):
     assert wide >= made["width"] + 6 * 8
     client.call("undo", steps=3)
     back = client.call("get_text_layer", layer=layer)
-    assert back["properties"]["text"] == "Before" and is_text(client, back["layer"]) and ink(client, back["layer"]).sum() == small
+    assert (
+        back["properties"]["text"] == "Before"
+        and is_text(client, back["layer"])
+        and ink(client, back["layer"]).sum() == small
+    )
 
 
 def test_spacing_alignment_and_indent(client):
@@ -92,7 +109,9 @@ def test_a_box_wraps_and_grows_as_the_text_needs(client):
     assert made["width"] == 100 and made["height"] > free["height"] * 3
     inked = box(ink(client, made["layer"]))
     assert made["height"] - 8 <= inked[1] + inked[3] <= made["height"], "no line is cut and little is left over"
-    assert ink(client, made["layer"]).sum() == pytest.approx(ink(client, free["layer"]).sum(), rel=0.03), "all of it is there"
+    assert ink(client, made["layer"]).sum() == pytest.approx(ink(client, free["layer"]).sum(), rel=0.03), (
+        "all of it is there"
+    )
     fixed = client.call("add_text_layer", text=words, size=16, width=120, height=50)
     assert (fixed["width"], fixed["height"]) == (120, 50)
     edited = client.call("edit_text_layer", width=200)
@@ -102,7 +121,9 @@ def test_a_box_wraps_and_grows_as_the_text_needs(client):
 
 def test_markup(client):
     picture(client, 200, 100)
-    layer = client.call("add_text_layer", text='plain <span foreground="#ff0000">red</span>', markup=True, size=30)["layer"]
+    layer = client.call("add_text_layer", text='plain <span foreground="#ff0000">red</span>', markup=True, size=30)[
+        "layer"
+    ]
     found = layer_pixels(client, layer)
     core = {tuple(color) for color in found[found[..., 3] == 255][:, :3]}
     assert {(0, 0, 0), (255, 0, 0)} <= core
@@ -122,7 +143,11 @@ def test_rotated_text_is_pixels_and_says_so(client):
     picture(client, 200, 200)
     flat = client.call("add_text_layer", text="turned", size=30)
     made = client.call("add_text_layer", text="turned", size=30, x=60, y=60, angle=90)
-    assert "pixels" in made["note"] and abs(made["height"] - flat["width"]) <= 2 and abs(made["width"] - flat["height"]) <= 2
+    assert (
+        "pixels" in made["note"]
+        and abs(made["height"] - flat["width"]) <= 2
+        and abs(made["width"] - flat["height"]) <= 2
+    )
     for call in ("edit_text_layer", "get_text_layer"):
         problem = error(client, call, layer=made["layer"], **({"text": "x"} if call[0] == "e" else {}))
         assert problem.kind == "invalid_argument" and "text" in problem.message
@@ -130,7 +155,14 @@ def test_rotated_text_is_pixels_and_says_so(client):
 
 def test_outlines_where_gimp_has_them(client, gimp_version):
     picture(client, 200, 100)
-    arguments = {"text": "O", "size": 60, "color": "white", "outline": "filled", "outline_color": "rgb(40,80,160)", "outline_width": 6}
+    arguments = {
+        "text": "O",
+        "size": 60,
+        "color": "white",
+        "outline": "filled",
+        "outline_color": "rgb(40,80,160)",
+        "outline_width": 6,
+    }
     if gimp_version == "3.0":
         problem = error(client, "add_text_layer", **arguments)
         assert problem.kind == "unsupported" and "3.2" in problem.message and "stroke_path" in problem.hint
@@ -141,7 +173,11 @@ def test_outlines_where_gimp_has_them(client, gimp_version):
     core = found[found[..., 3] == 255][:, :3]
     assert (core == BLUE).all(axis=1).sum() > 100 and (core == 255).all(axis=1).sum() > 50
     properties = client.call("get_text_layer")["properties"]
-    assert properties["outline"] == "filled" and properties["outline_width"] == 6 and properties["outline_color"] == "rgba(40,80,160,1)"
+    assert (
+        properties["outline"] == "filled"
+        and properties["outline_width"] == 6
+        and properties["outline_color"] == "rgba(40,80,160,1)"
+    )
     hollow = client.call("edit_text_layer", outline="hollow", outline_position="outer")["properties"]
     assert (hollow["outline"], hollow["outline_position"]) == ("hollow", "outer")
     assert client.call("edit_text_layer", outline="none")["properties"]["outline"] == "none"
@@ -149,8 +185,12 @@ def test_outlines_where_gimp_has_them(client, gimp_version):
 
 def test_measuring_agrees_with_adding_and_adds_nothing(client):
     image, _ = picture(client, 300, 100)
-    for arguments in ({"text": "Measure me", "size": 33}, {"text": "two\nlines", "font": "Serif", "letter_spacing": 4},
-                      {"text": "wraps at some place here", "width": 90, "size": 18}, {"text": "<b>b</b>", "markup": True}):  # fmt: skip
+    for arguments in (
+        {"text": "Measure me", "size": 33},
+        {"text": "two\nlines", "font": "Serif", "letter_spacing": 4},
+        {"text": "wraps at some place here", "width": 90, "size": 18},
+        {"text": "<b>b</b>", "markup": True},
+    ):
         measured, made = client.call("measure_text", **arguments), client.call("add_text_layer", **arguments)
         assert (measured["width"], measured["height"]) == (made["width"], made["height"]), arguments
         assert 0 < measured["descent"] < measured["ascent"] <= measured["height"]

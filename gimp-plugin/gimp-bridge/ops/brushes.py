@@ -40,7 +40,7 @@ def draw_brush_stroke(
     layer=None,
 ):
     drawable = painting.surface(call, layer)
-    places = call.places(drawable if drawable.is_layer() else None)
+    places = call.places(drawable)
     flat = _flat(places, stroke_points)
     if tool == "eraser":
         painting.need_alpha(call, drawable, "erasing")
@@ -55,9 +55,11 @@ def draw_brush_stroke(
             raise OperationError(
                 "invalid_argument", "`incremental` and `pressure` do nothing with `dynamics`", "leave them or it out"
             )
-        _draw_with_dynamics(call.image, drawable, tool, flat, emulate_pressure)
+        _draw_with_dynamics(call, drawable, tool, flat, emulate_pressure)
     elif emulate_pressure:
-        raise OperationError("invalid_argument", "`emulate_pressure` needs `dynamics`", 'give some, e.g. "Pressure Size"')
+        raise OperationError(
+            "invalid_argument", "`emulate_pressure` needs `dynamics`", 'give some, e.g. "Pressure Size"'
+        )
     else:
         _draw(drawable, tool, flat, pressure, incremental)
     return {
@@ -81,14 +83,14 @@ def _draw(drawable, tool, places, pressure, incremental):
     painting.done(worked, f"the {tool} stroke")
 
 
-def _draw_with_dynamics(image, drawable, tool, places, emulate_pressure):
+def _draw_with_dynamics(call, drawable, tool, places, emulate_pressure):
     """GIMP's own paint calls ignore the dynamics; stroking a path does not."""
     points = list(zip(places[::2], places[1::2]))
     if len(points) == 1:
         points.append((points[0][0] + 0.01, points[0][1]))
     Gimp.context_set_emulate_brush_dynamics(emulate_pressure)
     strokes.use_tool(tool)
-    strokes.draw(image, drawable, [(strokes.corners(points), False)])
+    strokes.draw(call, drawable, [(strokes.corners(points), False)])
 
 
 @operation("retouch_stroke")
@@ -108,7 +110,7 @@ def retouch_stroke(
     layer=None,
 ):
     drawable = painting.surface(call, layer)
-    places = call.places(drawable if drawable.is_layer() else None)
+    places = call.places(drawable)
     flat = _flat(places, stroke_points)
     copies = tool in ("clone", "heal")
     if copies != (source is not None) or (source_layer is not None and not copies):
@@ -117,7 +119,7 @@ def retouch_stroke(
             f"{tool} {'needs' if copies else 'has no'} `source`",
             "give the point to take pixels from" if copies else "leave `source` and `source_layer` out",
         )
-    if not copies:
+    if tool != "clone":
         targets.need_mode(call, ("RGB", "GRAY"), tool)
     size = places.length(brush_size)
     brush = painting.use_brush(brush_name, size, hardness)
@@ -126,7 +128,8 @@ def retouch_stroke(
         x, y = places.point(*source)
         origin = lookup.resolve_drawable(call, source_layer) if source_layer is not None else drawable
         _need_source(origin, x, y)
-        worked = _copy_along(call.image, drawable, origin, (x, y), tool, flat)
+        with call.masked():  # a cancel must not leave the passing layer
+            worked = _copy_along(call.image, drawable, origin, (x, y), tool, flat)
     elif tool == "smudge":
         worked = Gimp.smudge(drawable, strength, flat)
     elif tool in TONED:

@@ -107,10 +107,16 @@ def save_selection_to_channel(call, name="Selection", channel=None, operation="r
             _remove(image, saved)
         words = {"replace": "Saved the selection in", "add": "Added the selection to"}.get(operation)
         words = words or f"Combined the selection ({operation}) with"
-        return {"message": f"{words} channel `{target.get_name()}`", "channel": target.get_id(), "name": target.get_name()}
+        return {
+            "message": f"{words} channel `{target.get_name()}`",
+            "channel": target.get_id(),
+            "name": target.get_name(),
+        }
     if operation != "replace":
         raise OperationError(
-            "invalid_argument", f"`operation` \"{operation}\" needs a `channel` to work on", "give `channel` or leave it out"
+            "invalid_argument",
+            f'`operation` "{operation}" needs a `channel` to work on',
+            "give `channel` or leave it out",
         )
     saved = _save(image)
     saved.set_name(name)
@@ -178,7 +184,9 @@ def set_channel_properties(
 def _need_position(position, count, what):
     if position >= count:
         raise OperationError(
-            "invalid_argument", f"`position` {position} is beyond the {count} {what}s", f"give 0 (topmost) to {count - 1}"
+            "invalid_argument",
+            f"`position` {position} is beyond the {count} {what}s",
+            f"give 0 (topmost) to {count - 1}",
         )
 
 

@@ -21,17 +21,31 @@ def copy_selection(call, to="layer", cut=False, merged=False, name=None, layer=N
             "leave one of them out",
         )
     if not merged:
-        source = painting.surface(call, layer) if cut else targets.paintable(call, layer)
+        source = painting.surface(call, layer) if cut else targets.drawable(call, layer)
         if cut:
             painting.need_alpha(call, source, "the hole that cutting leaves")
+        elif source.is_group_layer():
+            raise OperationError(
+                "invalid_argument",
+                f"layer `{source.get_id()}` (`{source.get_name()}`) is a group",
+                "give a layer inside it, use `merged`, or duplicate it with duplicate_layer",
+            )
         worked, x, y, width, height = source.mask_intersect()
         left, top = painting.local(source, 0, 0)
         corner = x - left, y - top
-        painting.done(worked, "finding the area")
+        if not worked or not (width and height):
+            raise OperationError(
+                "invalid_argument",
+                f"the selection does not touch `{source.get_name()}`, so there is nothing to copy",
+                "select a place on the layer, or clear the selection with select_none",
+            )
     else:
         source, box = None, selecting.bounds(image)
-        corner, width, height = ((box["x"], box["y"]), box["width"], box["height"]) if box else (
-            (0, 0), image.get_width(), image.get_height())  # fmt: skip
+        corner, width, height = (
+            ((box["x"], box["y"]), box["width"], box["height"])
+            if box
+            else ((0, 0), image.get_width(), image.get_height())
+        )
     words = "Cut" if cut else "Copied"
     if to == "clipboard":
         painting.done(Gimp.edit_copy([source]) if source is not None else Gimp.edit_copy_visible(image), "copying")
@@ -44,7 +58,7 @@ def copy_selection(call, to="layer", cut=False, merged=False, name=None, layer=N
             "width": width,
             "height": height,
         }
-    made = _to_layer(image, source, cut)
+    made = _to_layer(call, source, cut)
     made.set_offsets(int(corner[0]), int(corner[1]))
     made.set_name(name or (f"{source.get_name()} copy" if source is not None else "Visible copy"))
     image.set_selected_layers([made])
@@ -62,8 +76,9 @@ def _clear(source, cut):
         painting.done(source.edit_clear(), "cutting")
 
 
-def _to_layer(image, source, cut):
+def _to_layer(call, source, cut):
     """By a buffer of our own: the clipboard is the user's."""
+    image = call.image
     if source is None:
         buffer = Gimp.edit_named_copy_visible(image, BUFFER)
     else:
@@ -71,21 +86,40 @@ def _to_layer(image, source, cut):
     painting.done(buffer, "copying")
     try:
         _clear(source, cut)
-        # What floats over a mask or channel could not become a layer
-        target = source if source is not None and source.is_layer() else image.get_layers()[0]
-        with selecting.Kept(image):  # a floating selection takes the place of the one there is
-            floating = Gimp.edit_named_paste(target, buffer, False)
-            painting.done(floating is not None, "pasting")
-            return _settled(image, floating)
+        with selecting.Kept(call):  # a floating selection takes the place of the one there is
+            made = _paste(image, lambda target: [Gimp.edit_named_paste(target, buffer, False)])[0]
+        if source is not None and source.is_layer():
+            parent, place = source.get_parent(), image.get_item_position(source)
+            # Among the same siblings it stands above, and its going makes room
+            image.reorder_item(made, parent, place if parent is not None else place - 1)
+        return made
     finally:
         _delete_buffer(buffer)
 
 
-def _settled(image, pasted):
-    """The pasted layer, no longer floating."""
-    if image.get_floating_sel() is not None:
-        painting.done(Gimp.floating_sel_to_layer(pasted), "making the pasted pixels a layer")
-    return pasted
+def _paste(image, paste):
+    """The layers that `paste(target)` makes, no longer floating, on top of all.
+
+    They are pasted over a passing layer: over one that is locked, a group or a mask GIMP would refuse.
+    """
+    target = new_layer(image, "gimp-bridge paste")
+    try:
+        pasted = paste(target) or []
+        if image.get_floating_sel() is not None:
+            painting.done(Gimp.floating_sel_to_layer(pasted[0]), "making the pasted pixels a layer")
+        return pasted
+    finally:
+        image.remove_layer(target)
+
+
+def new_layer(image, name):
+    """A transparent layer of the image's size, on top and in the image."""
+    base = targets.base_type(image)
+    kind = getattr(Gimp.ImageType, f"{base}A_IMAGE")
+    layer = Gimp.Layer.new(image, name, image.get_width(), image.get_height(), kind, 100, Gimp.LayerMode.NORMAL)
+    layer.fill(Gimp.FillType.TRANSPARENT)
+    painting.done(image.insert_layer(layer, None, 0), "inserting the layer")
+    return layer
 
 
 def _delete_buffer(name):
@@ -98,15 +132,8 @@ def _delete_buffer(name):
 @operation("paste_clipboard")
 def paste_clipboard(call, x=None, y=None, name=None):
     image = call.image
-    if not image.get_layers():
-        raise OperationError("no_image", f"image `{image.get_id()}` has no layer", "make one with create_layer")
-    target = (image.get_selected_layers() or image.get_layers())[0]
-    if target.is_group_layer():
-        target = image.get_layers()[0]
-    with selecting.Kept(image):
-        pasted = Gimp.edit_paste(target, False)
-        for each in pasted:
-            _settled(image, each)
+    with selecting.Kept(call):
+        pasted = _paste(image, lambda target: Gimp.edit_paste(target, False))
     if not pasted:
         raise OperationError(
             "invalid_argument", "GIMP's clipboard is empty", 'copy something first: copy_selection with to "clipboard"'

@@ -61,8 +61,16 @@ def set_context_state(
     reset=False,
 ):
     chosen = {"brush": brush, "pattern": pattern, "gradient": gradient, "palette": palette, "font": font}
-    values = {"foreground": foreground, "background": background, "opacity": opacity, "paint_mode": paint_mode,
-              "brush_size": brush_size, "brush_hardness": brush_hardness, "dynamics": dynamics, **chosen}  # fmt: skip
+    values = {
+        "foreground": foreground,
+        "background": background,
+        "opacity": opacity,
+        "paint_mode": paint_mode,
+        "brush_size": brush_size,
+        "brush_hardness": brush_hardness,
+        "dynamics": dynamics,
+        **chosen,
+    }
     names = [name for name, value in values.items() if value is not None]
     names += [name for name, value in (("swap_colors", swap_colors), ("reset", reset)) if value]
     if not names:
@@ -92,5 +100,7 @@ def set_context_state(
     if brush_hardness is not None:
         Gimp.context_set_brush_hardness(brush_hardness)
     if dynamics is not None:
-        painting.use_dynamics(moves)
+        Gimp.context_enable_dynamics(moves is not None)
+    if moves is not None:
+        Gimp.context_set_dynamics_name(moves)
     return {"message": f"Set {', '.join(names)} in GIMP's tools", **state()}

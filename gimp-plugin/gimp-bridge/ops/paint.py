@@ -26,11 +26,11 @@ def fill_selection(call, fill_type="foreground", color=None, pattern=None, opaci
     drawable = painting.surface(call, layer)
     kind, alpha, words = _use_fill(fill_type, color, pattern)
     where = "the layer" if Gimp.Selection.is_empty(call.image) else "the selection"
-    if fill_type == "transparent":
+    if fill_type == "transparent" or alpha == 0:
         if (opacity, mode) != (100, "normal"):
             raise OperationError(
                 "invalid_argument",
-                'fill_type "transparent" takes no `opacity` or `mode`',
+                "filling with transparency takes no `opacity` or `mode`",
                 'to make it partly transparent, fill with a color, mode "erase" and an opacity',
             )
         return _clear(call, drawable, where)
@@ -47,7 +47,7 @@ def _use_fill(fill_type, color, pattern):
         if given is not None and fill_type != belongs:
             raise OperationError(
                 "invalid_argument",
-                f"`{name}` is given, but fill_type is \"{fill_type}\"",
+                f'`{name}` is given, but fill_type is "{fill_type}"',
                 f'give fill_type "{belongs}", or leave `{name}` out',
             )
         if given is None and fill_type == name == "color":
@@ -92,14 +92,16 @@ def bucket_fill(
     layer=None,
 ):
     drawable = painting.surface(call, layer)
-    x, y = call.places(drawable if drawable.is_layer() else None).point(*point)
+    x, y = call.places(drawable).point(*point)
     need_on(call.image, drawable, x, y, sample_merged)
     kind, alpha, words = _use_fill(fill_type, color, pattern)
     use_sampling(threshold, criterion, sample_merged, diagonal)
     selecting.prepare()
     painting.use_blend(opacity, mode, alpha)
-    if fill_type == "transparent":
+    if fill_type == "transparent" or alpha == 0:
         painting.need_alpha(call, drawable, "transparency")
+        kind = Gimp.FillType.TRANSPARENT
+        painting.use_blend(100, "normal")
     at = (x, y) if sample_merged else painting.local(drawable, x, y)
     painting.done(drawable.edit_bucket_fill(kind, *at), "the bucket fill")
     return {"message": f"Filled the area at ({x:g}, {y:g}) with {words}", "layer": drawable.get_id()}
@@ -132,25 +134,24 @@ def draw_gradient(
             'for example colors ["#204080", "white"]',
         )
     first, last = _ends(call, drawable, type, start, end)
-    made = None
-    if gradient is not None:
-        if positions is not None:
-            raise OperationError("invalid_argument", "`positions` belong to `colors`", "leave `positions` out")
-        used = resources.find("gradient", gradient)
-    else:
-        used = made = resources.make_gradient("gimp-bridge gradient", resources.gradient_stops(colors, positions))
-    try:
-        Gimp.context_set_gradient(used)
-        _use_gradient_options(repeat, reverse, blend_space)
-        painting.use_blend(opacity, mode)
-        kind = getattr(Gimp.GradientType, type.upper())
-        ends = (*painting.local(drawable, *first), *painting.local(drawable, *last))
-        worked = drawable.edit_gradient_fill(kind, offset, False, 1, 0.0, dither, *ends)
-        painting.done(worked, "the gradient")
-    finally:
-        if made is not None:
-            made.delete()
-    words = f"`{used.get_name()}`" if made is None else f"{len(colors)} colors"
+    if gradient is not None and positions is not None:
+        raise OperationError("invalid_argument", "`positions` belong to `colors`", "leave `positions` out")
+    found = resources.find("gradient", gradient) if gradient is not None else None
+    stops = resources.gradient_stops(colors, positions) if found is None else None
+    with call.masked():  # a cancel must not leave the passing gradient
+        used = found or resources.make_gradient("gimp-bridge gradient", stops)
+        try:
+            Gimp.context_set_gradient(used)
+            _use_gradient_options(repeat, reverse, blend_space)
+            painting.use_blend(opacity, mode)
+            kind = getattr(Gimp.GradientType, type.upper())
+            ends = (*painting.local(drawable, *first), *painting.local(drawable, *last))
+            worked = drawable.edit_gradient_fill(kind, offset, False, 1, 0.0, dither, *ends)
+            painting.done(worked, "the gradient")
+        finally:
+            if found is None:
+                used.delete()
+    words = f"`{found.get_name()}`" if found is not None else f"{len(colors)} colors"
     return {
         "message": f"Drew a {type.replace('_', ' ')} gradient of {words}",
         "layer": drawable.get_id(),
@@ -168,7 +169,7 @@ def _use_gradient_options(repeat, reverse, blend_space):
 
 def _ends(call, drawable, kind, start, end):
     """Where it starts and ends, in the image; by default across what is selected, or the layer."""
-    places = call.places(drawable if drawable.is_layer() else None)
+    places = call.places(drawable)
     worked, x, y, width, height = drawable.mask_intersect()
     painting.done(worked, "finding the area")
     left, top = painting.local(drawable, 0, 0)

@@ -9,6 +9,7 @@ import strokes
 import targets
 import text_style
 from errors import OperationError
+from ops.clipboard import new_layer
 from registry import operation
 
 PRECISION = 0.2  # pixels that a curve may be off its polyline
@@ -62,12 +63,12 @@ def fill_path(call, path=None, color=None, layer=None, antialias=True, opacity=1
     drawable = painting.surface(call, layer)
     found = targets.path(call, path)
     painting.use_blend(opacity, mode, painting.use_color(color))
-    _fill(call.image, drawable, found, antialias)
+    _fill(call, drawable, found, antialias)
     return {"message": f"Filled path `{found.get_name()}`", "layer": drawable.get_id()}
 
 
-def _fill(image, drawable, path, antialias=True):
-    selecting.fill(image, drawable, antialias, lambda: image.select_item(Gimp.ChannelOps.REPLACE, path))
+def _fill(call, drawable, path, antialias=True):
+    selecting.fill(call, drawable, antialias, lambda: call.image.select_item(Gimp.ChannelOps.REPLACE, path))
 
 
 @operation("path_from_text")
@@ -105,11 +106,14 @@ def text_along_path(
         raise OperationError("invalid_argument", "the text has more than one line", "give one line for each path")
     places = call.places()
     rail = _rail(call, found)
-    outlines, wide, baseline = _outlines(text, font, places.length(size), letter_spacing)
+    with call.masked():  # a cancel must not leave the passing image
+        outlines, wide, baseline = _outlines(text, font, places.length(size), letter_spacing)
     room = rail.length - wide
     start = {"left": 0, "center": room / 2, "right": room}[alignment] + places.length(offset)
     if wide > rail.length + 0.5:
-        targets.add_note(call, f"the text is {wide:g} pixels long and the path {rail.length:.0f}: it goes on beyond the end")
+        targets.add_note(
+            call, f"the text is {wide:g} pixels long and the path {rail.length:.0f}: it goes on beyond the end"
+        )
     made = Gimp.Path.new(image, name or text[:60])
     painting.done(image.insert_path(made, None, 0), "inserting the path")
     lift = baseline + places.length(distance)
@@ -118,9 +122,9 @@ def text_along_path(
         strokes.add_stroke(made, bent, closed)
     answer = {"path": made.get_id(), "layer": None, "text_length": wide, "path_length": round(rail.length, 2)}
     if result == "layer":
-        layer = _new_layer(image, name or text[:60])
+        layer = new_layer(image, name or text[:60])
         painting.use_blend(100, "normal", painting.use_color(color))
-        _fill_alone(image, layer, made)
+        _fill_alone(call, layer, made)
         image.remove_path(made)
         image.set_selected_layers([layer])
         answer.update(layer=layer.get_id(), path=None)
@@ -151,7 +155,9 @@ def _outlines(text, font, size, letter_spacing):
         layer.set_letter_spacing(letter_spacing)
         path = Gimp.Path.new_from_text_layer(image, layer)
         if path is None or not path.get_strokes():
-            raise OperationError("invalid_argument", f"`{text[:60]}` has no outlines to bend", "give text with visible letters")
+            raise OperationError(
+                "invalid_argument", f"`{text[:60]}` has no outlines to bend", "give text with visible letters"
+            )
         image.insert_path(path, None, 0)
         lines = [tuple(list(path.stroke_get_points(stroke))[-2:]) for stroke in path.get_strokes()]
         *_, ascent, _ = Gimp.text_get_extents_font(text, size, layer.get_font())
@@ -160,21 +166,10 @@ def _outlines(text, font, size, letter_spacing):
         image.delete()
 
 
-def _new_layer(image, name):
-    kind = "GRAYA_IMAGE" if targets.base_type(image) == "GRAY" else "RGBA_IMAGE"
-    if targets.base_type(image) == "INDEXED":
-        kind = "INDEXEDA_IMAGE"
-    layer = Gimp.Layer.new(
-        image, name, image.get_width(), image.get_height(), getattr(Gimp.ImageType, kind), 100, Gimp.LayerMode.NORMAL
-    )
-    layer.fill(Gimp.FillType.TRANSPARENT)
-    painting.done(image.insert_layer(layer, None, 0), "inserting the layer")
-    return layer
-
-
-def _fill_alone(image, layer, path):
+def _fill_alone(call, layer, path):
     """Fills the path on a new layer, whatever is selected."""
-    with selecting.Kept(image):
+    image = call.image
+    with selecting.Kept(call):
         selecting.prepare()
         image.select_item(Gimp.ChannelOps.REPLACE, path)
         if not Gimp.Selection.is_empty(image):

@@ -73,7 +73,9 @@ def path_from_svg(call, svg=None, file=None, name=None, merge=False, scale=False
     image = call.image
     if (svg is None) == (file is None):
         raise OperationError(
-            "invalid_argument", f"give either `svg` or `file`{', not both' if svg is not None else ''}", "`svg` is the text"
+            "invalid_argument",
+            f"give either `svg` or `file`{', not both' if svg is not None else ''}",
+            "`svg` is the text",
         )
     if file is not None:
         source = Gio.File.new_for_path(paths.check_path(file, False, call.settings))
@@ -88,14 +90,16 @@ def path_from_svg(call, svg=None, file=None, name=None, merge=False, scale=False
         raise OperationError(
             "invalid_argument",
             f"no path could be read: {Gimp.get_pdb().get_last_error() or 'no reason given'}",
-            "give an SVG document with path, rect, circle, ellipse, line, polyline or polygon elements, or path data (M …)",
+            "give an SVG document with path, rect, circle, ellipse, line, polyline or polygon, or path data (M …)",
         )
     if name is not None:
         made[0].set_name(name)
     return {
         "message": f"Read {_count(len(made), 'path')} from SVG",
         "path": made[0].get_id(),
-        "paths": [{"path": path.get_id(), "name": path.get_name(), "strokes": len(path.get_strokes())} for path in made],
+        "paths": [
+            {"path": path.get_id(), "name": path.get_name(), "strokes": len(path.get_strokes())} for path in made
+        ],
     }
 
 
@@ -121,7 +125,10 @@ def path_to_svg(call, path=None, all_paths=False, file=None):
     painting.done(svg, "making the SVG")
     if len(svg) > MAX_SVG:
         raise OperationError(
-            "too_large", f"the SVG has {len(svg):,} characters, more than {MAX_SVG:,}", "write it to a `file`", limit=MAX_SVG
+            "too_large",
+            f"the SVG has {len(svg):,} characters, more than {MAX_SVG:,}",
+            "write it to a `file`",
+            limit=MAX_SVG,
         )
     return {"message": f"Wrote {what} as SVG", "svg": svg, "bytes": len(svg.encode())}
 
@@ -133,7 +140,9 @@ def path_from_selection(call, name="Selection"):
     there = {path.get_id() for path in image.get_paths()}
     procedure = Gimp.get_pdb().lookup_procedure("plug-in-sel2path")
     if procedure is None:
-        raise OperationError("unsupported", "this GIMP lacks the plug-in `sel2path`", "install GIMP's standard plug-ins")
+        raise OperationError(
+            "unsupported", "this GIMP lacks the plug-in `sel2path`", "install GIMP's standard plug-ins"
+        )
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
     config.set_property("image", image)

@@ -64,7 +64,9 @@ def _colors(samples):
 
 def _shape(brush):
     """What a generated brush is made of; each getter answers (worked, value)."""
-    values = {name: getattr(brush, f"get_{name}")()[-1] for name in ("radius", "hardness", "aspect_ratio", "angle", "spikes")}
+    values = {
+        name: getattr(brush, f"get_{name}")()[-1] for name in ("radius", "hardness", "aspect_ratio", "angle", "spikes")
+    }
     shape = enums.name(Gimp.BrushGeneratedShape, brush.get_shape()[-1]).lower()
     return {"shape": shape, **{name: round(value, 4) for name, value in values.items()}}
 
@@ -91,7 +93,11 @@ def create_palette(call, name, colors=None, color_names=None, from_image=None, c
             f"there are {len(color_names)} `color_names` and {len(colors or ())} `colors`",
             "give a name for each color, or leave `color_names` out",
         )
-    chosen = _image_colors(call, from_image) if colors is None else [_opaque(color) for color in colors]
+    if colors is None:
+        with call.masked():  # a cancel must not leave the passing copy
+            chosen = _image_colors(call, from_image)
+    else:
+        chosen = [_opaque(color) for color in colors]
     palette = Gimp.Palette.new(name)
     for index, color in enumerate(chosen):
         worked, _ = palette.add_entry(color_names[index] if color_names else f"Color {index + 1}", color)
@@ -161,7 +167,9 @@ def delete_resource(call, kind, name):
     name = found.get_name()
     if not found.is_editable():
         raise OperationError(
-            "forbidden", f"the {kind} `{name}` belongs to GIMP and cannot be deleted", "only what you made can be deleted"
+            "forbidden",
+            f"the {kind} `{name}` belongs to GIMP and cannot be deleted",
+            "only what you made can be deleted",
         )
     painting.done(found.delete(), f"deleting the {kind}")
     return {"message": f"Deleted {kind} `{name}`", "deleted": name}

@@ -55,7 +55,7 @@ def select_by_color(
             "`point` takes the colour of the picture there",
         )
     found = targets.drawable(call, layer)
-    places = call.places(found if found.is_layer() else None)
+    places = call.places(found)
     if color is not None:
         wanted = colors.to_gegl(color)
     else:
@@ -87,7 +87,7 @@ def select_contiguous(
     layer=None,
 ):
     found = targets.drawable(call, layer)
-    places = call.places(found if found.is_layer() else None)
+    places = call.places(found)
     x, y = places.point(*point)
     need_on(call.image, found, x, y, sample_merged)
     use_sampling(threshold, criterion, sample_merged, diagonal)
@@ -147,6 +147,6 @@ def need_on(image, drawable, x, y, sample_merged):
     if not (left <= x < left + width and top <= y < top + height):
         raise OperationError(
             "invalid_argument",
-            f"the point ({x:g}, {y:g}) is not on {what}, which covers ({left}, {top}) to ({left + width}, {top + height})",
+            f"the point ({x:g}, {y:g}) is not on {what}: ({left}, {top}) to ({left + width}, {top + height})",
             "give a point on it, or set `sample_merged` to look at the whole picture",
         )

@@ -56,7 +56,9 @@ def create_polygon_selection(call, points, operation="replace", feather=0, antia
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     if not _encloses(corners):
         raise OperationError(
-            "invalid_argument", f"the {len(points)} points lie on one line, which encloses nothing", "give a real polygon"
+            "invalid_argument",
+            f"the {len(points)} points lie on one line, which encloses nothing",
+            "give a real polygon",
         )
     selecting.need_inside(call.image, min(xs), min(ys), max(xs), max(ys), "a polygon")
     selecting.prepare(places.length(feather), antialias)

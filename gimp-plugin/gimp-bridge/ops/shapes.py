@@ -31,14 +31,17 @@ def draw_line(
     layer=None,
 ):
     drawable = painting.surface(call, layer)
-    places = call.places(drawable if drawable.is_layer() else None)
+    places = call.places(drawable)
     wide = places.length(width)
-    path = [point for index, point in enumerate(places.points(points)) if index == 0 or points[index] != points[index - 1]]
+    path = [
+        point for index, point in enumerate(places.points(points)) if index == 0 or points[index] != points[index - 1]
+    ]
     if len(path) < 2:
         raise OperationError(
-            "invalid_argument", f"the {len(points)} points are all ({points[0][0]:g}, {points[0][1]:g})",
+            "invalid_argument",
+            f"the {len(points)} points are all ({points[0][0]:g}, {points[0][1]:g})",
             "give two different points; for a dot, use draw_ellipse",
-        )  # fmt: skip
+        )
     heads = []
     if arrow != "none":
         size = places.length(arrow_size) if arrow_size is not None else max(4 * wide, 8)
@@ -49,10 +52,10 @@ def draw_line(
     painting.use_blend(opacity, mode, painting.use_color(color))
     strokes.use_line(wide, cap, join, 10, dashes, antialias)
     line = [(x + shift, y + shift) for x, y in path]
-    strokes.draw(call.image, drawable, [(strokes.corners(line), False)])
+    strokes.draw(call, drawable, [(strokes.corners(line), False)])
     for head in heads:
         flat = [value + shift for corner in head for value in corner]
-        selecting.fill(call.image, drawable, antialias, lambda flat=flat: _select_polygon(call.image, flat))
+        selecting.fill(call, drawable, antialias, lambda flat=flat: _select_polygon(call.image, flat))
     return {
         "message": f"Drew a line through {len(points)} points, {wide:g} pixels wide"
         + (f", with an arrow at {'both ends' if arrow == 'both' else f'the {arrow}'}" if heads else ""),
@@ -61,7 +64,7 @@ def draw_line(
 
 
 def _pixel_shift(width):
-    """An odd width runs along the middle of pixels, so that a line of one pixel is one pixel wide, not two half ones."""
+    """An odd width runs along the middle of pixels, so that one pixel wide is one pixel, not two half ones."""
     return 0.5 if round(width) % 2 else 0.0
 
 
@@ -110,7 +113,7 @@ def draw_rectangle(
     layer=None,
 ):
     drawable = painting.surface(call, layer)
-    places = call.places(drawable if drawable.is_layer() else None)
+    places = call.places(drawable)
     box = places.pixel_box(x, y, width, height)
     radius = min(places.length(corner_radius), box[2] / 2, box[3] / 2)
 
@@ -144,7 +147,7 @@ def draw_ellipse(
     layer=None,
 ):
     drawable = painting.surface(call, layer)
-    places = call.places(drawable if drawable.is_layer() else None)
+    places = call.places(drawable)
     box = places.box(x, y, width, height)
 
     def select(how, inset):
@@ -175,22 +178,20 @@ def draw_polygon(
 ):
     drawable = painting.surface(call, layer)
     _need_color(fill_color, outline_color)
-    places = call.places(drawable if drawable.is_layer() else None)
+    places = call.places(drawable)
     corners = places.points(points)
     wide = places.length(outline_width)
-    controls = (strokes.smooth if smooth else lambda line, closed: strokes.corners(line))
+    controls = strokes.smooth if smooth else lambda line, closed: strokes.corners(line)
     if fill_color is not None:
         painting.use_blend(opacity, mode, painting.use_color(fill_color))
-        with strokes.passing_path(call.image, [(controls(corners, True), True)]) as path:
-            selecting.fill(
-                call.image, drawable, antialias, lambda: call.image.select_item(Gimp.ChannelOps.REPLACE, path)
-            )
+        with strokes.passing_path(call, [(controls(corners, True), True)]) as path:
+            selecting.fill(call, drawable, antialias, lambda: call.image.select_item(Gimp.ChannelOps.REPLACE, path))
     if outline_color is not None:
         shift = _pixel_shift(wide)
         painting.use_blend(opacity, mode, painting.use_color(outline_color))
         strokes.use_line(wide, "round", join, 10, None, antialias)
         line = [(x + shift, y + shift) for x, y in corners]
-        strokes.draw(call.image, drawable, [(controls(line, True), True)])
+        strokes.draw(call, drawable, [(controls(line, True), True)])
     return _drawn(f"a polygon of {len(points)} points", drawable, fill_color, outline_color)
 
 
@@ -204,9 +205,11 @@ def _boxed(call, drawable, box, select, fill, outline, outline_width, antialias,
         inset = 0 if outline is None else outline_width / 2 if antialias else outline_width
         whole = what == "a rectangle" and outline is not None
         selecting.fill(
-            call.image, drawable, antialias,
+            call,
+            drawable,
+            antialias,
             lambda: select(Gimp.ChannelOps.REPLACE, outline_width if whole else inset),
-        )  # fmt: skip
+        )
     if outline is not None:
         painting.use_blend(opacity, mode, painting.use_color(outline))
 
@@ -214,7 +217,7 @@ def _boxed(call, drawable, box, select, fill, outline, outline_width, antialias,
             select(Gimp.ChannelOps.REPLACE, 0)
             select(Gimp.ChannelOps.SUBTRACT, outline_width)
 
-        selecting.fill(call.image, drawable, antialias, ring)
+        selecting.fill(call, drawable, antialias, ring)
 
 
 def _select_polygon(image, flat):

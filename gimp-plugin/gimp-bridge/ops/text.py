@@ -54,7 +54,9 @@ def add_text_layer(
 
 
 @operation("edit_text_layer")
-def edit_text_layer(call, layer=None, text=None, markup=False, x=None, y=None, width=None, height=None, name=None, **style):
+def edit_text_layer(
+    call, layer=None, text=None, markup=False, x=None, y=None, width=None, height=None, name=None, **style
+):
     found = text_layer(call, layer)
     places = call.places(found)
     if text is None and markup:
@@ -93,32 +95,42 @@ def edit_text_layer(call, layer=None, text=None, markup=False, x=None, y=None, w
 @operation("get_text_layer")
 def get_text_layer(call, layer=None):
     found = text_layer(call, layer)
-    return {"layer": found.get_id(), "name": found.get_name(), **_extent(found), "properties": text_style.describe(found)}
+    return {
+        "layer": found.get_id(),
+        "name": found.get_name(),
+        **_extent(found),
+        "properties": text_style.describe(found),
+    }
 
 
 @operation("measure_text")
 def measure_text(call, text, font="Sans-serif", size=24, width=None, markup=False, **style):
-    # An image of its own: no layer comes and goes in the user's
-    image = Gimp.Image.new(64, 64, Gimp.ImageBaseType.RGB)
-    try:
-        image.undo_disable()
-        layer = text_style.new_layer(image, text if not markup else "text", font, size)
-        image.insert_layer(layer, None, 0)
-        text_style.apply(layer, style)
-        _set_content(layer, text, markup)
-        if width is not None:
-            text_style.fit_box(layer, width, None, text)
-        words = text_style.plain(text) if markup else text
-        *_, ascent, descent = Gimp.text_get_extents_font(words, size, layer.get_font())
-        return {
-            "width": layer.get_width(),
-            "height": layer.get_height(),
-            "ascent": ascent,
-            "descent": abs(descent),
-            "font": layer.get_font().get_name(),
-        }
-    finally:
-        image.delete()
+    # An image of its own, so that no layer comes and goes in the user's; a cancel must not leave it
+    with call.masked():
+        image = Gimp.Image.new(64, 64, Gimp.ImageBaseType.RGB)
+        try:
+            return _measured(image, text, font, size, width, markup, style)
+        finally:
+            image.delete()
+
+
+def _measured(image, text, font, size, width, markup, style):
+    image.undo_disable()
+    layer = text_style.new_layer(image, text if not markup else "text", font, size)
+    image.insert_layer(layer, None, 0)
+    text_style.apply(layer, style)
+    _set_content(layer, text, markup)
+    if width is not None:
+        text_style.fit_box(layer, width, None, text)
+    words = text_style.plain(text) if markup else text
+    *_, ascent, descent = Gimp.text_get_extents_font(words, size, layer.get_font())
+    return {
+        "width": layer.get_width(),
+        "height": layer.get_height(),
+        "ascent": ascent,
+        "descent": abs(descent),
+        "font": layer.get_font().get_name(),
+    }
 
 
 @operation("list_fonts")
@@ -138,7 +150,7 @@ def text_layer(call, given):
             "invalid_argument",
             f"layer `{found.get_id()}` (`{found.get_name()}`) "
             + ("was text and is pixels now" if pixels else "is no text layer"),
-            "give a text layer's id; get_image_metadata says which are (kind \"text\"), add_text_layer makes one",
+            'give a text layer\'s id; get_image_metadata says which are (kind "text"), add_text_layer makes one',
         )
     if found.get_lock_content():
         raise OperationError(
@@ -150,7 +162,9 @@ def text_layer(call, given):
 def _need_box(width, height):
     if height is not None and width is None:
         raise OperationError(
-            "invalid_argument", "`height` is given without `width`", "give `width` too, or only `width` for a box that fits"
+            "invalid_argument",
+            "`height` is given without `width`",
+            "give `width` too, or only `width` for a box that fits",
         )
 
 

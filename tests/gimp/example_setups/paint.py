@@ -13,5 +13,11 @@ def copied(client, image):
     return {}
 
 
-SETUP = {"fill_selection": selected, "clear_selection": selected, "copy_selection": selected, "paste_clipboard": copied,
-         "draw_rectangle": selected, "draw_gradient": selected}
+SETUP = {
+    "fill_selection": selected,
+    "clear_selection": selected,
+    "copy_selection": selected,
+    "paste_clipboard": copied,
+    "draw_rectangle": selected,
+    "draw_gradient": selected,
+}

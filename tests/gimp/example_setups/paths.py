@@ -4,7 +4,9 @@ from example_setups.selections import selected
 
 
 def path(client, image):
-    client.call("create_path", image=image, strokes=[{"points": [[8, 50], [48, 12], [88, 50]], "smooth": True}], name="Bow")
+    client.call(
+        "create_path", image=image, strokes=[{"points": [[8, 50], [48, 12], [88, 50]], "smooth": True}], name="Bow"
+    )
     return {}
 
 
@@ -13,7 +15,18 @@ def text(client, image):
     return {"layer": made["layer"]}
 
 
-SETUP = {name: path for name in ("path_to_svg", "get_path", "set_path_properties", "transform_path", "delete_path", "stroke_path",
-                                 "fill_path", "text_along_path")}  # fmt: skip
+SETUP = {
+    name: path
+    for name in (
+        "path_to_svg",
+        "get_path",
+        "set_path_properties",
+        "transform_path",
+        "delete_path",
+        "stroke_path",
+        "fill_path",
+        "text_along_path",
+    )
+}
 SETUP.update({name: text for name in ("edit_text_layer", "get_text_layer", "path_from_text")})
 SETUP.update({name: selected for name in ("path_from_selection", "stroke_selection")})
