@@ -86,7 +86,10 @@ def test_scale(client):
     assert "`factor`" in error(client, "scale_layer", image=image).hint
     assert "one of them" in error(client, "scale_layer", image=image, factor=2, width=5).hint
     problem = error(client, "scale_layer", image=image, factor=1000)
-    assert problem.kind == "invalid_argument" or problem.kind == "too_large"
+    assert problem.kind == "too_large" and "48000 x 32000" in problem.message and "500,000,000" in problem.hint
+    far = [[0, 0], [200000, 0], [200000, 50000], [0, 50000]]
+    assert error(client, "change_perspective", image=image, corners=far).kind == "too_large"
+    assert error(client, "shear_layer", image=image, amount=-65536 * 100, timeout=20).kind == "too_large"
 
 
 def test_move(client):
@@ -94,6 +97,7 @@ def test_move(client):
     answer = client.call("move_layer", image=image, x=12, y=9)
     assert (answer["x"], answer["y"]) == (12, 9)
     assert np.array_equal(read(client, image)[9:39, 12:52], DATA)
+    assert "note" not in answer
     answer = client.call("move_layer", image=image, x=-2, y=5, relative=True)
     assert (answer["x"], answer["y"]) == (10, 14)
     client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 20, 10, 8)")
@@ -142,6 +146,8 @@ def test_the_selections_outline(client):
     client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 20, 20, 10)")
     answer = client.call("rotate_layer", image=image, what="selection", angle=90)
     assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (25, 15, 10, 20)
+    client.call("flip_layer", image=image, what="selection", axis=50)
+    assert client.eval("tuple(Gimp.Selection.bounds(im))[-4:]") == [65, 15, 75, 35]
     answer = client.call("scale_layer", image=image, what="selection", factor=2)
     assert (answer["width"], answer["height"]) == (20, 40)
     assert np.array_equal(layer_pixels(client, image, layer), DATA)
