@@ -170,6 +170,10 @@ def test_shear_and_perspective(client):
     got = read(client, image)[..., 3] > 128
     assert abs(got[11].sum() - 20) <= 3 and abs(got[48].sum() - 78) <= 4
     assert got[30, 50] and not got[12, 30] and not got[12, 70]
+    client.call("undo", image=image)
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 40, 20, 20, 20)")
+    client.call("change_perspective", image=image, what="selection", corners=[[40, 20], [80, 10], [80, 50], [40, 40]])
+    assert client.eval("tuple(Gimp.Selection.bounds(im))[-4:]") == [40, 10, 80, 50]
     problem = error(client, "change_perspective", image=image, corners=[[0, 0], [50, 50], [50, 0], [0, 50]])
     assert "convex" in problem.message and "in this order" in problem.hint
 

@@ -58,7 +58,9 @@ def scale_layer(call, what, interpolation, keep_ratio, width=None, height=None, 
     left, top = round(left), round(top)
     def scale(item):
         if what != "layer":
-            return item.transform_scale(left, top, left + new_width, top + new_height)
+            # GIMP's own scaling takes the whole canvas for the selection's extent
+            across, down = new_width / old_width, new_height / old_height
+            return item.transform_matrix(across, 0, left - old_x * across, 0, down, top - old_y * down, 0, 0, 1)
         # Unlike a transform it adds no alpha channel
         return item.scale(new_width, new_height, True) and item.set_offsets(left, top) and item
 
@@ -140,10 +142,22 @@ def change_perspective(call, corners, what, interpolation, resize, layer=None):
     places = call.places(target.item if what != "selection" else None)
     points = places.points(corners)
     _check_corners(points)
-    top_left, top_right, bottom_right, bottom_left = points
-    flat = [*top_left, *top_right, *bottom_left, *bottom_right]  # GIMP's order goes line by line
-    target.run(lambda item: item.transform_perspective(*flat), interpolation, resize)
+    matrix = _homography(target.box, points)
+    target.run(lambda item: item.transform_matrix(*matrix), interpolation, resize)
     return target.answer(f"Changed the perspective of the {_words(what)}")
+
+
+def _homography(box, points):
+    """The matrix, row by row, that takes a box's corners (clockwise from the top left) to the points."""
+    left, top, width, height = box
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+    dx1, dx2, dx3 = x1 - x2, x3 - x2, x0 - x1 + x2 - x3
+    dy1, dy2, dy3 = y1 - y2, y3 - y2, y0 - y1 + y2 - y3
+    whole = dx1 * dy2 - dx2 * dy1  # not 0 for a convex area
+    g, h = (dx3 * dy2 - dx2 * dy3) / whole, (dx1 * dy3 - dx3 * dy1) / whole
+    unit = [[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]]
+    # From the box to the unit square, then to the points
+    return [number for a, b, c in unit for number in (a / width, b / height, c - a * left / width - b * top / height)]
 
 
 def _check_corners(points):
