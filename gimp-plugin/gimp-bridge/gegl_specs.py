@@ -20,13 +20,14 @@ _FILE_WORDS = ("src", "path", "file", "uri")
 
 
 def check_exists(operation):
-    """The operation's full name (`blur` finds no other than itself, but `gaussian-blur` is `gegl:gaussian-blur`)."""
+    """The operation's full name: `gegl:` may be left out, and `_` may stand for `-`."""
     names = gegl_known.names()
     if operation in names:
         return operation
-    for prefix in ("gegl:", "gimp:", "svg:"):
-        if prefix + operation.replace("_", "-") in names:
-            return prefix + operation.replace("_", "-")
+    operation = operation.replace("_", "-")
+    for prefix in ("", "gegl:", "gimp:", "svg:"):
+        if prefix + operation in names:
+            return prefix + operation
     bare = {name.partition(":")[2]: name for name in names}
     near = [bare[word] for word in difflib.get_close_matches(operation.partition(":")[2] or operation, bare, 3, 0.5)]
     raise OperationError(
