@@ -22,7 +22,8 @@ _NO_FILTERS = {
     "gegl:map-absolute", "gegl:map-relative", "gegl:opacity", "gegl:posterize", "gegl:rectangle", "gegl:seamless-clone",
     "gegl:text", "gegl:threshold", "gegl:tile", "gegl:wavelet-blur",
 }
-# GIMP's own operations that are no layer modes; they exist in GIMP's process only
+# GIMP's own operations that are filters; they exist in GIMP's process only. Its others are parts of its layer modes
+# and tools, though 3.2 lists them too
 _GIMPS_OWN = (
     "border", "brightness-contrast", "color-balance", "colorize", "curves", "desaturate", "flood", "grow",
     "hue-saturation", "levels", "posterize", "semi-flatten", "shrink", "threshold", "threshold-alpha",
@@ -50,18 +51,15 @@ _REFUSED = {
     "gegl:seamless-clone": ("it needs a prepared clone, and crashes without", None),
     "gegl:seamless-clone-compose": ("it needs a prepared clone, and crashes without", None),
     "gegl:lcms-from-profile": ("it needs a colour profile object", "convert the image's profile instead"),
+    "gegl:piecewise-blend": ("it blends more pictures than two", "use gegl:mix with `aux_layer`"),
+    "gegl:exp-combine": ("it joins a series of exposures, each an input of its own", None),
     "gegl:contrast-curve": ("it needs a curve object", "use adjust_curves"),
 }
 
 
 def names():
-    """All operations' names, sorted. GIMP 3.2 names its own filters too."""
-    found = set(Gegl.list_operations())
-    if OLD:
-        found.update(f"gimp:{name}" for name in _GIMPS_OWN)
-    else:
-        found.update(Gimp.DrawableFilter.operation_get_available())
-    return sorted(found)
+    """All operations' names, sorted: those of the plug-in's own GEGL, and GIMP's."""
+    return sorted({*Gegl.list_operations(), *(f"gimp:{name}" for name in _GIMPS_OWN)})
 
 
 def how(operation, categories=None):
@@ -84,7 +82,7 @@ def refusal(operation, categories=None):
     if operation in _REFUSED:
         return _REFUSED[operation]
     if operation.startswith("gimp:"):
-        if OLD and operation.removeprefix("gimp:") not in _GIMPS_OWN:
+        if operation.removeprefix("gimp:") not in _GIMPS_OWN:
             return "it is internal to GIMP", None
         return None
     kinds = _kinds(operation, categories)

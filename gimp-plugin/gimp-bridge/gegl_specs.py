@@ -20,13 +20,14 @@ _FILE_WORDS = ("src", "path", "file", "uri")
 
 
 def check_exists(operation):
-    """The operation's full name (`blur` finds no other than itself, but `gaussian-blur` is `gegl:gaussian-blur`)."""
+    """The operation's full name: `gegl:` may be left out, and `_` may stand for `-`."""
     names = gegl_known.names()
     if operation in names:
         return operation
-    for prefix in ("gegl:", "gimp:", "svg:"):
-        if prefix + operation.replace("_", "-") in names:
-            return prefix + operation.replace("_", "-")
+    operation = operation.replace("_", "-")
+    for prefix in ("", "gegl:", "gimp:", "svg:"):
+        if prefix + operation in names:
+            return prefix + operation
     bare = {name.partition(":")[2]: name for name in names}
     near = [bare[word] for word in difflib.get_close_matches(operation.partition(":")[2] or operation, bare, 3, 0.5)]
     raise OperationError(
@@ -117,12 +118,23 @@ def choices_of(spec):
 
 
 def _members(spec):
-    """{nick: member} of an enum property; GEGL's own enums are known through the spec alone."""
-    python = getattr(spec, "enum_class", None)
-    table = getattr(python, "__enum_values__", None)
-    if table:
-        return {member.value_nick: member for _, member in sorted(table.items())}
-    return pdb_values.enum_values(spec.value_type)
+    """{nick: member} of an enum property."""
+    kind = spec.value_type
+    if kind.name not in _enums:
+        known = any(kind.name.startswith(prefix) and hasattr(module, kind.name.removeprefix(prefix))
+                    for prefix, module in (("Gimp", Gimp), ("Gegl", Gegl)))
+        if known:
+            _enums[kind.name] = pdb_values.enum_values(kind)
+        else:
+            # An operation's own enum is known through the spec alone. PyGObject hands its class out without a
+            # reference of ours, so that asking twice frees what is in use: it is asked once, and kept for ever.
+            python = spec.enum_class
+            _enums[kind.name] = {member.value_nick: member for _, member in sorted(python.__enum_values__.items())}
+            _kept.append(python)
+    return _enums[kind.name]
+
+
+_enums, _kept = {}, []
 
 
 def _default(spec, choices):

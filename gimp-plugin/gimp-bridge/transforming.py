@@ -16,7 +16,7 @@ RESIZE = {"grow": "ADJUST", "clip": "CLIP", "crop": "CROP", "crop_with_aspect": 
 class Target:
     """What one call transforms. `item` is what GIMP's transforms are called on; `box` its (x, y, width, height)."""
 
-    def __init__(self, call, what, given, duplicate=False):
+    def __init__(self, call, what, given):
         self.call, self.what, self.image, self.floats = call, what, call.image, what == "selected_pixels"
         if what != "layer":
             self._need_selection()
@@ -30,6 +30,7 @@ class Target:
             self.box = selection_box(self.image)
             return
         self.item = self._floatable(given) if self.floats else self._whole(given)
+        self.had_alpha = self.item.has_alpha()
         self.box = selection_box(self.image) if self.floats else item_box(self.item)
         if self.floats:
             self.box = cut(self.box, item_box(self.item))
@@ -100,6 +101,8 @@ class Target:
         result = {"message": message, "what": self.what}
         if self.what != "selection":
             result["layer"] = self.item.get_id()
+            if self.item.has_alpha() and not self.had_alpha:
+                targets.add_note(self.call, "an alpha channel was added, for what is empty now")
         if box is not None:
             result.update(zip(("x", "y", "width", "height"), box))
         return result

@@ -61,7 +61,7 @@ def assert_near(got, wanted, tolerance=1.0):
     assert off.max() <= tolerance, f"off by {off.max():.2f} at {np.unravel_index(off.argmax(), off.shape)}"
 
 
-def error(client, operation, **arguments):
+def error(client, operation, /, **arguments):
     with pytest.raises(CallError) as raised:
         client.call(operation, **arguments)
     return raised.value

@@ -65,9 +65,9 @@ def test_as_a_layer_effect_pixels_stay_and_removing_it_brings_the_look_back(clie
     for effect in listed:
         client.call("edit_layer_effect", image=image, layer_effect=effect["layer_effect"], visible=True)
     again = read(client, image)
-    # Some of GEGL's filters (mosaic, spherize, noise-reduction) depend a little on the pieces that are drawn at a time
+    # Some of GEGL's filters (mosaic, spherize, tile-glass) depend a little on the pieces that are drawn at a time
     off = np.abs(again.astype(int) - changed)
-    assert off.mean() < 0.2, f"{(off > 0).mean():.1%} differ, by {off.max()} at most"
+    assert off.mean() < 0.5, f"{(off > 0).mean():.1%} differ, by {off.max()} at most"
     assert client.call("remove_layer_effect", image=image, all=True)["left"] == 0
     assert np.array_equal(read(client, image, layer), pixels) and np.array_equal(read(client, image), look)
     if example.get("style") != "bevel":

@@ -56,6 +56,7 @@ def apply_levels(drawable, channel, low_in, high_in, gamma, low_out, high_out, c
         adjust.perceptual(drawable, lambda on: adjust.check_done(
             on.levels(which, low_in, high_in, clamp, gamma, low_out, high_out, clamp), "levels"))
         return []
+    gegl_known.check_filter("gimp:levels")
     curve = Gimp.TRCType.LINEAR if adjust.is_mask(drawable) else Gimp.TRCType.NON_LINEAR
     made = gegl_filter.apply(
         drawable,

@@ -90,7 +90,7 @@ def apply_gegl_operation(call, operation, properties, opacity, clip, blend_mode=
 
 
 NEEDS_AUX = {"gegl:variable-blur", "gegl:map-absolute", "gegl:map-relative", "gegl:matting-global",
-             "gegl:matting-levin", "gegl:displace", "gegl:bump-map", "gegl:piecewise-blend"}
+             "gegl:matting-levin", "gegl:displace", "gegl:bump-map"}
 
 
 def _check_aux(operation, aux, as_effect):

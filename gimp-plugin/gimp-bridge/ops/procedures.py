@@ -76,7 +76,7 @@ def _argument(procedure, spec):
     shown = gegl_specs.describe_spec(spec)
     shown["type"] = pdb_values.type_name(spec)
     internal = int(procedure.get_proc_type()) == int(Gimp.PDBProcType.INTERNAL)
-    required = internal and not pdb_values.may_be_missing(spec)
+    required = internal and not (pdb_values.may_be_missing(spec) and getattr(spec, "none_ok", True))
     if required:
         shown.pop("default", None)  # it means nothing: gimp-image-scale would scale to 1 x 1
     shown["required"] = required

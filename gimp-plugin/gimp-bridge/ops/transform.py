@@ -13,8 +13,8 @@ from errors import OperationError
 from registry import operation
 from transforming import Target
 
-MAX_SIDE = 65536
-ORIENTATION = {"horizontal": Gimp.OrientationType.HORIZONTAL, "vertical": Gimp.OrientationType.VERTICAL}
+MAX_PIXELS = 500_000_000  # of one layer: GIMP works on them for minutes, and cannot be stopped
+MAX_SIDE = 262144
 
 
 @operation("move_layer")
@@ -48,10 +48,7 @@ def scale_layer(call, what, interpolation, keep_ratio, width=None, height=None, 
     old_x, old_y, old_width, old_height = target.box
     places = call.places(target.item if what != "selection" else None)
     new_width, new_height = _new_size(places, (old_width, old_height), width, height, factor, keep_ratio)
-    if max(new_width, new_height) > MAX_SIDE:
-        raise OperationError(
-            "too_large", f"the new size would be {new_width} x {new_height}", f"the limit is {MAX_SIDE} pixels a side"
-        )
+    _check_size(new_width, new_height)
     if center is None:
         # GIMP's own: the corner stays
         left, top = old_x, old_y
@@ -59,8 +56,25 @@ def scale_layer(call, what, interpolation, keep_ratio, width=None, height=None, 
         x, y = transforming.find_center(call, target, center)
         left, top = x - (x - old_x) * new_width / old_width, y - (y - old_y) * new_height / old_height
     left, top = round(left), round(top)
-    target.run(lambda item: item.transform_scale(left, top, left + new_width, top + new_height), interpolation)
+    def scale(item):
+        if what != "layer":
+            # GIMP's own scaling takes the whole canvas for the selection's extent
+            across, down = new_width / old_width, new_height / old_height
+            return item.transform_matrix(across, 0, left - old_x * across, 0, down, top - old_y * down, 0, 0, 1)
+        # Unlike a transform it adds no alpha channel
+        return item.scale(new_width, new_height, True) and item.set_offsets(left, top) and item
+
+    target.run(scale, interpolation)
     return target.answer(f"Scaled the {_words(what)} from {old_width}x{old_height} to {new_width}x{new_height}")
+
+
+def _check_size(width, height):
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise OperationError(
+            "too_large",
+            f"the layer would be {round(width)} x {round(height)} pixels",
+            f"make it smaller: the limits are {MAX_PIXELS:,} pixels and {MAX_SIDE} a side",
+        )
 
 
 def _new_size(places, old, width, height, factor, keep_ratio):
@@ -87,7 +101,7 @@ def rotate_layer(call, angle, what, interpolation, resize, layer=None, center=No
     quarters = {90: Gimp.RotationType.DEGREES90, 180: Gimp.RotationType.DEGREES180,
                 270: Gimp.RotationType.DEGREES270}
     if turn in quarters and resize == "grow":
-        target.run(lambda item: item.transform_rotate_simple(quarters[turn], center is None, x, y), interpolation)
+        target.run(lambda item: item.transform_rotate_simple(quarters[turn], False, x, y), interpolation)
     elif turn:
         target.run(lambda item: item.transform_rotate(math.radians(angle), False, x, y), interpolation, resize)
     return target.answer(f"Rotated the {_words(what)} by {adjust.number(angle)} degrees")
@@ -96,11 +110,11 @@ def rotate_layer(call, angle, what, interpolation, resize, layer=None, center=No
 @operation("flip_layer")
 def flip_layer(call, direction, what, layer=None, axis=None):
     target = Target(call, what, layer)
-    place = 0.0
-    if axis is not None:
-        layer_item = None if what == "selection" else target.item
-        place = call.places(layer_item).point(axis, axis)[0 if direction == "horizontal" else 1]
-    target.run(lambda item: item.transform_flip_simple(ORIENTATION[direction], axis is None, place), "none")
+    across = 0 if direction == "horizontal" else 1
+    point = (axis, axis) if axis is not None else None
+    place = transforming.find_center(call, target, point)[across]
+    kind = Gimp.OrientationType.VERTICAL if across else Gimp.OrientationType.HORIZONTAL
+    target.run(lambda item: item.transform_flip_simple(kind, False, place), "none")
     return target.answer(f"Flipped the {_words(what)} {direction}ly")
 
 
@@ -109,7 +123,16 @@ def shear_layer(call, direction, amount, what, interpolation, resize, layer=None
     target = Target(call, what, layer)
     places = call.places()
     length = amount * (places.scale_x if direction == "horizontal" else places.scale_y)
-    target.run(lambda item: item.transform_shear(ORIENTATION[direction], length), interpolation, resize)
+    x, y = transforming.center(target)
+    _check_size(*(size + (abs(length) if is_along else 0) for size, is_along in zip(
+        target.box[2:], (direction == "horizontal", direction == "vertical"))))
+    if direction == "horizontal":
+        slope = length / target.box[3]
+        matrix = [1, slope, -slope * y, 0, 1, 0, 0, 0, 1]
+    else:
+        slope = length / target.box[2]
+        matrix = [1, 0, 0, slope, 1, -slope * x, 0, 0, 1]
+    target.run(lambda item: item.transform_matrix(*matrix), interpolation, resize)
     return target.answer(f"Sheared the {_words(what)} {direction}ly by {adjust.number(amount)} pixels")
 
 
@@ -119,10 +142,22 @@ def change_perspective(call, corners, what, interpolation, resize, layer=None):
     places = call.places(target.item if what != "selection" else None)
     points = places.points(corners)
     _check_corners(points)
-    top_left, top_right, bottom_right, bottom_left = points
-    flat = [*top_left, *top_right, *bottom_left, *bottom_right]  # GIMP's order goes line by line
-    target.run(lambda item: item.transform_perspective(*flat), interpolation, resize)
+    matrix = _homography(target.box, points)
+    target.run(lambda item: item.transform_matrix(*matrix), interpolation, resize)
     return target.answer(f"Changed the perspective of the {_words(what)}")
+
+
+def _homography(box, points):
+    """The matrix, row by row, that takes a box's corners (clockwise from the top left) to the points."""
+    left, top, width, height = box
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = points
+    dx1, dx2, dx3 = x1 - x2, x3 - x2, x0 - x1 + x2 - x3
+    dy1, dy2, dy3 = y1 - y2, y3 - y2, y0 - y1 + y2 - y3
+    whole = dx1 * dy2 - dx2 * dy1  # not 0 for a convex area
+    g, h = (dx3 * dy2 - dx2 * dy3) / whole, (dx1 * dy3 - dx3 * dy1) / whole
+    unit = [[x1 - x0 + g * x1, x3 - x0 + h * x3, x0], [y1 - y0 + g * y1, y3 - y0 + h * y3, y0], [g, h, 1.0]]
+    # From the box to the unit square, then to the points
+    return [number for a, b, c in unit for number in (a / width, b / height, c - a * left / width - b * top / height)]
 
 
 def _check_corners(points):
@@ -137,8 +172,8 @@ def _check_corners(points):
             "`corners` do not bound a convex area",
             "give top left, top right, bottom right and bottom left, in this order",
         )
-    if max(abs(number) for point in points for number in point) > MAX_SIDE * 4:
-        raise OperationError("too_large", "a corner is too far away", f"the limit is {MAX_SIDE * 4} pixels")
+    across, down = zip(*points)
+    _check_size(max(across) - min(across), max(down) - min(down))
 
 
 @operation("warp_layer")

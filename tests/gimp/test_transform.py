@@ -1,0 +1,233 @@
+"""Transforms on pixels: exact where they only move pixels, by place and direction elsewhere."""
+
+import numpy as np
+import pytest
+from pixelwork import assert_near, error, make, noise, read, smooth
+
+DATA = noise(40, 30, 4, seed=8)
+DATA[..., 3] = 255
+
+
+def layer_pixels(client, image, layer):
+    return read(client, image, layer)
+
+
+def test_flips_and_quarter_turns_are_exact(client):
+    for operation, arguments, wanted in (
+        ("flip_layer", {}, DATA[:, ::-1]),
+        ("flip_layer", {"direction": "vertical"}, DATA[::-1]),
+        ("rotate_layer", {"angle": 90}, np.rot90(DATA, -1)),
+        ("rotate_layer", {"angle": 180}, np.rot90(DATA, 2)),
+        ("rotate_layer", {"angle": 270}, np.rot90(DATA, 1)),
+        ("rotate_layer", {"angle": -90}, np.rot90(DATA, 1)),
+    ):
+        image, layer = make(client, DATA)
+        answer = client.call(operation, image=image, **arguments)
+        assert np.array_equal(layer_pixels(client, image, layer), wanted), (operation, arguments)
+        assert answer["layer"] == layer and (answer["width"], answer["height"]) == wanted.shape[1::-1]
+        client.call("undo", image=image)
+        assert np.array_equal(read(client, image), DATA)
+
+
+def test_flip_about_an_axis(client):
+    image, _ = make(client, DATA, x=10, y=0, canvas=(120, 40))
+    answer = client.call("flip_layer", image=image, axis=60)
+    assert (answer["x"], answer["width"]) == (70, 40)
+
+
+def test_interpolation_is_really_used(client):
+    small = noise(8, 6, 3, seed=2)
+    results = {}
+    for interpolation in ("none", "linear", "cubic", "nohalo", "lohalo"):
+        image, layer = make(client, small)
+        answer = client.call("scale_layer", image=image, factor=4, interpolation=interpolation)
+        assert (answer["width"], answer["height"]) == (32, 24)
+        results[interpolation] = layer_pixels(client, image, layer)
+    assert np.array_equal(results["none"], small.repeat(4, axis=0).repeat(4, axis=1))
+    for one, other in (("none", "cubic"), ("linear", "cubic"), ("cubic", "nohalo"), ("nohalo", "lohalo")):
+        assert not np.array_equal(results[one], results[other]), (one, other)
+    turned = {}
+    for interpolation in ("none", "cubic"):
+        image, layer = make(client, small.repeat(4, axis=0).repeat(4, axis=1))
+        client.call("rotate_layer", image=image, angle=20, interpolation=interpolation, resize="clip")
+        turned[interpolation] = layer_pixels(client, image, layer)
+    assert not np.array_equal(turned["none"], turned["cubic"])
+
+
+def test_a_turn_is_clockwise_and_about_its_centre(client):
+    data = np.zeros((61, 61, 4), np.uint8)
+    data[28:33, 50:55] = 255  # a spot on the right of the middle
+    image, _ = make(client, data)
+    client.call("rotate_layer", image=image, angle=45, resize="clip")
+    y, x = np.argwhere(read(client, image)[..., 3] > 128).mean(axis=0)
+    assert abs(x - (30.5 + 22 * np.cos(np.pi / 4))) < 1.5 and abs(y - (30.5 + 22 * np.sin(np.pi / 4))) < 1.5
+    image, _ = make(client, data)
+    answer = client.call("rotate_layer", image=image, angle=30)
+    assert answer["width"] > 70 and answer["height"] > 70, "the layer grew"
+    image, _ = make(client, data)
+    client.call("rotate_layer", image=image, angle=180, center=[52.5, 30.5])
+    y, x = np.argwhere(read(client, image)[..., 3] > 128).mean(axis=0)
+    assert abs(x - 52) < 1.5 and abs(y - 30) < 1.5
+
+
+def test_scale(client):
+    data = smooth()
+    image, layer = make(client, data)
+    answer = client.call("scale_layer", image=image, width=48)
+    assert (answer["width"], answer["height"]) == (48, 32) and client.eval("im.get_width()") == 96
+    client.call("undo", image=image)
+    answer = client.call("scale_layer", image=image, height=32, keep_ratio=False)
+    assert (answer["width"], answer["height"]) == (96, 32)
+    client.call("undo", image=image)
+    answer = client.call("scale_layer", image=image, factor=0.5, center=[96, 64])
+    assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (48, 32, 48, 32)
+    got = layer_pixels(client, image, client.call("get_image_metadata", image=image)["structure"]["layers"][0]["id"])
+    assert_near(got[8:-8, 8:-8].mean(axis=(0, 1)), data[16:-16, 16:-16].mean(axis=(0, 1)), 5)
+    assert "`factor`" in error(client, "scale_layer", image=image).hint
+    assert "one of them" in error(client, "scale_layer", image=image, factor=2, width=5).hint
+    problem = error(client, "scale_layer", image=image, factor=1000)
+    assert problem.kind == "too_large" and "48000 x 32000" in problem.message and "500,000,000" in problem.hint
+    far = [[0, 0], [200000, 0], [200000, 50000], [0, 50000]]
+    assert error(client, "change_perspective", image=image, corners=far).kind == "too_large"
+    assert error(client, "shear_layer", image=image, amount=-65536 * 100, timeout=20).kind == "too_large"
+
+
+def test_move(client):
+    image, layer = make(client, DATA, canvas=(100, 80))
+    answer = client.call("move_layer", image=image, x=12, y=9)
+    assert (answer["x"], answer["y"]) == (12, 9)
+    assert np.array_equal(read(client, image)[9:39, 12:52], DATA)
+    assert "note" not in answer
+    answer = client.call("move_layer", image=image, x=-2, y=5, relative=True)
+    assert (answer["x"], answer["y"]) == (10, 14)
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 20, 10, 8)")
+    answer = client.call("move_layer", image=image, x=30, y=0, relative=True, what="selection")
+    assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (50, 20, 10, 8)
+    answer = client.call("move_layer", image=image, x=0.5, y=0.5, units="relative")
+    assert (answer["x"], answer["y"]) == (50, 40)
+    assert client.eval("tuple(Gimp.Selection.bounds(im))[-4:]") == [50, 20, 60, 28], "the selection stayed"
+
+
+def test_the_whole_layer_is_transformed_whatever_is_selected(client):
+    image, layer = make(client, DATA)
+    client.python("im.select_ellipse(Gimp.ChannelOps.REPLACE, 5, 5, 20, 14); Gimp.Selection.feather(im, 4)")
+    mask = "list(im.get_selection().get_buffer().get(Gegl.Rectangle.new(0, 0, 40, 30), 1.0, None, Gegl.AbyssPolicy.NONE))"
+    before = client.eval(mask)
+    client.call("flip_layer", image=image)
+    assert np.array_equal(layer_pixels(client, image, layer), DATA[:, ::-1])
+    assert client.eval(mask) == before, "the selection is as it was"
+    assert client.eval("[len(im.get_channels()), len(im.get_layers())]") == [0, 1]
+
+
+def test_selected_pixels_are_put_back_on_their_layer(client):
+    image, layer = make(client, DATA)
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 4, 6, 12, 12)")
+    answer = client.call("flip_layer", image=image, what="selected_pixels")
+    got = layer_pixels(client, image, layer)
+    wanted = DATA.copy()
+    wanted[6:18, 4:16] = DATA[6:18, 4:16][:, ::-1]
+    assert np.array_equal(got, wanted) and answer["layer"] == layer
+    assert client.eval("[len(im.get_layers()), im.get_floating_sel() is None]") == [1, True]
+    client.call("undo", image=image)
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 4, 6, 12, 12)")
+    answer = client.call("move_layer", image=image, what="selected_pixels", x=20, y=10, relative=True)
+    got = layer_pixels(client, image, client.call("get_image_metadata", image=image)["structure"]["layers"][0]["id"])
+    assert np.array_equal(got[16:28, 24:36], DATA[6:18, 4:16])
+    assert (got[6:16, 4:16, 3] == 0).all() and np.array_equal(got[:6], DATA[:6])
+    client.call("undo", image=image)
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 4, 6, 12, 12)")
+    client.call("rotate_layer", image=image, what="selected_pixels", angle=90)
+    got = read(client, image)
+    assert np.array_equal(got[6:18, 4:16], np.rot90(DATA[6:18, 4:16], -1))
+
+
+def test_the_selections_outline(client):
+    image, layer = make(client, DATA, canvas=(100, 80))
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 20, 20, 20, 10)")
+    answer = client.call("rotate_layer", image=image, what="selection", angle=90)
+    assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (25, 15, 10, 20)
+    client.call("flip_layer", image=image, what="selection", axis=50)
+    assert client.eval("tuple(Gimp.Selection.bounds(im))[-4:]") == [65, 15, 75, 35]
+    answer = client.call("scale_layer", image=image, what="selection", factor=2)
+    assert abs(answer["width"] - 20) <= 2 and abs(answer["height"] - 40) <= 2, "soft edges count as selected"
+    assert np.array_equal(layer_pixels(client, image, layer), DATA)
+    assert "leave `layer` out" in error(client, "rotate_layer", image=image, what="selection", angle=5, layer=layer).hint
+    client.python("Gimp.Selection.none(im)")
+    problem = error(client, "rotate_layer", image=image, what="selection", angle=5)
+    assert "nothing is selected" in problem.message and "selection first" in problem.hint
+
+
+def test_shear_and_perspective(client):
+    data = np.zeros((40, 40, 4), np.uint8)
+    data[...] = 255
+    image, _ = make(client, data, x=30, y=10, canvas=(100, 60))
+    client.call("shear_layer", image=image, amount=20)
+    got = read(client, image)[..., 3] > 128
+    top, bottom = np.argwhere(got[11]).min(), np.argwhere(got[48]).min()
+    assert abs((bottom - top) - 19) <= 2, (top, bottom)
+    image, _ = make(client, data, x=30, y=10, canvas=(100, 60))
+    client.call("change_perspective", image=image, corners=[[40, 10], [60, 10], [90, 50], [10, 50]])
+    got = read(client, image)[..., 3] > 128
+    assert abs(got[11].sum() - 20) <= 3 and abs(got[48].sum() - 78) <= 4
+    assert got[30, 50] and not got[12, 30] and not got[12, 70]
+    client.call("undo", image=image)
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 40, 20, 20, 20)")
+    client.call("change_perspective", image=image, what="selection", corners=[[40, 20], [80, 10], [80, 50], [40, 40]])
+    assert np.abs(np.subtract(client.eval("tuple(Gimp.Selection.bounds(im))[-4:]"), [40, 10, 80, 50])).max() <= 3
+    problem = error(client, "change_perspective", image=image, corners=[[0, 0], [50, 50], [50, 0], [0, 50]])
+    assert "convex" in problem.message and "in this order" in problem.hint
+
+
+def test_warp_pulls_and_lets_the_rest_be(client):
+    data = np.zeros((81, 81, 3), np.uint8)
+    data[38:43, 38:43] = 255
+    image, layer = make(client, data)
+    client.call("warp_layer", image=image, points=[[40, 40, 52, 40]], radius=30)
+    got = layer_pixels(client, image, layer)
+    y, x = np.argwhere(got[..., 0] > 128).mean(axis=0)
+    assert 48 < x < 55 and abs(y - 40) < 2, (x, y)
+    assert not got[:8].any() and not got[-8:].any() and not got[:, :8].any()
+    client.call("undo", image=image)
+    picture = smooth()
+    image, layer = make(client, picture)
+    client.python("im.select_rectangle(Gimp.ChannelOps.REPLACE, 30, 20, 30, 20)")
+    client.call("warp_layer", image=image, points=[[40, 30, 50, 30]], radius=25)
+    got = layer_pixels(client, image, layer)
+    outside = np.ones(got.shape[:2], bool)
+    outside[20:40, 30:60] = False
+    assert np.array_equal(got[outside], picture[outside]) and not np.array_equal(got, picture)
+
+
+def test_text_stays_text_and_a_group_moves_whole(client):
+    image, _ = make(client, smooth())
+    client.python(
+        "t = Gimp.TextLayer.new(im, 'Hello', Gimp.fonts_get_list('')[0], 20, Gimp.Unit.pixel())",
+        "im.insert_layer(t, None, 0); g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0)",
+        "im.reorder_item(l, g, 0)")
+    client.call("move_layer", image=image, layer=client.eval("t.get_id()"), x=30, y=20)
+    assert client.eval("[t.is_text_layer(), t.get_text(), *t.get_offsets()[-2:]]") == [True, "Hello", 30, 20]
+    client.call("move_layer", image=image, layer=client.eval("g.get_id()"), x=5, y=6)
+    assert client.eval("list(l.get_offsets()[-2:])") == [5, 6]
+    client.call("rotate_layer", image=image, layer=client.eval("g.get_id()"), angle=90)
+    assert client.eval("[l.get_width(), l.get_height()]") == [64, 96]
+
+
+def test_locks_and_wrong_layers(client):
+    image, layer = make(client, DATA)
+    client.python("l.set_lock_position(True)")
+    problem = error(client, "move_layer", image=image, x=5)
+    assert problem.kind == "forbidden" and "locked" in problem.message
+    client.python("l.set_lock_position(False)")
+    assert error(client, "flip_layer", image=image, layer=99999).kind == "not_found"
+    assert "selection first" in error(client, "flip_layer", image=image, what="selected_pixels").hint
+
+
+@pytest.mark.parametrize("precision", ("U16_NON_LINEAR", "FLOAT_LINEAR"))
+def test_precision_stays(client, precision):
+    ramp = (np.arange(8192, dtype=np.uint16) * 7 + 1000).reshape(64, 128, 1).repeat(3, axis=2)
+    image, layer = make(client, ramp, precision)
+    client.call("rotate_layer", image=image, angle=10, resize="clip")
+    assert len(np.unique(read(client, image, depth=16)[..., 0])) > 3000
+    client.call("undo", image=image)
+    client.call("warp_layer", image=image, points=[[60, 30, 66, 32]], radius=40)
+    assert len(np.unique(read(client, image, depth=16)[..., 0])) > 3000
