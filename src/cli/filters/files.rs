@@ -121,7 +121,7 @@ mod tests {
         let pixels = vec![128u8; 16 * 16 * 3];
         for wanted in [20u8, 50, 75, 92] {
             let mut bytes = Vec::new();
-            let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, wanted);
+            let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, wanted);
             encoder.encode(&pixels, 16, 16, image::ExtendedColorType::Rgb8).unwrap();
             assert!(jpeg_quality(&bytes).unwrap().abs_diff(wanted) <= 1, "{wanted}: {:?}", jpeg_quality(&bytes));
         }
