@@ -2,6 +2,8 @@
 //!
 //! `filters/make_mocks.py` wrote the graphs, `filters/reference.py` the golden pictures.
 
+#[path = "filters/adding.rs"]
+mod adding;
 #[path = "filters/bad_input.rs"]
 mod bad_input;
 #[path = "filters/pictures.rs"]

@@ -1,22 +1,147 @@
-//! Public models that can be added; data in `filters/catalogue.toml`.
+//! Public models that a user can add: the data in `filters/catalogue.toml`, and the manifests beside it.
 
-use crate::error::Result;
-use serde::Serialize;
+use super::manifest::{self, File, Manifest};
+use crate::error::{Error, Kind, Result};
+use rust_embed::RustEmbed;
+use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(RustEmbed)]
+#[folder = "filters/"]
+#[include = "catalogue.toml"]
+#[include = "catalogue/*.toml"]
+struct Data;
+
+/// One public model.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     pub id: String,
     pub purpose: String,
+    /// The manifest's, where there is one.
+    #[serde(default)]
     pub license: String,
+    #[serde(default)]
     pub non_commercial: bool,
+    /// Where it comes from, in words.
+    pub source: String,
+    /// Of all files together, where known.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Whether `filters add ID` fetches it; else its file must be fetched by hand.
+    #[serde(skip_deserializing)]
+    pub fetched: bool,
+    /// Another model's manifest, with `file` in place of its file.
+    #[serde(default, skip_serializing)]
+    alike: Option<String>,
+    #[serde(default, skip_serializing)]
+    file: Option<File>,
+}
+
+#[derive(Deserialize)]
+struct List {
+    model: Vec<Entry>,
 }
 
 impl Entry {
+    /// Such as `28 MB`.
     pub fn shown_size(&self) -> String {
-        String::new()
+        shown_size(self.bytes)
     }
 }
 
+/// Such as `28 MB`; `?` where nobody knows.
+pub fn shown_size(bytes: Option<u64>) -> String {
+    match bytes {
+        None => "?".into(),
+        Some(bytes) if bytes < 10_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        Some(bytes) => format!("{} MB", (bytes + 500_000) / 1_000_000),
+    }
+}
+
+fn text(path: &str) -> Option<String> {
+    Data::get(path).map(|file| String::from_utf8_lossy(&file.data).into_owned())
+}
+
+/// All models, those that can be fetched first.
+///
+/// # Errors
+/// `config`, which a test keeps from happening.
 pub fn entries() -> Result<Vec<Entry>> {
-    Ok(Vec::new())
+    let text = text("catalogue.toml").unwrap_or_default();
+    let list: List = toml::from_str(&text)
+        .map_err(|error| Error::new(Kind::Config, format!("`catalogue.toml`: {}", error.message())))?;
+    let mut entries = list.model;
+    for entry in &mut entries {
+        let Some(manifest) = manifest_of(entry)? else { continue };
+        if entry.license.is_empty() {
+            entry.license.clone_from(&manifest.license);
+        }
+        let sizes: Option<Vec<u64>> = manifest.file.iter().map(|file| file.bytes).collect();
+        entry.bytes = entry.bytes.or(sizes.map(|sizes| sizes.iter().sum()));
+        entry.sha256 = entry.sha256.take().or_else(|| manifest.file.first()?.sha256.clone());
+        entry.fetched = manifest.file.iter().any(|file| !file.url.is_empty());
+    }
+    entries.sort_by_key(|entry| !entry.fetched);
+    Ok(entries)
+}
+
+/// The entry of this id.
+///
+/// # Errors
+/// `not_found` with what to do.
+pub fn entry(id: &str) -> Result<Entry> {
+    entries()?.into_iter().find(|entry| entry.id == id).ok_or_else(|| {
+        Error::new(Kind::NotFound, format!("there is no model `{id}` in the catalogue, and no such file"))
+            .hint("`gimp-bridge filters catalogue` lists the models; an ONNX file can be added by its path")
+    })
+}
+
+/// The entry's manifest, if the engine knows one.
+///
+/// # Errors
+/// `config`, which a test keeps from happening.
+pub fn manifest_of(entry: &Entry) -> Result<Option<Manifest>> {
+    let path = format!("catalogue/{}.toml", entry.alike.as_ref().unwrap_or(&entry.id));
+    let Some(text) = text(&path) else { return Ok(None) };
+    let mut manifest = manifest::parse(&text, &path)?;
+    if let Some(file) = &entry.file {
+        manifest.id.clone_from(&entry.id);
+        manifest.name.clone_from(&entry.purpose);
+        manifest.file = vec![file.clone()];
+        if !entry.license.is_empty() {
+            manifest.license.clone_from(&entry.license);
+        }
+    }
+    Ok(Some(manifest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_entry_is_whole_and_what_is_fetched_is_pinned() {
+        let entries = entries().unwrap();
+        assert!(entries.len() >= 35, "{}", entries.len());
+        let mut ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), entries.len());
+        for entry in &entries {
+            assert!(!entry.purpose.is_empty() && !entry.license.is_empty() && !entry.source.is_empty(), "{entry:?}");
+            let says = entry.license.to_lowercase();
+            let limited = says.contains("non-commercial") || says.contains("-nc");
+            assert!(!limited || entry.non_commercial, "{} is not marked", entry.id);
+            let manifest = manifest_of(entry).unwrap();
+            assert_eq!(entry.alike.is_some(), entry.file.is_some());
+            if let Some(manifest) = &manifest {
+                assert_eq!(manifest.id, entry.id);
+                // Read back as it will be written on installing.
+                manifest::parse(&toml::to_string(manifest).unwrap(), &entry.id).unwrap();
+            }
+        }
+        assert!(entries.iter().filter(|entry| entry.fetched).count() >= 16);
+    }
 }

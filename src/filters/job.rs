@@ -297,7 +297,10 @@ pub trait Filter: Send + Sync {
     /// As [`Filter::run`], and the sink's.
     fn run_into(&self, job: &Job, watch: &Watch, sink: &mut dyn Sink) -> Result<Output> {
         let mut output = self.run(job, watch)?;
-        if let Some(image) = output.image.take() {
+        if let Some(mut image) = output.image.take() {
+            if let (Scope::Everywhere, Some(selection)) = (self.about().scope, &job.selection) {
+                image.blend(&job.image, selection);
+            }
             let (width, height, channels) = (image.width, image.height, image.channels);
             sink.begin(Head { width, height, channels, depth: image.depth() })?;
             sink.rows(&image.samples)?;

@@ -8,6 +8,7 @@
 
 pub mod backend;
 pub mod catalogue;
+pub mod fetch;
 pub mod inspect;
 pub mod install;
 pub mod job;

@@ -1,6 +1,6 @@
 //! Pictures at rest: samples as their source had them, so that 100 megapixels of 8 bits take 300 MB and not 1.2 GB.
 
-use super::raster::{Depth, Raster};
+use super::raster::{Depth, Plane, Raster};
 
 /// Samples, rows from the top, channels interleaved.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,5 +147,26 @@ impl Picture {
         let mut picture = Picture::new(raster.width, raster.height, raster.channels, raster.depth);
         picture.samples.write(0, &raster.data);
         picture
+    }
+
+    /// Takes `source` where `through` is 0, bit by bit, this picture where it is 1, and mixes between. Pictures that
+    /// differ in size, channels or depth are left alone: there is nothing to mix pixel by pixel.
+    pub fn blend(&mut self, source: &Picture, through: &Plane) {
+        let same = (self.width, self.height, self.channels) == (source.width, source.height, source.channels);
+        if !same || self.depth() != source.depth() || through.data.len() != self.width * self.height {
+            return;
+        }
+        let n = self.channels;
+        let (mut old, mut new) = ([0.0f32; 4], [0.0f32; 4]);
+        for (i, &share) in through.data.iter().enumerate() {
+            if share <= 0.0 {
+                self.samples.copy_from(i * n, &source.samples, i * n, n);
+            } else if share < 1.0 {
+                source.samples.read(i * n, &mut old[..n]);
+                self.samples.read(i * n, &mut new[..n]);
+                new.iter_mut().zip(old).for_each(|(new, old)| *new = old + (*new - old) * share);
+                self.samples.write(i * n, &new[..n]);
+            }
+        }
     }
 }

@@ -165,7 +165,8 @@ impl RemoteModel {
             .collect();
         let outputs: Vec<Value> =
             self.outputs.iter().map(|port| json!({"name": port.name, "parameters": {"binary_data": true}})).collect();
-        let mut body = json!({"inputs": inputs, "outputs": outputs}).to_string().into_bytes();
+        // KServe answers with the request's id, and fails without one.
+        let mut body = json!({"id": "tile", "inputs": inputs, "outputs": outputs}).to_string().into_bytes();
         let length = body.len();
         raw.iter().for_each(|raw| body.extend_from_slice(raw));
         (body, Some(length))

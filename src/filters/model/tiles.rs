@@ -242,3 +242,98 @@ fn once(work: &Work, image: &Raster, mask: Option<&Plane>, tiling: &Tiling) -> R
     }
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filters::backend::Backend;
+    use crate::filters::manifest::{self, Dtype};
+    use crate::filters::model::graph::Stage;
+    use crate::filters::onnx::Port;
+    use crate::filters::tensor::Tensor;
+    use std::sync::{Arc, Mutex};
+
+    /// Answers its input, as long as the tile is not larger than there is memory for.
+    struct Small {
+        port: [Port; 1],
+        most: usize,
+        tried: Mutex<Vec<usize>>,
+    }
+
+    impl Backend for Small {
+        fn inputs(&self) -> &[Port] {
+            &self.port
+        }
+
+        fn outputs(&self) -> &[Port] {
+            &self.port
+        }
+
+        fn run(&self, feed: Vec<(String, Tensor)>, _watch: &Watch) -> Result<Vec<Tensor>> {
+            let side = feed[0].1.shape[2].max(feed[0].1.shape[3]);
+            self.tried.lock().unwrap().push(side);
+            if side > self.most {
+                return Err(Error::new(Kind::TooLarge, "out of memory"));
+            }
+            Ok(feed.into_iter().map(|(_, tensor)| tensor).collect())
+        }
+    }
+
+    fn halving(most: usize) -> (Result<Vec<f32>>, Vec<f32>, Vec<usize>) {
+        let text = "schema = 1\nid = \"t\"\nname = \"T\"\ntask = \"filter\"\nlicense = \"project\"\n[[file]]\n\
+                    path = \"x.onnx\"\n[size]\npolicy = \"multiple\"\nmultiple = 4\n[[input]]\nsource = \"image\"\n\
+                    [[output]]\nas = \"image\"\n";
+        let manifest = manifest::parse(text, "test").unwrap();
+        let port = Port { name: "x".into(), dtype: Some(Dtype::F32), shape: Vec::new() };
+        let small = Arc::new(Small { port: [port], most, tried: Mutex::default() });
+        let stage = Stage { backend: small.clone(), inputs: manifest.input, outputs: manifest.output };
+        let graphs = Graphs { stages: vec![stage], kept: Arc::default(), image: String::new() };
+        let mut image = Raster::new(301, 217, 3, Depth::F32);
+        image.data.iter_mut().enumerate().for_each(|(i, value)| *value = (i % 1009) as f32 / 1008.0);
+        let tiling = Tiling {
+            width: 256,
+            height: 256,
+            overlap: 16,
+            multiple: 4,
+            min: 1,
+            pad: Pad::Reflect,
+            blend: Blend::Smooth,
+            fixed: false,
+        };
+        let (params, watch) = (Values::default(), Watch::silent());
+        let work = Work::new(&graphs, None, &params, &watch);
+        let mut out = Vec::new();
+        let done = run(&work, &View::Raster(&image), None, &tiling, &mut |rows, _| {
+            out.extend_from_slice(rows);
+            Ok(())
+        });
+        let tried = small.tried.lock().unwrap().clone();
+        (done.map(|()| out), image.data, tried)
+    }
+
+    #[test]
+    fn a_tile_that_does_not_fit_in_memory_is_halved_once_and_for_all() {
+        let (out, image, tried) = halving(100);
+        for (out, wanted) in out.unwrap().iter().zip(&image) {
+            assert!((out - wanted).abs() < 1e-5);
+        }
+        // The large tile is tried once; those after it begin small.
+        assert_eq!(tried.iter().filter(|&&side| side == 256).count(), 1);
+    }
+
+    #[test]
+    fn a_model_that_never_fits_ends_with_an_error() {
+        let (out, _, tried) = halving(8);
+        assert_eq!(out.unwrap_err().kind, Kind::TooLarge);
+        assert!(tried.len() < 12, "{tried:?}");
+    }
+
+    #[test]
+    fn tiles_cover_everything_and_begin_on_the_grid() {
+        for (length, tile, overlap) in [(100, 100, 16), (101, 32, 8), (64, 32, 16), (1000, 256, 48), (33, 32, 16)] {
+            let starts = starts(length, tile, overlap);
+            assert_eq!((starts[0], starts.last().unwrap() + tile), (0, length.max(tile)));
+            assert!(starts.windows(2).all(|pair| pair[0] < pair[1] && pair[1] <= pair[0] + tile - overlap));
+        }
+    }
+}

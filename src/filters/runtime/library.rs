@@ -87,8 +87,8 @@ pub fn environment(config: &Config) -> Result<ort::environment::Environment> {
         .with_telemetry(false)
         .build()
         .map_err(|error| failed(super::edge(&error).message))?;
-    // It logs each graph change as a warning otherwise.
-    made.set_log_level(ort::logging::LogLevel::Error);
+    // Its errors come back as errors; logged too, each would be said twice.
+    made.set_log_level(ort::logging::LogLevel::Fatal);
     tracing::info!(library = %path.display(), "ONNX Runtime is loaded");
     *loaded = Some((path, made.clone()));
     Ok(made)

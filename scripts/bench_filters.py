@@ -1,0 +1,117 @@
+"""Called by bench-filters: runs both sides in processes of their own and prints a table.
+
+usage: bench_filters.py BINARY FILTER THREADS MEGAPIXELS…
+       bench_filters.py --python MANIFEST THREADS IN OUT      (the Python side, in its own process)
+"""
+
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+def python_side(manifest, threads, source, target):
+    """What one writes in Python: the whole path, in the same tiles, since a whole picture needs 1 GB a megapixel."""
+    import numpy as np
+    import onnxruntime as ort
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
+    m = tomllib.loads(pathlib.Path(manifest).read_text())
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    file = next(f for f in m["file"] if all(v in (2, "clean") or 2 in v if isinstance(v, list) else v in (2, "clean")
+                                            for v in f.get("when", {}).values()))
+    model = pathlib.Path(manifest).parent / file["path"]
+    session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    graph = file.get("graph", "main")
+    inputs = [i for i in m["input"] if i.get("graph", "main") == graph]
+    scale = next(o for o in m["output"] if o.get("graph", "main") == graph).get("scale", 1)
+    tile, overlap = m["size"]["tile"]["size"], m["size"]["tile"]["overlap"]
+    multiple = m["size"].get("multiple", 1)
+    image = np.asarray(Image.open(source).convert("RGB")).astype(np.float32) / 255
+    h0, w0 = image.shape[:2]
+    image = np.pad(image, ((0, -h0 % multiple), (0, -w0 % multiple), (0, 0)), mode="reflect")
+    h, w = image.shape[:2]
+    th, tw = min(tile, h), min(tile, w)
+    starts = lambda n, t: sorted({min(i, n - t) for i in range(0, max(n - overlap, 1), t - overlap)})
+    ramp = lambda n: np.minimum(np.arange(n) + 1, np.arange(n)[::-1] + 1).clip(max=overlap * scale) / (overlap * scale)
+    weight = (ramp(th * scale)[:, None] * ramp(tw * scale)[None])[..., None].astype(np.float32)
+    total = np.zeros((h * scale, w * scale, 3), np.float32)
+    weights = np.zeros((h * scale, w * scale, 1), np.float32)
+    names = [i.name for i in session.get_inputs()]
+    for y in starts(h, th):
+        for x in starts(w, tw):
+            part = np.ascontiguousarray(image[y : y + th, x : x + tw].transpose(2, 0, 1)[None])
+            feed = {}
+            for position, i in enumerate(inputs):
+                value = part if i["source"] == "image" else np.full(i.get("shape", [1]), 30 * i.get("scale", 1), np.float32)
+                feed[i.get("name") or names[position]] = value
+            out = session.run(None, feed)[0][0].transpose(1, 2, 0)
+            area = np.s_[y * scale : (y + th) * scale, x * scale : (x + tw) * scale]
+            total[area] += out * weight
+            weights[area] += weight
+    out = (total / weights)[: h0 * scale, : w0 * scale]
+    Image.fromarray((out.clip(0, 1) * 255 + 0.5).astype(np.uint8)).save(target, compress_level=1)
+
+
+def measured(command):
+    """Seconds and peak MB of a process."""
+    begun = time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command[0]} failed: {process.stderr.read().decode()}")
+    return time.monotonic() - begun, usage.ru_maxrss / 1024
+
+
+def main(binary, name, threads, *sizes):
+    import numpy as np
+    from PIL import Image
+
+    folder = ROOT / "filters" / name
+    if not folder.is_dir():
+        shown = json.loads(subprocess.run([binary, "config", "--json"], check=True, capture_output=True).stdout)
+        folder = pathlib.Path(os.environ.get("GIMP_BRIDGE_FILTERS_FOLDER") or "") / name
+        del shown
+    manifest = folder / "manifest.toml"
+    m = tomllib.loads(manifest.read_text())
+    parameters = []
+    for p in m.get("param", []):
+        fixed = {"scale": "2", "source": "clean"}.get(p["name"], "30" if p["type"] in ("float", "int") else None)
+        parameters += [f"--{p['name']}", fixed] if fixed else []
+    print(f"{name}, {threads} threads\n\nMP    engine s  python s  ratio   engine MB  python MB  ratio   s/MP   dB apart")
+    with tempfile.TemporaryDirectory() as work:
+        for size in sizes:
+            side = (float(size) * 1e6 / 1.5) ** 0.5
+            w, h = int(side * 1.5), int(side)
+            source, a, b = (f"{work}/{n}.png" for n in ("in", "engine", "python"))
+            y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+            noise = np.random.default_rng(1).normal(0, 8, (h, w, 1)).astype(np.float32)
+            waves = np.stack([np.sin(x / 37) * np.cos(y / 53), np.sin(x / 11 + y / 19), np.cos(y / 23)], -1)
+            Image.fromarray((128 + 90 * waves + noise).clip(0, 255).astype(np.uint8)).save(source, compress_level=1)
+            del y, x, noise, waves
+            environment = dict(os.environ, GIMP_BRIDGE_FILTERS_THREADS=threads)
+            os.environ.update(environment)
+            t1, m1 = measured([binary, "filters", "run", name, source, a, *parameters])
+            t2, m2 = measured([sys.executable, __file__, "--python", str(manifest), threads, source, b])
+            Image.MAX_IMAGE_PIXELS = None
+            p, q = (np.asarray(Image.open(f))[::3, ::3].astype(np.float32) for f in (a, b))
+            apart = 10 * np.log10(255**2 / max(float(np.mean((p - q) ** 2)), 1e-9))
+            print(f"{size:>4}  {t1:8.2f}  {t2:8.2f}  {t1 / t2:5.2f}  {m1:9.0f}  {m2:9.0f}  {m1 / m2:5.2f}  "
+                  f"{t1 / float(size):5.2f}  {apart:8.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--python":
+        python_side(sys.argv[2], int(sys.argv[3]), *sys.argv[4:6])
+    else:
+        main(*sys.argv[1:])
