@@ -77,6 +77,15 @@ class Upscaler(nn.Module):
         features = self.head(x if self.colour else F.conv2d(x, self.luma))
         return F.pixel_shuffle(self.tail(self.body(features) + features), self.scale)
 
+    def adapted(self, weights):
+        """The weights of a luma upscaler made to fit one in colour: it then does the same, on all three channels."""
+        weights = dict(weights)
+        if self.colour and weights["head.weight"].shape[1] == 1:
+            weights["head.weight"] = weights["head.weight"] * self.luma.reshape(1, 3, 1, 1).to(weights["head.weight"])
+            weights["tail.weight"] = weights["tail.weight"].repeat(3, 1, 1, 1)
+            weights["tail.bias"] = weights["tail.bias"].repeat(3)
+        return weights
+
     def forward(self, x):
         return (self.bicubic(x) + self.detail(x)).clamp(0, 1)
 

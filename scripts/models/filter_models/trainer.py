@@ -52,8 +52,10 @@ def rate(done, total):
 
 
 def start_from(network, path):
-    """Takes over the weights of another training that have the same name and shape."""
+    """Takes over the weights of another training where they fit; answers how many tensors that were."""
     have, own = torch.load(path, map_location="cpu", weights_only=True)["average"], network.state_dict()
+    if hasattr(network, "adapted"):
+        have = network.adapted(have)
     taken = {name: value for name, value in have.items() if name in own and own[name].shape == value.shape}
     network.load_state_dict({**own, **taken})
     return len(taken)
