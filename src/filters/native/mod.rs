@@ -3,11 +3,14 @@
 //! Each is a [`Filter`]: bounded in time and memory, the same for the same seed on any number of threads, told by
 //! its [`Watch`](super::Watch) when nobody wants it any more. To add one: a file here, a line in [`all`], tests.
 
+mod canvas;
 mod diffuse;
 mod fill;
 mod hole;
+mod paint;
 mod parallel;
 mod patches;
+mod pyramid;
 mod random;
 mod remove;
 mod smooth;
@@ -17,7 +20,7 @@ use std::sync::Arc;
 
 /// All native filters.
 pub fn all() -> Vec<Arc<dyn Filter>> {
-    vec![Arc::new(remove::RemoveObject::new())]
+    vec![Arc::new(remove::RemoveObject::new()), Arc::new(paint::OilPainting::new())]
 }
 
 fn about(name: &str, title: &str, group: &str, help: &str, scope: Scope, params: Vec<Param>) -> About {
