@@ -7,6 +7,7 @@
 //! | [`error`] | the one edge error: kind, message, hint | nothing |
 //! | [`config`] | one struct; defaults < file < `.env` < environment < flags | error |
 //! | [`images`] | encode and decode with limits, formats, scale maps | error |
+//! | [`filters`] | AI filters: manifests, ONNX sessions, tiles, native filters; alone names ort | images, error, config |
 //! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config |
 //! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, images, error, config |
 //! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, error, config |
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod error;
+pub mod filters;
 pub mod gimp;
 pub mod http;
 pub mod images;

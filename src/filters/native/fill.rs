@@ -55,7 +55,10 @@ const MANY: usize = 8000;
 /// Fills the window's hole; `None` when there is no whole patch to copy from. One entry a pixel of the window, of
 /// which only those of the hole mean something.
 pub fn fill(window: &Window, seed: u64, watch: &Watch) -> Result<Option<Vec<Filled>>> {
-    let mut levels = vec![Level::new(window)];
+    let mut levels = vec![Level::new(window, &vary(window, seed))];
+    if levels[0].sources < MIN_SOURCES {
+        levels = vec![Level::new(window, &window.states)];
+    }
     if levels[0].sources == 0 {
         return Ok(None);
     }
@@ -89,6 +92,20 @@ pub fn fill(window: &Window, seed: u64, watch: &Watch) -> Result<Option<Vec<Fill
     Ok(Some(levels[0].result(&matches)))
 }
 
+/// The states with some of the sources closed, others for each seed but 0: the best fill is one, and another
+/// variation must come from elsewhere.
+fn vary(window: &Window, seed: u64) -> Vec<State> {
+    let cell = (window.width.max(window.height) / 9).max(8);
+    let mut states = window.states.clone();
+    for (at, state) in states.iter_mut().enumerate().filter(|(_, state)| **state == State::Source) {
+        let (x, y) = (at % window.width / cell, at / window.width / cell);
+        if seed != 0 && Random::new(seed, (y << 24 | x) as u64).unit() < 0.2 {
+            *state = State::Known;
+        }
+    }
+    states
+}
+
 /// One size of the window, with a margin so that every patch is whole.
 #[derive(Clone)]
 struct Level {
@@ -107,14 +124,14 @@ struct Level {
 }
 
 impl Level {
-    fn new(window: &Window) -> Level {
+    fn new(window: &Window, known: &[State]) -> Level {
         let (width, height) = (window.width + 2 * RADIUS, window.height + 2 * RADIUS);
         let mut grid = Grid { width, height, texels: vec![[0.0; 4]; width * height] };
         let mut states = vec![State::Void; width * height];
         for y in 0..window.height {
             let (from, to) = (y * window.width, (y + RADIUS) * width + RADIUS);
             grid.texels[to..to + window.width].copy_from_slice(&window.texels[from..from + window.width]);
-            states[to..to + window.width].copy_from_slice(&window.states[from..from + window.width]);
+            states[to..to + window.width].copy_from_slice(&known[from..from + window.width]);
         }
         texture(&mut grid, &states);
         Level::from_grid(grid, states)
@@ -228,7 +245,7 @@ impl Level {
     /// A first guess, from the rim inwards like an onion: each pixel takes the patch that fits what is known around
     /// it by then. The hole's pixels are filled as it goes.
     fn peel(&mut self, seed: u64, watch: &Watch) -> Result<Matches> {
-        let tries = (BUDGET / 3 / self.targets.max(1)).clamp(4, 2500);
+        let tries = (600_000 / self.targets.max(1)).clamp(4, 1500);
         let width = self.grid.width;
         let sources = self.source_list();
         let mut matches = self.blank();

@@ -5,8 +5,10 @@
 
 mod canvas;
 mod diffuse;
+pub mod enhance;
 mod fill;
 mod hole;
+mod moments;
 mod paint;
 mod parallel;
 mod patches;
@@ -14,13 +16,19 @@ mod pyramid;
 mod random;
 mod remove;
 mod smooth;
+mod style;
 
 use super::{About, Filter, Param, ParamKind, Scope, Value};
 use std::sync::Arc;
 
 /// All native filters.
 pub fn all() -> Vec<Arc<dyn Filter>> {
-    vec![Arc::new(remove::RemoveObject::new()), Arc::new(paint::OilPainting::new())]
+    vec![
+        Arc::new(remove::RemoveObject::new()),
+        Arc::new(paint::OilPainting::new()),
+        Arc::new(style::StyleFromImage::new()),
+        Arc::new(enhance::AutoEnhance::new()),
+    ]
 }
 
 fn about(name: &str, title: &str, group: &str, help: &str, scope: Scope, params: Vec<Param>) -> About {
@@ -54,3 +62,6 @@ fn float(name: &str, label: &str, help: &str, min: f64, max: f64, default: f64, 
 fn auto(param: Param, what: &str) -> Param {
     Param { auto: Some(what.into()), default: Value::Text("auto".into()), ..param }
 }
+
+#[cfg(test)]
+mod tests;

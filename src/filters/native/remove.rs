@@ -68,7 +68,9 @@ impl Filter for RemoveObject {
             };
             used.set("context", Value::Int(context as i64));
             let part = watch.part(done / total, (done + area(hole)) / total);
-            let seed = (job.params.int("seed") as u64).wrapping_mul(0x1_0001) ^ (index as u64) << 40;
+            // The first variation is the best fill that was found.
+            let variation = job.params.int("seed") as u64;
+            let seed = if variation == 0 { 0 } else { variation << 20 | (index as u64 & 0xf_ffff) };
             thin += usize::from(run.one(*hole, context, seed, &part)?);
             done += area(hole);
         }
@@ -107,7 +109,7 @@ struct Run<'a> {
 fn is_thin(open: &[bool], width: usize, height: usize, feather: f32) -> bool {
     let mut depths = hole::distances(open, width, height);
     depths.retain(|&depth| depth > 0.0);
-    let rank = depths.len() * 19 / 20;
+    let rank = depths.len() * 99 / 100;
     !depths.is_empty() && *depths.select_nth_unstable_by(rank, f32::total_cmp).1 - feather <= THIN / 2.0
 }
 
