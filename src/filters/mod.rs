@@ -14,6 +14,7 @@ pub mod install;
 pub mod job;
 pub mod manifest;
 mod model;
+pub mod native;
 pub mod onnx;
 pub mod picture;
 mod pixels;
@@ -81,7 +82,7 @@ impl Filters {
 
     /// Reads the manifests again, after filters were added or removed; whether the list of names changed.
     pub fn reload(&self) -> bool {
-        let mut known = Known::default();
+        let mut known = Known { filters: native::all(), ..Known::default() };
         for Found { folder, manifest } in store::find(&self.inner.config) {
             match manifest {
                 Ok(manifest) => {
@@ -94,7 +95,7 @@ impl Filters {
                 }
             }
         }
-        // A bundled name wins: a folder of the user's must not change what `upscale` means.
+        // A native or bundled name wins: a folder of the user's must not change what `upscale` means.
         let mut seen = std::collections::HashSet::new();
         known.filters.retain(|filter| seen.insert(filter.about().name.clone()));
         known.filters.sort_by(|a, b| a.about().name.cmp(&b.about().name));

@@ -1,0 +1,67 @@
+//! Filters in plain Rust, without a model: what they do is written here, and needs no file beside the program.
+//!
+//! Each is a [`Filter`]: bounded in time and memory, the same for the same seed on any number of threads, told by
+//! its [`Watch`](super::Watch) when nobody wants it any more. To add one: a file here, a line in [`all`], tests.
+
+mod canvas;
+mod diffuse;
+pub mod enhance;
+mod fill;
+mod hole;
+mod moments;
+mod paint;
+mod parallel;
+mod patches;
+mod pyramid;
+mod random;
+mod remove;
+mod smooth;
+mod style;
+
+use super::{About, Filter, Param, ParamKind, Scope, Value};
+use std::sync::Arc;
+
+/// All native filters.
+pub fn all() -> Vec<Arc<dyn Filter>> {
+    vec![
+        Arc::new(remove::RemoveObject::new()),
+        Arc::new(paint::OilPainting::new()),
+        Arc::new(style::StyleFromImage::new()),
+        Arc::new(enhance::AutoEnhance::new()),
+    ]
+}
+
+fn about(name: &str, title: &str, group: &str, help: &str, scope: Scope, params: Vec<Param>) -> About {
+    About {
+        name: name.into(),
+        title: title.into(),
+        group: group.into(),
+        help: help.into(),
+        scope,
+        style: false,
+        params,
+        license: "project".into(),
+        origin: "native".into(),
+    }
+}
+
+fn param(name: &str, label: &str, help: &str, kind: ParamKind, default: Value, unit: &str) -> Param {
+    let unit = Some(unit.to_owned()).filter(|unit| !unit.is_empty());
+    Param { name: name.into(), label: label.into(), help: help.into(), kind, default, unit, auto: None }
+}
+
+fn int(name: &str, label: &str, help: &str, min: i64, max: i64, default: i64, unit: &str) -> Param {
+    param(name, label, help, ParamKind::Int { min, max }, Value::Int(default), unit)
+}
+
+fn float(name: &str, label: &str, help: &str, min: f64, max: f64, default: f64, unit: &str) -> Param {
+    param(name, label, help, ParamKind::Float { min, max, step: None }, Value::Float(default), unit)
+}
+
+/// A parameter that is measured unless it is given.
+fn auto(param: Param, what: &str) -> Param {
+    Param { auto: Some(what.into()), default: Value::Text("auto".into()), ..param }
+}
+
+#[cfg(test)]
+mod tests;
