@@ -110,6 +110,11 @@ def _copy(source, source_format, target_buffer, target_format, width, height):
     target_buffer.flush()
 
 
+def length(call, value, low=0.1, high=1500.0):
+    """A length in image pixels, inside of what the filter takes: a relative or a preview's one may lead out of it."""
+    return min(max(call.places().length(value), low), high)
+
+
 def number(value):
     """5.0 as "5.0", 12.345678 as "12.346": for messages."""
     text = f"{float(value):.3f}".rstrip("0")
