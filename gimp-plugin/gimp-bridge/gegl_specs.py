@@ -73,7 +73,7 @@ def has_aux(operation):
 
 
 def specs(operation):
-    """The properties' specs. GIMP 3.0 tells a filter's only of a filter on a drawable: one is made on a scratch image."""
+    """The properties' specs. GIMP 3.0 tells them of a filter on a drawable only: one is made on a scratch image."""
     how = gegl_known.how(operation)
     if how != gegl_known.FILTER:
         return list(Gegl.Operation.list_properties(operation)) if operation in Gegl.list_operations() else []

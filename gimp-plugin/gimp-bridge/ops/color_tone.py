@@ -1,10 +1,7 @@
-"""Light and saturation: exposure, temperature, shadows and highlights, saturation, automatic corrections, tone mapping."""
-
-from gi.repository import Gimp
+"""Light and saturation: exposure, temperature, shadows and highlights, automatic corrections, tone mapping."""
 
 import adjust
 import gegl_filter
-import targets
 from errors import OperationError
 from registry import operation
 
