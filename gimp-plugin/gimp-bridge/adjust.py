@@ -23,7 +23,7 @@ def target(call, given, as_effect=False, modes=("RGB", "GRAY"), what="this"):
             raise OperationError(
                 "forbidden",
                 f"the pixels of layer `{found.get_id()}` (`{found.get_name()}`) are locked",
-                "unlock it with set_layer_properties, or give another layer",
+                "unlock it with set_layer_locks, or give another layer",
             )
         if not found.get_visible():
             targets.add_note(call, f"layer `{found.get_id()}` (`{found.get_name()}`) is hidden, so it does not show")
@@ -46,7 +46,7 @@ def _check_content(call, found):
             raise OperationError(
                 "invalid_argument",
                 f"layer {name} is a {kind} layer, whose pixels follow from its content",
-                "set `as_effect` to true, or rasterize it first (call_procedure gimp-rasterizable-rasterize)",
+                "set `as_effect` to true, or rasterize it first with rasterize_layer",
             )
 
 
@@ -108,6 +108,11 @@ def _copy(source, source_format, target_buffer, target_format, width, height):
         area = Gegl.Rectangle.new(0, top, width, min(STRIP, height - top))
         target_buffer.set(area, target_format, source.get(area, 1.0, source_format, ABYSS))
     target_buffer.flush()
+
+
+def length(call, value, low=0.1, high=1500.0):
+    """A length in image pixels, inside of what the filter takes: a relative or a preview's one may lead out of it."""
+    return min(max(call.places().length(value), low), high)
 
 
 def number(value):

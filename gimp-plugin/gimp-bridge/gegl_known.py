@@ -1,4 +1,4 @@
-"""What neither GEGL nor GIMP tells of GEGL operations: which run as GIMP's filters, which in a graph, which must not run.
+"""What neither GEGL nor GIMP tells of GEGL operations: which run as filters, which in a graph, which must not run.
 
 The rows were found by running every operation, with several kinds of image, in a throwaway GIMP 3.0.4 and 3.2.6.
 """

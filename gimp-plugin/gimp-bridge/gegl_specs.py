@@ -73,7 +73,7 @@ def has_aux(operation):
 
 
 def specs(operation):
-    """The properties' specs. GIMP 3.0 tells a filter's only of a filter on a drawable: one is made on a scratch image."""
+    """The properties' specs. GIMP 3.0 tells them of a filter on a drawable only: one is made on a scratch image."""
     how = gegl_known.how(operation)
     if how != gegl_known.FILTER:
         return list(Gegl.Operation.list_properties(operation)) if operation in Gegl.list_operations() else []
@@ -129,9 +129,17 @@ def _members(spec):
             # An operation's own enum is known through the spec alone. PyGObject hands its class out without a
             # reference of ours, so that asking twice frees what is in use: it is asked once, and kept for ever.
             python = spec.enum_class
-            _enums[kind.name] = {member.value_nick: member for _, member in sorted(python.__enum_values__.items())}
+            _enums[kind.name] = _table(python)
             _kept.append(python)
     return _enums[kind.name]
+
+
+def _table(python):
+    """{nick: value} of an enum's class: a Python class, or GObject's own (PyGObject of GIMP 3.0)."""
+    if hasattr(python, "__enum_values__"):
+        return {member.value_nick: member for _, member in sorted(python.__enum_values__.items())}
+    found = (GObject.enum_get_value(python, value) for value in range(python.minimum, python.maximum + 1))
+    return {each.value_nick: each.value for each in found if each is not None}
 
 
 _enums, _kept = {}, []

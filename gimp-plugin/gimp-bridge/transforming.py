@@ -56,7 +56,7 @@ class Target:
                 raise OperationError(
                     "forbidden",
                     f"the {what} of layer `{found.get_id()}` (`{found.get_name()}`) is locked",
-                    "unlock it with set_layer_properties, or give another layer",
+                    "unlock it with set_layer_locks, or give another layer",
                 )
         return found
 

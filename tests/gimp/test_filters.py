@@ -247,6 +247,5 @@ def test_places_in_relative_units_and_of_a_preview(client):
     for arguments in ({"radius": 3 / 60, "units": "relative"},
                       {"radius": 1.5, "from_preview": {"offset_x": 0, "offset_y": 0, "scale_x": 2, "scale_y": 2}}):
         other, _ = make(client, data)
-        # 3 / 60 is below the least radius of the daemon's check, which counts before units are applied
         client.call("apply_blur", image=other, **arguments)
         assert np.array_equal(read(client, other), wanted)

@@ -73,7 +73,7 @@ def test_every_operation_runs_and_gimp_lives(client, gimp_version):
     assert client.eval("Gimp.version()").startswith(gimp_version)
 
 
-def test_properties_are_checked(client):
+def test_properties_are_checked(client, gimp_version):
     image, _ = make(client, DATA)
 
     def problem(name, **properties):
@@ -89,7 +89,8 @@ def test_properties_are_checked(client):
     assert "is not" in problem("gegl:gaussian-blur", **{"std-dev-x": "wide"}).message
     assert "color" in problem("gegl:color-to-alpha", color="nocolour").message
     assert "`linear`" in problem("gegl:rotate", sampler="linar").hint
-    assert "no file" in problem("gegl:styles", **{"image-src": "/nowhere/at/all.png"}).message
+    if gimp_version != "3.0":  # where GIMP does not show this property
+        assert "no file" in problem("gegl:styles", **{"image-src": "/nowhere/at/all.png"}).message
     wrong = problem("gegl:variable-blur")
     assert "second picture" in wrong.message and "`aux_layer`" in wrong.hint
     wrong = problem("gegl:png-save", path="/tmp/x.png")

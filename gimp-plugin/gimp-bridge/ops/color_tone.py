@@ -1,10 +1,7 @@
-"""Light and saturation: exposure, temperature, shadows and highlights, saturation, automatic corrections, tone mapping."""
-
-from gi.repository import Gimp
+"""Light and saturation: exposure, temperature, shadows and highlights, automatic corrections, tone mapping."""
 
 import adjust
 import gegl_filter
-import targets
 from errors import OperationError
 from registry import operation
 
@@ -43,7 +40,7 @@ def adjust_shadows_highlights(call, shadows, highlights, white_point, radius, co
                               highlights_color, layer=None, as_effect=False):
     properties = {
         "shadows": shadows, "highlights": highlights, "whitepoint": white_point,
-        "radius": call.places().length(radius), "compress": compress, "shadows-ccorrect": shadows_color,
+        "radius": adjust.length(call, radius), "compress": compress, "shadows-ccorrect": shadows_color,
         "highlights-ccorrect": highlights_color,
     }
     message = f"Adjusted shadows by {adjust.number(shadows)} and highlights by {adjust.number(highlights)}"
@@ -115,7 +112,7 @@ def tone_map(call, method, amount, radius, layer=None, as_effect=False):
     properties = {
         "mantiuk": {"contrast": 1.0 - 0.9 * share, "saturation": 0.8},
         "reinhard": {"brightness": 0.0, "chromatic": 0.0, "light": share},
-        "stress": {"radius": max(2, min(6000, round(call.places().length(radius))))},
+        "stress": {"radius": round(adjust.length(call, radius, 2, 6000))},
     }[method]
     return adjust.run(call, layer, TONE_MAPS[method], properties, f"Tone-mapped with {method}", as_effect,
                       modes=("RGB",), what="tone mapping")

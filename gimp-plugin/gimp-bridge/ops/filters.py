@@ -19,9 +19,8 @@ BLURS = {"gaussian": "Gaussian", "box": "box", "motion": "motion", "zoom": "zoom
 
 @operation("apply_blur")
 def apply_blur(call, blur_type, radius, angle, amount, edge, layer=None, center=None, clip=True, as_effect=False):
-    places = call.places()
     drawable = adjust.target(call, layer, as_effect, what="a blur")
-    length = places.length(radius)
+    length = adjust.length(call, radius)
     middle = center_of(call, drawable, center)
     if blur_type == "tileable":
         return _tileable(drawable, radius, length, as_effect)
@@ -87,7 +86,7 @@ def _tileable(drawable, radius, length, as_effect):
 
 @operation("apply_sharpen")
 def apply_sharpen(call, amount, radius, threshold, method, layer=None, as_effect=False):
-    length = call.places().length(radius)
+    length = adjust.length(call, radius)
     if method == "unsharp_mask":
         name, mode = "gegl:unsharp-mask", None
         properties = {"std-dev": length, "scale": float(amount), "threshold": threshold / 255}
@@ -147,7 +146,7 @@ EDGES = {"sobel": "Sobel", "prewitt": "Prewitt", "gradient": "gradient", "robert
 # gegl:edge-neon is left out: it gives black only (GEGL of GIMP 3.0.4 and 3.2.6)
 @operation("detect_edges")
 def detect_edges(call, method, amount, radius, layer=None, as_effect=False):
-    length = call.places().length(radius)
+    length = adjust.length(call, radius, high=500.0)
     if method == "difference_of_gaussians":
         name, properties = "gegl:difference-of-gaussians", {"radius1": length * 1.6, "radius2": length}
     else:

@@ -45,7 +45,7 @@ def apply_drop_shadow(call, offset_x, offset_y, radius, color, opacity, grow, la
 
 @operation("apply_glow")
 def apply_glow(call, glow_type, radius, strength, threshold, layer=None, as_effect=False):
-    length, share = call.places().length(radius), strength / 100
+    length, share = adjust.length(call, radius), strength / 100
     name, properties = {
         "bloom": ("gegl:bloom", {"radius": length, "strength": float(strength), "threshold": float(threshold)}),
         "soft": ("gegl:softglow", {"glow-radius": min(max(length, 1.0), 50.0), "brightness": min(share, 1.0),
@@ -106,7 +106,7 @@ def _percent(amount):
 
 @operation("apply_artistic")
 def apply_artistic(call, style, size, strength, seed, layer=None, as_effect=False):
-    length, share = call.places().length(size), strength / 100
+    length, share = adjust.length(call, size, 1.0), strength / 100
     whole = max(1, round(length))
     name, properties = {
         "oil_paint": ("gegl:oilify", {"mask-radius": min(whole, 100), "exponent": 8}),

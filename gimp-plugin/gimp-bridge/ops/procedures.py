@@ -5,7 +5,6 @@ from gi.repository import Gimp
 import contexts
 import pdb_call
 import pdb_values
-from errors import OperationError
 from registry import Plan, operation
 
 ANY = ".*"

@@ -9,6 +9,7 @@ from gi.repository import Gimp
 
 import adjust
 import transforming
+import warping
 from errors import OperationError
 from registry import operation
 from transforming import Target
@@ -178,8 +179,6 @@ def _check_corners(points):
 
 @operation("warp_layer")
 def warp_layer(call, points, radius, interpolation, layer=None):
-    import warping
-
     drawable = adjust.target(call, layer, False, ("RGB", "GRAY"), "warping")
     places = call.places(drawable if drawable.is_layer() else None)
     left, top = drawable.get_offsets()[-2:]
@@ -187,5 +186,5 @@ def warp_layer(call, points, radius, interpolation, layer=None):
     for from_x, from_y, to_x, to_y in points:
         start, end = places.point(from_x, from_y), places.point(to_x, to_y)
         moves.append((start[0] - left, start[1] - top, end[0] - left, end[1] - top))
-    warping.warp(call, drawable, moves, places.length(radius), interpolation)
+    warping.warp(call, drawable, moves, adjust.length(call, radius, 1.0, 100000.0), interpolation)
     return {"message": f"Warped by {len(moves)} points", "layer": drawable.get_id()}
