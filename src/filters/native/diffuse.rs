@@ -81,9 +81,7 @@ impl Field<'_> {
                 let across = normal.0 * dx as f32 + normal.1 * dy as f32;
                 let sharp = SHARPNESS * strength / reach as f32;
                 let weight = ((-0.5 * (sharp * across).powi(2)).exp() + 1e-9) / square as f32;
-                for lane in 0..4 {
-                    sum[lane] += weight * self.window.texels[at][lane];
-                }
+                sum.iter_mut().zip(self.window.texels[at]).for_each(|(sum, value)| *sum += weight * value);
                 total += weight;
             }
         }

@@ -10,8 +10,8 @@ use serde::Serialize;
 
 pub struct AutoEnhance(About);
 
-impl AutoEnhance {
-    pub fn new() -> AutoEnhance {
+impl Default for AutoEnhance {
+    fn default() -> AutoEnhance {
         AutoEnhance(about(
             "auto-enhance",
             "Auto enhance",

@@ -8,6 +8,7 @@ mod diffuse;
 pub mod enhance;
 mod fill;
 mod hole;
+mod level;
 mod moments;
 mod paint;
 mod parallel;
@@ -24,10 +25,10 @@ use std::sync::Arc;
 /// All native filters.
 pub fn all() -> Vec<Arc<dyn Filter>> {
     vec![
-        Arc::new(remove::RemoveObject::new()),
-        Arc::new(paint::OilPainting::new()),
-        Arc::new(style::StyleFromImage::new()),
-        Arc::new(enhance::AutoEnhance::new()),
+        Arc::new(remove::RemoveObject::default()),
+        Arc::new(paint::OilPainting::default()),
+        Arc::new(style::StyleFromImage::default()),
+        Arc::new(enhance::AutoEnhance::default()),
     ]
 }
 

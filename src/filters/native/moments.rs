@@ -95,10 +95,9 @@ fn power(matrix: &Matrix, exponent: f64) -> Matrix {
                 let (x, y) = (row[p], row[q]);
                 (row[p], row[q]) = (cos * x - sin * y, sin * x + cos * y);
             }
-            for k in 0..3 {
-                let (x, y) = (a[p][k], a[q][k]);
-                (a[p][k], a[q][k]) = (cos * x - sin * y, sin * x + cos * y);
-            }
+            let (upper, lower) = (a[p], a[q]);
+            a[p] = [0, 1, 2].map(|k: usize| cos * upper[k] - sin * lower[k]);
+            a[q] = [0, 1, 2].map(|k: usize| sin * upper[k] + cos * lower[k]);
             for row in &mut vectors {
                 let (x, y) = (row[p], row[q]);
                 (row[p], row[q]) = (cos * x - sin * y, sin * x + cos * y);

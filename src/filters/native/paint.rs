@@ -13,8 +13,8 @@ const MAX_POINTS: usize = 12;
 
 pub struct OilPainting(About);
 
-impl OilPainting {
-    pub fn new() -> OilPainting {
+impl Default for OilPainting {
+    fn default() -> OilPainting {
         let brush = float("brush", "Brush size", "Radius of the broadest brush", 2.0, 400.0, 16.0, "px");
         OilPainting(about(
             "oil-painting",

@@ -11,8 +11,8 @@ const THIN: f32 = 8.0;
 
 pub struct RemoveObject(About);
 
-impl RemoveObject {
-    pub fn new() -> RemoveObject {
+impl Default for RemoveObject {
+    fn default() -> RemoveObject {
         let context = int("context", "Context", "How far around the hole it looks for what fits", 16, 4000, 0, "px");
         RemoveObject(about(
             "remove-object",
@@ -109,7 +109,7 @@ struct Run<'a> {
 fn is_thin(open: &[bool], width: usize, height: usize, feather: f32) -> bool {
     let mut depths = hole::distances(open, width, height);
     depths.retain(|&depth| depth > 0.0);
-    let rank = depths.len() * 99 / 100;
+    let rank = depths.len() * 19 / 20;
     !depths.is_empty() && *depths.select_nth_unstable_by(rank, f32::total_cmp).1 - feather <= THIN / 2.0
 }
 

@@ -58,9 +58,11 @@ fn relax(plane: &mut [[f32; 4]], known: &[f32], width: usize) {
             let right = if x + 1 < width { at + 1 } else { at };
             let above = if y > 0 { at - width } else { at };
             let below = if y + 1 < height { at + width } else { at };
-            for lane in 0..3 {
-                let mean = 0.25 * (plane[left][lane] + plane[right][lane] + plane[above][lane] + plane[below][lane]);
-                plane[at][lane] = mean + known[at] * (plane[at][lane] - mean);
+            let around = [left, right, above, below].map(|at| plane[at]);
+            let weight = known[at];
+            for (lane, value) in plane[at].iter_mut().enumerate().take(3) {
+                let mean = 0.25 * around.iter().map(|value| value[lane]).sum::<f32>();
+                *value = mean + weight * (*value - mean);
             }
         }
     }

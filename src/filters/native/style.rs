@@ -17,8 +17,8 @@ const LEVELS: usize = 3;
 
 pub struct StyleFromImage(About);
 
-impl StyleFromImage {
-    pub fn new() -> StyleFromImage {
+impl Default for StyleFromImage {
+    fn default() -> StyleFromImage {
         let mut about = about(
             "style-from-image",
             "Style from image",
