@@ -298,7 +298,13 @@ pub trait Filter: Send + Sync {
     fn run_into(&self, job: &Job, watch: &Watch, sink: &mut dyn Sink) -> Result<Output> {
         let mut output = self.run(job, watch)?;
         if let Some(mut image) = output.image.take() {
-            if let (Scope::Everywhere, Some(selection)) = (self.about().scope, &job.selection) {
+            // Where a mask says what to work on, the selection is no limit; else nothing outside of it changes
+            let limited = match self.about().scope {
+                Scope::Everywhere => true,
+                Scope::Hole => job.mask.is_none(),
+                Scope::Subject | Scope::Whole => false,
+            };
+            if let (true, Some(selection)) = (limited, &job.selection) {
                 image.blend(&job.image, selection);
             }
             let (width, height, channels) = (image.width, image.height, image.channels);

@@ -1,0 +1,145 @@
+"""AI filters on a live image over MCP: what they change, where the result goes, and how they end. Also the analysis."""
+
+import asyncio
+
+import numpy
+from support import call, python
+
+SIZE = 72, 56
+
+
+async def photo(client, precision="u8"):
+    """A picture with soft shapes and grain, and its layer."""
+    made = await call(client, "create_new_image", width=SIZE[0], height=SIZE[1], precision=precision, alpha=False)
+    await python(
+        client,
+        "import random, math",
+        f"l = Gimp.Item.get_by_id({made['layer']}); b = l.get_buffer(); r = random.Random(5)",
+        f"px = bytes(max(0, min(255, int(110 + 60 * math.sin(x / 9 + c) + 40 * math.cos(y / 7) + r.randrange(9)))) "
+        f"for y in range({SIZE[1]}) for x in range({SIZE[0]}) for c in range(3))",
+        f"b.set(Gegl.Rectangle.new(0, 0, {SIZE[0]}, {SIZE[1]}), \"R'G'B' u8\", px); b.flush(); l.update(0, 0, {SIZE[0]}, {SIZE[1]})",
+        image=made["image"],
+    )
+    return made["image"], made["layer"]
+
+
+async def seen(client, image, **arguments):
+    return (await call(client, "get_image_bitmap", image=image, **arguments))["picture"][..., :3].astype(int)
+
+
+def run(shared, scenario):
+    async def with_client():
+        async with shared.client(read_timeout_seconds=300) as client:
+            before = {row["id"] for row in (await call(client, "list_images"))["images"]}
+            try:
+                await scenario(client)
+            finally:
+                for row in (await call(client, "list_images"))["images"]:
+                    if row["id"] not in before:
+                        await call(client, "close_image", image=row["id"], discard_changes=True)
+
+    asyncio.run(with_client())
+
+
+def test_every_native_filter_keeps_to_the_selection_and_is_one_undo_step(shared):
+    async def scenario(client):
+        listed = (await call(client, "list_ai_filters"))["filters"]
+        names = {row["name"] for row in listed if row["origin"] == "native"}
+        assert names == {"remove-object", "oil-painting", "style-from-image", "auto-enhance"}
+        image, layer = await photo(client)
+        style = (await call(client, "create_new_image", width=32, height=32, color="#a03010"))["image"]
+        before = await seen(client, image)
+        await call(client, "create_ellipse_selection", image=image, x=20, y=14, width=30, height=24)
+        for name in sorted(names):
+            more = {"style_image": style} if name == "style-from-image" else {}
+            done = await call(client, "run_ai_filter", image=image, filter=name, result="replace", **more)
+            after = await seen(client, image)
+            assert done["filter"] == name and done["effect"]["changed"] is True, done
+            inside = numpy.zeros(before.shape[:2], bool)
+            inside[14:38, 20:50] = True
+            assert (after != before)[inside].any(), f"{name} changed nothing"
+            assert (after == before)[~inside].all(), f"{name} changed pixels outside of the selection"
+            await call(client, "undo", image=image)
+            assert (await seen(client, image) == before).all(), name
+
+    run(shared, scenario)
+
+
+def test_an_object_disappears(shared):
+    async def scenario(client):
+        image, layer = await photo(client)
+        before = await seen(client, image)
+        await call(client, "draw_rectangle", image=image, x=30, y=20, width=10, height=12, fill_color="#ff00ff")
+        await call(client, "create_rectangle_selection", image=image, x=28, y=18, width=14, height=16)
+        done = await call(client, "run_ai_filter", image=image, filter="remove-object")
+        assert done["result"] == "new_layer" and done["effect"]["layers_added"] == [done["layer"]]
+        after = await seen(client, image)
+        error = numpy.abs(after - before)[18:34, 28:42].mean()
+        assert error < 30, f"the hole is {error:.0f} levels off on average"
+        pink = (numpy.abs(after - (255, 0, 255)).max(axis=2) < 40).sum()
+        assert pink == 0, f"{pink} pixels of the object are left"
+
+    run(shared, scenario)
+
+
+def test_sixteen_bits_stay_and_a_new_image_is_one(shared):
+    async def scenario(client):
+        image, _ = await photo(client, "u16")
+        done = await call(client, "run_ai_filter", image=image, filter="auto-enhance", result="new_image")
+        made = (await call(client, "get_image_metadata", image=done["new_image"]))["basic"]
+        assert (made["width"], made["height"], made["precision"]) == (*SIZE, "16-bit integer")
+        assert done["notes"] and done["effect"]["images_added"] == [done["new_image"]]
+
+    run(shared, scenario)
+
+
+def test_what_cannot_run_says_what_to_do(shared):
+    async def scenario(client):
+        image, layer = await photo(client)
+        before = await seen(client, image)
+        for arguments, kind, words in (
+            ({"filter": "oil-paintin"}, "not_found", "oil-painting"),
+            ({"filter": "remove-object"}, "invalid_argument", "select"),
+            ({"filter": "style-from-image"}, "invalid_argument", "style"),
+            ({"filter": "oil-painting", "parameters": {"brush": "huge"}}, "invalid_argument", "brush"),
+            ({"filter": "oil-painting", "parameters": {"brushes": 3}}, "invalid_argument", "brush"),
+            ({"filter": "auto-enhance", "result": "selection"}, "invalid_argument", "new_layer"),
+            ({"filter": "auto-enhance", "layer": 999999}, "not_found", "999999"),
+        ):
+            problem = await call(client, "run_ai_filter", _error=True, image=image, **arguments)
+            text = f"{problem['message']} {problem.get('hint', '')}"
+            assert problem["kind"] == kind and words in text, (arguments, problem)
+        assert (await seen(client, image) == before).all()
+        assert len((await call(client, "get_image_metadata", image=image))["structure"]["layers"]) == 1
+
+    run(shared, scenario)
+
+
+def test_a_time_limit_ends_a_filter_and_leaves_the_image(shared):
+    async def scenario(client):
+        image = (await call(client, "create_new_image", width=2500, height=2000, color="#406080"))["image"]
+        await call(client, "add_noise", image=image, amount=40)
+        problem = await call(client, "run_ai_filter", _error=True, image=image, filter="oil-painting", timeout=1)
+        assert problem["kind"] == "timeout" and "1 s" in problem["message"]
+        assert len((await call(client, "get_image_metadata", image=image))["structure"]["layers"]) == 1
+
+    run(shared, scenario)
+
+
+def test_the_analysis_is_numpy_s(shared):
+    async def scenario(client):
+        image, _ = await photo(client)
+        pixels = await seen(client, image)
+        answer = (await call(client, "analyze_image", image=image))["analysis"]
+        assert answer["dimensions"] == {"width": SIZE[0], "height": SIZE[1], "aspect_ratio": round(SIZE[0] / SIZE[1], 2)}
+        average = pixels.reshape(-1, 3).mean(axis=0)
+        assert numpy.abs(numpy.array(answer["color_analysis"]["average_color"]["rgb"]) - average).max() <= 0.51
+        part = (await call(client, "analyze_image", image=image, region=[10, 5, 20, 15], analysis_type="basic"))["analysis"]
+        average = pixels[5:20, 10:30].reshape(-1, 3).mean(axis=0)
+        assert numpy.abs(numpy.array(part["color_analysis"]["average_color"]["rgb"]) - average).max() <= 0.51
+        await call(client, "create_rectangle_selection", image=image, x=0, y=0, width=8, height=8)
+        some = (await call(client, "analyze_image", image=image, selection=True, analysis_type="basic"))["analysis"]
+        average = pixels[:8, :8].reshape(-1, 3).mean(axis=0)
+        assert numpy.abs(numpy.array(some["color_analysis"]["average_color"]["rgb"]) - average).max() <= 0.51
+
+    run(shared, scenario)
