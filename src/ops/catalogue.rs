@@ -180,15 +180,20 @@ impl Operation {
     }
 }
 
-/// As many whole sentences (or clauses) of a text as `most` bytes hold, but one at least.
+/// As many whole sentences or clauses of a text as `most` bytes hold; else as many words, with a mark.
 pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
     if text.len() <= most {
         return text.into();
     }
-    let ends = |mark: &'static str| text.match_indices(mark).map(|(at, _)| at);
-    let last = |mark| ends(mark).take_while(|at| *at < most).last();
-    let end = last(". ").or_else(|| last("; ")).or_else(|| ends("; ").chain(ends(". ")).min());
-    end.map_or(text.into(), |end| format!("{}.", text[..end].trim_end_matches('.')).into())
+    let last = |mark: &'static str| text.match_indices(mark).map(|(at, _)| at).take_while(|at| *at < most).last();
+    match last(". ").or_else(|| last("; ")) {
+        Some(end) => format!("{}.", text[..end].trim_end_matches('.')).into(),
+        // Three bytes for the mark.
+        None => {
+            let end = text.match_indices(' ').map(|(at, _)| at).take_while(|at| at + 3 <= most).last().unwrap_or(0);
+            format!("{}…", text[..end].trim_end_matches(&[',', ':', ' '][..])).into()
+        }
+    }
 }
 
 /// Puts a shared schema in the place of each `{"use": NAME, …}`; the keys beside `use` win. The error is the name.
