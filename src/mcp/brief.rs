@@ -4,7 +4,8 @@
 //! fields, the rest of long descriptions, seldom used parameters, describe_operation tells, and the check of each call
 //! knows anyway; listed schemas are open, so that a call may have what they do not list.
 
-use crate::ops::catalogue::{Access, Operation, beginning};
+use crate::ops::catalogue::{Access, Operation};
+use crate::ops::params::beginning;
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;

@@ -117,7 +117,7 @@ impl Operation {
     pub fn summary(&self) -> Cow<'_, str> {
         match &self.summary {
             Some(summary) => summary.into(),
-            None => beginning(&self.description, SUMMARY),
+            None => super::params::beginning(&self.description, SUMMARY),
         }
     }
 
@@ -177,22 +177,6 @@ impl Operation {
             properties.entry(name).or_insert(schema);
         }
         Ok(self)
-    }
-}
-
-/// As many whole sentences or clauses of a text as `most` bytes hold; else as many words, with a mark.
-pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return text.into();
-    }
-    let last = |mark: &'static str| text.match_indices(mark).map(|(at, _)| at).take_while(|at| *at < most).last();
-    match last(". ").or_else(|| last("; ")) {
-        Some(end) => format!("{}.", text[..end].trim_end_matches('.')).into(),
-        // Three bytes for the mark.
-        None => {
-            let end = text.match_indices(' ').map(|(at, _)| at).take_while(|at| at + 3 <= most).last().unwrap_or(0);
-            format!("{}…", text[..end].trim_end_matches(&[',', ':', ' '][..])).into()
-        }
     }
 }
 
