@@ -6,7 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `server.rs` | the handler: one small function per MCP method |
-//! | `listing.rs` | which operations a client sees as tools, and their short form |
+//! | `listing.rs`, `brief.rs` | which operations a client sees as tools, and their short forms |
 //! | `tools.rs`, `bound.rs` | outcome and error to tool result, and its greatest size |
 //! | `resources.rs`, `prompts.rs` | the `gimp://` resources, the prompts |
 //! | `clients.rs` | which AI client a request belongs to, and when that client is gone |
@@ -16,6 +16,7 @@
 
 mod attachments;
 mod bound;
+mod brief;
 mod clients;
 mod listing;
 mod prompts;

@@ -22,11 +22,12 @@ These tools work inside a live GIMP 3. Look first: get_image_metadata (fast) and
 enough to judge a photo). Only the commonest operations are listed as tools: search_operations finds the others by what \
 they do, describe_operation tells an operation's parameters in full, run_operation runs it; call_api reaches whatever \
 has no operation. Do several steps in one call with batch. \
-Parameters that many tools share: `image` (id; left out: the one last used), `preview` (also return a picture of the \
-result, longest side in pixels: 768 is good), `units` (what places and lengths count in: pixels, layer, or relative 0 to \
-1), `from_preview` (the `scale_map` of a picture: places are then that picture's pixels). Every tool also takes \
-`timeout` (seconds) and `instance` (another GIMP, from list_instances), and changing ones `verify` (\"full\" proves the \
-effect pixel by pixel above 24 megapixels too), though no schema lists them. \
+Parameters that many tools share: `image` and `layer` (ids; left out: the image last used, the selected layer), \
+`preview` (also return a picture of the result, longest side in pixels: 768 is good). Not listed, but taken: `timeout` \
+(seconds) and `instance` (another GIMP, from list_instances) by every tool; `verify` (\"full\" proves the effect pixel by \
+pixel above 24 megapixels too) by those that change an image; by those that take places or lengths `units` (pixels, \
+layer, or relative: 0 to 1 of the image) and `from_preview` (the `scale_map` of a picture: places are then that picture's \
+pixels). Colours are CSS names, #rrggbb[aa], rgb(), hsl() or [r, g, b(, a)] with 0-255. \
 `effect` in an answer says what really changed. Everything can be taken back: undo, or checkpoint and \
 restore_checkpoint. Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
 Read the resource gimp://docs/python before you write code for GIMP 3: its API differs from GIMP 2.";

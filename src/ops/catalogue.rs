@@ -117,7 +117,7 @@ impl Operation {
     pub fn summary(&self) -> Cow<'_, str> {
         match &self.summary {
             Some(summary) => summary.into(),
-            None => beginning(&self.description, SUMMARY),
+            None => super::params::beginning(&self.description, SUMMARY),
         }
     }
 
@@ -178,17 +178,6 @@ impl Operation {
         }
         Ok(self)
     }
-}
-
-/// As many whole sentences (or clauses) of a text as `most` bytes hold, but one at least.
-pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
-    if text.len() <= most {
-        return text.into();
-    }
-    let ends = |mark: &'static str| text.match_indices(mark).map(|(at, _)| at);
-    let last = |mark| ends(mark).take_while(|at| *at < most).last();
-    let end = last(". ").or_else(|| last("; ")).or_else(|| ends("; ").chain(ends(". ")).min());
-    end.map_or(text.into(), |end| format!("{}.", text[..end].trim_end_matches('.')).into())
 }
 
 /// Puts a shared schema in the place of each `{"use": NAME, …}`; the keys beside `use` win. The error is the name.

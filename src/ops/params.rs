@@ -9,6 +9,7 @@ use super::catalogue::Operation;
 use crate::error::{Error, Kind, Result};
 use regex::Regex;
 use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 
@@ -75,6 +76,22 @@ pub fn shorten(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+/// As many whole sentences or clauses of a text as `most` bytes hold; else as many words, with a mark.
+pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let last = |mark: &'static str| text.match_indices(mark).map(|(at, _)| at).take_while(|at| *at < most).last();
+    match last(". ").or_else(|| last("; ")) {
+        Some(end) => format!("{}.", text[..end].trim_end_matches('.')).into(),
+        // Three bytes for the mark.
+        None => {
+            let end = text.match_indices(' ').map(|(at, _)| at).take_while(|at| at + 3 <= most).last().unwrap_or(0);
+            format!("{}…", text[..end].trim_end_matches(&[',', ':', ' '][..])).into()
+        }
     }
 }
 

@@ -20,6 +20,9 @@ const SYNONYM: f64 = 0.7;
 const BEGINNING: f64 = 0.6;
 const MISSPELT: f64 = 0.5;
 
+/// How much more an entry counts whose name is said in full.
+const NAME_SAID: f64 = 0.4;
+
 /// Below this part of the best score a result is noise.
 const NOISE: f64 = 0.15;
 
@@ -33,19 +36,19 @@ const MOST_WORDS: usize = 32;
 const SYNONYMS: &[&[&str]] = &[
     &["blur", "soften", "smooth", "defocus", "bokeh", "gaussian"],
     &["sharpen", "crisp", "unsharp", "clarity", "deblur"],
-    &["delete", "remove", "discard", "drop"],
+    &["delete", "remove", "discard"],
     &["erase", "eraser", "remove"],
-    &["create", "new", "add", "make", "insert"],
+    &["create", "new", "add", "insert"],
     &["resize", "scale", "size", "shrink", "enlarge", "bigger", "smaller", "thumbnail", "dimension"],
     &["crop", "trim", "cut", "autocrop"],
     &["rotate", "turn", "straighten", "angle", "orientation", "tilt"],
     &["flip", "mirror"],
     &["text", "caption", "title", "write", "label", "lettering", "type", "word", "watermark"],
-    &["color", "colour", "hue", "tint", "colorize"],
+    &["color", "colour", "hue", "tint", "yellow", "red", "blue", "green", "orange", "cast"],
     &["brightness", "lighten", "darken", "exposure", "bright", "dark", "light"],
     &["contrast", "level", "curve", "tone", "stretch"],
     &["saturation", "vibrance", "vivid", "saturate"],
-    &["grayscale", "desaturate", "greyscale", "gray", "grey", "monochrome"],
+    &["grayscale", "desaturate", "greyscale", "gray", "grey", "monochrome", "black"],
     &["temperature", "warm", "cool", "white", "balance"],
     &["select", "selection", "marquee", "lasso"],
     &["rectangle", "square", "box"],
@@ -75,7 +78,8 @@ const SYNONYMS: &[&[&str]] = &[
     &["move", "offset", "position", "translate"],
     &["sprite", "sheet", "animation", "gif", "frame"],
     &["upscale", "superresolution", "enlarge"],
-    &["shadow", "glow", "drop"],
+    &["shadow", "glow"],
+    &["background", "subject", "cutout", "matte", "foreground"],
     &["hide", "visible", "visibility", "show"],
     &["stack", "order", "raise", "lower", "reorder"],
 ];
@@ -127,6 +131,7 @@ impl Index {
         let mut found: Vec<(f64, &'static Operation)> = entries
             .map(|entry| {
                 let own: f64 = wanted.iter().take(MOST_WORDS).map(|word| self.score(entry, word)).sum();
+                let own = own * (1.0 + NAME_SAID * entry.named_by(&wanted));
                 (if entry.operation.name == exact { own + 1e3 } else { own }, entry.operation)
             })
             .filter(|(score, _)| *score > 0.0)
@@ -180,6 +185,13 @@ impl Entry {
         entry
     }
 
+    /// The part of the name's words that a query has.
+    fn named_by(&self, wanted: &[String]) -> f64 {
+        let name = words(&self.operation.name);
+        let said = name.iter().filter(|word| wanted.contains(word)).count();
+        said as f64 / name.len().max(1) as f64
+    }
+
     /// A word counts once, for the best place where it stands.
     fn add(&mut self, text: &str, weight: f64) {
         for word in words(text) {
@@ -191,9 +203,10 @@ impl Entry {
 
 /// The words of a text that tell something, stemmed.
 fn words(text: &str) -> Vec<String> {
-    const EMPTY: [&str; 31] = [
+    const EMPTY: [&str; 38] = [
         "the", "a", "an", "of", "to", "in", "on", "is", "it", "and", "or", "for", "with", "from", "by", "as", "at",
-        "my", "me", "i", "want", "please", "how", "do", "that", "this", "be", "its", "can", "one", "into",
+        "my", "me", "i", "want", "please", "how", "do", "that", "this", "be", "its", "can", "one", "into", "make",
+        "less", "more", "some", "very", "all", "not",
     ];
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())

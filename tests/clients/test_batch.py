@@ -130,7 +130,7 @@ def test_a_cancel_and_a_time_limit_take_it_back(connect):
                 await batch(client, INVERT, endless)
             started = time.monotonic()
             assert await shown(other, image) == (0x28, 0x50, 0xA0)
-            assert time.monotonic() - started < 3
+            assert time.monotonic() - started < 10  # the endless step has a minute
             late = await batch(client, INVERT, endless, timeout=1)
             assert late.is_error and late.structured_content["kind"] == "timeout", late.structured_content
             assert await shown(other, image) == (0x28, 0x50, 0xA0)
@@ -161,7 +161,8 @@ def test_progress_is_told_by_step(connect):
 def test_twenty_steps_cost_less_than_twenty_calls(connect):
     async def run():
         async with connect() as client:
-            image = (await done(client, "create_new_image", width=1000, height=800, color="#2850a0")).structured_content["image"]
+            # Small, so that it is the calls that cost and not GIMP's composing.
+            image = (await done(client, "create_new_image", width=64, height=48, color="#2850a0")).structured_content["image"]
             await batch(client, INVERT)  # warm
 
             async def singly():
@@ -177,8 +178,9 @@ def test_twenty_steps_cost_less_than_twenty_calls(connect):
                 await work()
                 return time.perf_counter() - started
 
-            one_by_one = min([await seconds(singly) for _ in range(3)])
-            at_once = min([await seconds(together) for _ in range(3)])
+            # In turn, and the best of each, since the machine may be shared.
+            rounds = [(await seconds(singly), await seconds(together)) for _ in range(5)]
+            one_by_one, at_once = (min(times) for times in zip(*rounds))
             print(f"20 calls {one_by_one * 1e3:.0f} ms, one batch of 20 {at_once * 1e3:.0f} ms")
             assert at_once < one_by_one
             await close(client, image)

@@ -64,12 +64,13 @@ def test_wait_for_change(connect):
                 await anyio.sleep(0.6)
                 started = time.monotonic()
                 await done(other, "get_image_metadata", image=image)
-                assert time.monotonic() - started < 1 and not answers
+                # Limits far below the wait's 20 s, and far above what a busy test machine takes.
+                assert time.monotonic() - started < 8 and not answers
                 await invert(other, image)
                 changed = time.monotonic()
             answer, at = answers[0]
             assert answer["changed"] and {"pixels", "edits"} <= set(answer["what"]) and answer["image"] == image
-            assert at - changed < 2
+            assert at - changed < 8
 
             # With `since`, what came in between is not missed.
             late = await wait(client, image=image, since=revision, timeout=20)

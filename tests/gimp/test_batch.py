@@ -6,7 +6,6 @@ import pytest
 from client import CallError
 from truth import pixels
 
-RED = "i = [i for i in Gimp.get_images() if i.get_id() == {0}][0]; i.get_layers()[0].fill(Gimp.FillType.WHITE)"
 INVERT = "i = [i for i in Gimp.get_images() if i.get_id() == {0}][0]; i.get_layers()[0].invert(False)"
 
 
@@ -84,7 +83,7 @@ def test_it_ends_with_its_connection(gimp, client, image):
         python(gone, batch, INVERT, image)
     started = time.monotonic()
     assert picture(client, image) == before
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20  # its own time limit is a minute
 
 
 def test_it_ends_at_its_time_limit_and_says_so(gimp, client, image):
