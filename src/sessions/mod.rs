@@ -24,12 +24,15 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use session::{Tools, Work};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Record, Store, now};
 use tokio_util::sync::CancellationToken;
+
+/// Daemons beside each other with sessions of their own in one state folder.
+const DAEMONS: usize = 64;
 
 /// Requests that may wait for one session.
 const WAITING: usize = 64;
@@ -123,6 +126,12 @@ struct Session {
     info: Mutex<Info>,
 }
 
+/// A folder that no other daemon uses meanwhile.
+pub struct Folder {
+    pub path: PathBuf,
+    lock: std::fs::File,
+}
+
 /// All sessions; cheap to clone.
 #[derive(Clone)]
 pub struct Sessions {
@@ -130,6 +139,8 @@ pub struct Sessions {
 }
 
 struct Shared {
+    /// Locked as long as this lives.
+    _folder: std::fs::File,
     tools: Tools,
     settings: config::Sessions,
     open: Mutex<HashMap<String, Arc<Session>>>,
@@ -141,20 +152,44 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sessions {
+    /// The folder to use: the configured one, else the first of `sessions`, `sessions-2`, … in the state folder that no
+    /// other daemon works with.
+    ///
+    /// # Errors
+    /// `config` when another daemon has the configured one.
+    pub fn folder(settings: &config::Sessions, state_dir: &Path) -> Result<Folder> {
+        if let Some(path) = &settings.folder {
+            let lock = store::take_folder(path)?.ok_or_else(|| {
+                Error::new(Kind::Config, format!("another gimp-bridge works with `{}`", path.display()))
+                    .hint("give each daemon its own sessions.folder")
+            })?;
+            return Ok(Folder { path: path.clone(), lock });
+        }
+        for number in 1..=DAEMONS {
+            let path = state_dir.join(if number == 1 { "sessions".into() } else { format!("sessions-{number}") });
+            if let Some(lock) = store::take_folder(&path)? {
+                return Ok(Folder { path, lock });
+            }
+        }
+        Err(Error::new(Kind::Config, format!("{DAEMONS} daemons have their sessions in `{}`", state_dir.display()))
+            .hint("set sessions.folder for this one"))
+    }
+
     /// Reads what earlier daemons left in `folder`; nothing is opened in GIMP until it is asked for. Expiry runs until
     /// `shutdown`.
     pub fn open(
-        folder: &Path,
+        folder: Folder,
         settings: config::Sessions,
         ops: Ops,
         disk: Disk,
         shutdown: CancellationToken,
     ) -> Result<Sessions> {
-        let store = Store::open(folder)?;
+        let store = Store::open(&folder.path)?;
         let (open, kept) = store.load()?;
         open.iter().chain(&kept).for_each(|record| disk.add(record.bytes));
         let sessions = Sessions {
             shared: Arc::new(Shared {
+                _folder: folder.lock,
                 tools: Tools { ops, store, disk },
                 settings,
                 open: Mutex::new(open.into_iter().map(|record| (record.id.clone(), Session::new(record))).collect()),

@@ -188,7 +188,7 @@ impl Row {
         }
         let width = self.red.len();
         (self.selected, self.transparent, self.translucent) = (width as u64, 0, 0);
-        let has_alpha = channels % 2 == 0;
+        let has_alpha = channels.is_multiple_of(2);
         if mask.is_none() && !has_alpha {
             return;
         }

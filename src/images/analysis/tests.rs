@@ -116,6 +116,6 @@ fn judgements_follow_the_picture() {
     assert_eq!(word("exposure", 230, 20), "overexposed");
     assert_eq!(word("exposure", 100, 40), "low_contrast");
     assert_eq!(word("noise", 100, 0), "clean");
-    assert_eq!(word("noise", 60, 120), "very_noisy");
+    assert_eq!(word("noise", 60, 120), "noisy");
     assert_eq!(word("color_cast", 128, 0), "none");
 }
