@@ -7,11 +7,13 @@
 
 mod disk;
 mod expiry;
+mod list;
 mod session;
 mod store;
 pub mod uploads;
 
 pub use disk::Disk;
+pub use list::Info;
 pub use session::{begins_image, is_lost};
 pub use uploads::Uploads;
 
@@ -21,6 +23,7 @@ use crate::gimp::Client;
 use crate::metrics::{Counted, METRICS};
 use crate::ops::{Context, Ops, Outcome};
 use bytes::Bytes;
+use list::info;
 use serde_json::{Map, Value, json};
 use session::{Tools, Work};
 use std::collections::HashMap;
@@ -99,23 +102,6 @@ impl Place {
     pub fn give_up(mut self) {
         self.work.home = None;
     }
-}
-
-/// One line of a list of sessions.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Info {
-    pub session_id: String,
-    pub image: Option<u64>,
-    pub width: u32,
-    pub height: u32,
-    /// Unix seconds.
-    pub created: u64,
-    pub last_used: u64,
-    pub changes: u64,
-    /// Whether the last state was saved by the client.
-    pub saved: bool,
-    /// Its time ran out; the next request with its id brings it back.
-    pub expired: bool,
 }
 
 struct Session {
@@ -273,6 +259,7 @@ impl Sessions {
             }
         };
         if work.record.file.is_empty() {
+            tools.store.remove(&work.record.id);
             return Ok(Done { session: None, steps, picture: None });
         }
         let picture = match start.picture {
@@ -339,28 +326,6 @@ impl Sessions {
         Ok(Place { client: work.client(), instance: home.instance, image: home.image, settled, work })
     }
 
-    /// This owner's sessions, the last used first; expired ones whose work is kept at the end.
-    pub fn list(&self, owner: &str) -> Vec<Info> {
-        let mut list: Vec<Info> = lock(&self.shared.open)
-            .values()
-            .filter(|session| session.owner == owner)
-            .map(|session| Info { last_used: session.used.load(Ordering::Relaxed), ..lock(&session.info).clone() })
-            .collect();
-        list.extend(
-            lock(&self.shared.kept)
-                .values()
-                .filter(|record| record.owner == owner)
-                .map(|record| Info { expired: true, ..info(record, None) }),
-        );
-        list.sort_by_key(|info| (info.expired, std::cmp::Reverse(info.last_used)));
-        list
-    }
-
-    /// Whether an image of a GIMP is a session's, which only calls with its id may touch.
-    pub fn holds(&self, image: u64) -> bool {
-        lock(&self.shared.open).values().any(|session| lock(&session.info).image == Some(image))
-    }
-
     /// Closes a session with its image and its state.
     pub async fn close(&self, id: &str, owner: &str) -> Result<()> {
         let session = self.find(id, owner)?;
@@ -417,20 +382,6 @@ impl Session {
 fn unknown(id: &str) -> Error {
     Error::new(Kind::NotFound, format!("no session `{}`", crate::ops::params::shorten(id)))
         .hint("it was closed, or it expired; mcp_list_sessions lists yours, and a call without session_id begins one")
-}
-
-fn info(record: &Record, image: Option<u64>) -> Info {
-    Info {
-        session_id: record.id.clone(),
-        image,
-        width: record.width,
-        height: record.height,
-        created: record.created,
-        last_used: record.used,
-        changes: record.generation,
-        saved: record.saved,
-        expired: false,
-    }
 }
 
 /// A random UUID, version 4.
