@@ -55,6 +55,21 @@ pub struct Exports {
     files: Arc<Mutex<HashMap<String, File>>>,
 }
 
+/// A file that is being written.
+struct Part<'a> {
+    exports: &'a Exports,
+    file: File,
+    whole: bool,
+}
+
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        if !self.whole {
+            self.exports.forget(&self.file);
+        }
+    }
+}
+
 pub fn routes() -> Router<State> {
     Router::new().route("/images/{session}", get(download))
 }
@@ -154,26 +169,22 @@ impl Exports {
         };
         let mut streamed = ops.gimp().stream(request).await?;
         let mime_type = streamed.header.get("mime_type").and_then(Value::as_str).unwrap_or("application/octet-stream");
-        let mut file =
+        let file =
             File { path: self.folder.join(key), bytes: 0, mime_type: mime_type.to_owned(), used: Instant::now() };
+        // Whatever ends this, also a client that hangs up: a file that is not whole goes.
+        let mut part = Part { exports: self, file, whole: false };
         let broken = |error: std::io::Error| Error::new(Kind::IoError, format!("the download's file failed: {error}"));
-        let written: Result<()> = async {
-            let mut out = tokio::fs::File::create(&file.path).await.map_err(broken)?;
-            while let Some(chunk) = streamed.chunks.recv().await {
-                self.disk.take(chunk.len() as u64)?;
-                file.bytes += chunk.len() as u64;
-                out.write_all(&chunk).await.map_err(broken)?;
-            }
-            streamed.result.await.map_err(Error::internal)??;
-            out.flush().await.map_err(broken)
+        let mut out = tokio::fs::File::create(&part.file.path).await.map_err(broken)?;
+        while let Some(chunk) = streamed.chunks.recv().await {
+            self.disk.take(chunk.len() as u64)?;
+            part.file.bytes += chunk.len() as u64;
+            out.write_all(&chunk).await.map_err(broken)?;
         }
-        .await;
-        if let Err(error) = written {
-            self.forget(&file);
-            return Err(error);
-        }
-        self.lock().insert(key.to_owned(), file.clone());
-        Ok(file)
+        streamed.result.await.map_err(Error::internal)??;
+        out.flush().await.map_err(broken)?;
+        part.whole = true;
+        self.lock().insert(key.to_owned(), part.file.clone());
+        Ok(part.file.clone())
     }
 
     /// Makes room: old files, then the one not asked for longest. A download that still reads one keeps its bytes.

@@ -74,13 +74,11 @@ pub async fn bind(settings: &config::Server) -> Result<TcpListener> {
 /// # Errors
 /// When the sessions' folder cannot be made or read.
 fn api(config: &Config, ops: Ops, shutdown: &CancellationToken) -> Result<Router> {
-    let folder = match &config.sessions.folder {
-        Some(folder) => folder.clone(),
-        None => launch::state_dir(config)?.join("sessions"),
-    };
+    let taken = Sessions::folder(&config.sessions, &launch::state_dir(config)?)?;
+    let folder = taken.path.clone();
     let disk = Disk::new(config.sessions.disk_mb << 20);
     let settings = &config.sessions;
-    let sessions = Sessions::open(&folder, settings.clone(), ops.clone(), disk.clone(), shutdown.clone())?;
+    let sessions = Sessions::open(taken, settings.clone(), ops.clone(), disk.clone(), shutdown.clone())?;
     let uploads = Uploads::open(&folder.join("uploads"), settings, disk.clone(), shutdown.clone())?;
     let state = State {
         rpc: Rpc { ops, sessions, uploads, assistant: config.assistant.clone() },

@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Reports that may wait for a slow client; later ones are dropped.
 const WAITING: usize = 64;
+/// Between two pieces of a body; a client that stops in the middle holds no place for ever.
+const SILENT: Duration = Duration::from_secs(30);
 /// A comment this often keeps proxies from closing a stream.
 const ALIVE: Duration = Duration::from_secs(15);
 
@@ -75,7 +77,10 @@ async fn read(body: Body, limit: usize, headers: &HeaderMap) -> Result<Bytes, Er
     }
     let mut stream = body.into_data_stream();
     let mut read = Vec::new();
-    while let Some(chunk) = stream.next().await {
+    let late = |_| {
+        Error::new(Kind::Timeout, format!("no byte of the body came for {} s", SILENT.as_secs())).hint("send it again")
+    };
+    while let Some(chunk) = tokio::time::timeout(SILENT, stream.next()).await.map_err(late)? {
         let chunk = chunk.map_err(|_| Error::new(Kind::ProtocolError, "the body broke off"))?;
         if read.len() + chunk.len() > limit {
             return Err(Error::new(Kind::TooLarge, format!("the body is over the limit of {limit} bytes"))

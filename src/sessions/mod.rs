@@ -7,11 +7,13 @@
 
 mod disk;
 mod expiry;
+mod list;
 mod session;
 mod store;
 pub mod uploads;
 
 pub use disk::Disk;
+pub use list::Info;
 pub use session::{begins_image, is_lost};
 pub use uploads::Uploads;
 
@@ -21,15 +23,19 @@ use crate::gimp::Client;
 use crate::metrics::{Counted, METRICS};
 use crate::ops::{Context, Ops, Outcome};
 use bytes::Bytes;
+use list::info;
 use serde_json::{Map, Value, json};
 use session::{Tools, Work};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::{Record, Store, now};
 use tokio_util::sync::CancellationToken;
+
+/// Daemons beside each other with sessions of their own in one state folder.
+const DAEMONS: usize = 64;
 
 /// Requests that may wait for one session.
 const WAITING: usize = 64;
@@ -98,29 +104,18 @@ impl Place {
     }
 }
 
-/// One line of a list of sessions.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct Info {
-    pub session_id: String,
-    pub image: Option<u64>,
-    pub width: u32,
-    pub height: u32,
-    /// Unix seconds.
-    pub created: u64,
-    pub last_used: u64,
-    pub changes: u64,
-    /// Whether the last state was saved by the client.
-    pub saved: bool,
-    /// Its time ran out; the next request with its id brings it back.
-    pub expired: bool,
-}
-
 struct Session {
     owner: String,
     used: AtomicU64,
     waiting: AtomicUsize,
     work: Arc<tokio::sync::Mutex<Work>>,
     info: Mutex<Info>,
+}
+
+/// A folder that no other daemon uses meanwhile.
+pub struct Folder {
+    pub path: PathBuf,
+    lock: std::fs::File,
 }
 
 /// All sessions; cheap to clone.
@@ -130,6 +125,8 @@ pub struct Sessions {
 }
 
 struct Shared {
+    /// Locked as long as this lives.
+    _folder: std::fs::File,
     tools: Tools,
     settings: config::Sessions,
     open: Mutex<HashMap<String, Arc<Session>>>,
@@ -141,20 +138,44 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Sessions {
+    /// The folder to use: the configured one, else the first of `sessions`, `sessions-2`, … in the state folder that no
+    /// other daemon works with.
+    ///
+    /// # Errors
+    /// `config` when another daemon has the configured one.
+    pub fn folder(settings: &config::Sessions, state_dir: &Path) -> Result<Folder> {
+        if let Some(path) = &settings.folder {
+            let lock = store::take_folder(path)?.ok_or_else(|| {
+                Error::new(Kind::Config, format!("another gimp-bridge works with `{}`", path.display()))
+                    .hint("give each daemon its own sessions.folder")
+            })?;
+            return Ok(Folder { path: path.clone(), lock });
+        }
+        for number in 1..=DAEMONS {
+            let path = state_dir.join(if number == 1 { "sessions".into() } else { format!("sessions-{number}") });
+            if let Some(lock) = store::take_folder(&path)? {
+                return Ok(Folder { path, lock });
+            }
+        }
+        Err(Error::new(Kind::Config, format!("{DAEMONS} daemons have their sessions in `{}`", state_dir.display()))
+            .hint("set sessions.folder for this one"))
+    }
+
     /// Reads what earlier daemons left in `folder`; nothing is opened in GIMP until it is asked for. Expiry runs until
     /// `shutdown`.
     pub fn open(
-        folder: &Path,
+        folder: Folder,
         settings: config::Sessions,
         ops: Ops,
         disk: Disk,
         shutdown: CancellationToken,
     ) -> Result<Sessions> {
-        let store = Store::open(folder)?;
+        let store = Store::open(&folder.path)?;
         let (open, kept) = store.load()?;
         open.iter().chain(&kept).for_each(|record| disk.add(record.bytes));
         let sessions = Sessions {
             shared: Arc::new(Shared {
+                _folder: folder.lock,
                 tools: Tools { ops, store, disk },
                 settings,
                 open: Mutex::new(open.into_iter().map(|record| (record.id.clone(), Session::new(record))).collect()),
@@ -238,6 +259,7 @@ impl Sessions {
             }
         };
         if work.record.file.is_empty() {
+            tools.store.remove(&work.record.id);
             return Ok(Done { session: None, steps, picture: None });
         }
         let picture = match start.picture {
@@ -304,28 +326,6 @@ impl Sessions {
         Ok(Place { client: work.client(), instance: home.instance, image: home.image, settled, work })
     }
 
-    /// This owner's sessions, the last used first; expired ones whose work is kept at the end.
-    pub fn list(&self, owner: &str) -> Vec<Info> {
-        let mut list: Vec<Info> = lock(&self.shared.open)
-            .values()
-            .filter(|session| session.owner == owner)
-            .map(|session| Info { last_used: session.used.load(Ordering::Relaxed), ..lock(&session.info).clone() })
-            .collect();
-        list.extend(
-            lock(&self.shared.kept)
-                .values()
-                .filter(|record| record.owner == owner)
-                .map(|record| Info { expired: true, ..info(record, None) }),
-        );
-        list.sort_by_key(|info| (info.expired, std::cmp::Reverse(info.last_used)));
-        list
-    }
-
-    /// Whether an image of a GIMP is a session's, which only calls with its id may touch.
-    pub fn holds(&self, image: u64) -> bool {
-        lock(&self.shared.open).values().any(|session| lock(&session.info).image == Some(image))
-    }
-
     /// Closes a session with its image and its state.
     pub async fn close(&self, id: &str, owner: &str) -> Result<()> {
         let session = self.find(id, owner)?;
@@ -382,20 +382,6 @@ impl Session {
 fn unknown(id: &str) -> Error {
     Error::new(Kind::NotFound, format!("no session `{}`", crate::ops::params::shorten(id)))
         .hint("it was closed, or it expired; mcp_list_sessions lists yours, and a call without session_id begins one")
-}
-
-fn info(record: &Record, image: Option<u64>) -> Info {
-    Info {
-        session_id: record.id.clone(),
-        image,
-        width: record.width,
-        height: record.height,
-        created: record.created,
-        last_used: record.used,
-        changes: record.generation,
-        saved: record.saved,
-        expired: false,
-    }
 }
 
 /// A random UUID, version 4.

@@ -114,6 +114,10 @@ impl Work {
             return Err(Error::new(Kind::Unsupported, "a session's image is closed with its session")
                 .hint("call mcp_close_session"));
         }
+        if operation.name == "wait_for_change" {
+            return Err(Error::new(Kind::Unsupported, "a session's image changes by the session's own requests")
+                .hint("to wait for a person's changes, work on the image without a session"));
+        }
         match given.get("image").and_then(Value::as_u64) {
             Some(image) if operation.image != ImageUse::None && !self.record.images.contains(&image) => {
                 Err(Error::new(Kind::InvalidArgument, format!("image `{image}` is not this session's"))

@@ -130,6 +130,19 @@ fn remove(folder: &Path) {
     }
 }
 
+/// Takes a folder for this process, until the returned file is dropped; `None` while another process has it.
+pub fn take_folder(path: &Path) -> Result<Option<fs::File>> {
+    make_private(path)?;
+    let name = path.join("lock");
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&name);
+    let file = file.map_err(|error| failed("open", &name, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(failed("lock", &name, error)),
+    }
+}
+
 /// A folder that only its owner can enter.
 pub fn make_private(path: &Path) -> Result<()> {
     let mut builder = fs::DirBuilder::new();
@@ -240,6 +253,15 @@ mod tests {
         assert_eq!(store.load().unwrap().0.len(), 1);
         store.remove("a");
         assert!(store.load().unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn a_folder_is_one_process_s() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = take_folder(folder.path()).unwrap();
+        assert!(first.is_some() && take_folder(folder.path()).unwrap().is_none());
+        drop(first);
+        assert!(take_folder(folder.path()).unwrap().is_some());
     }
 
     #[cfg(unix)]

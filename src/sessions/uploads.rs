@@ -14,9 +14,12 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, SeekFrom};
 use tokio_util::sync::CancellationToken;
 
+/// Between two pieces of a body.
+const SILENT: Duration = Duration::from_secs(30);
 /// Uploads of all clients at once.
 const MOST: usize = 1024;
 
@@ -121,7 +124,12 @@ impl Uploads {
             .map_err(|error| broken(&error))?;
         file.seek(SeekFrom::Start(piece.start)).await.map_err(|error| broken(&error))?;
         let limit = piece.total.unwrap_or(self.largest).min(self.largest);
-        while let Some(chunk) = body.next().await {
+        loop {
+            let next = tokio::time::timeout(SILENT, body.next()).await.map_err(|_| {
+                Error::new(Kind::Timeout, format!("no byte of the upload came for {} s", SILENT.as_secs()))
+                    .hint(format!("go on at byte {}", turn.received))
+            })?;
+            let Some(chunk) = next else { break };
             let chunk = chunk.map_err(|error| {
                 Error::new(Kind::ProtocolError, format!("the upload broke off: {error}"))
                     .hint(format!("go on at byte {}", turn.received))

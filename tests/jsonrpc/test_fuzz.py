@@ -93,10 +93,10 @@ class Dice:
         name, params = method["name"], self.params(method)
         if self.random.random() < 0.3:
             name, params = "mcp_operation", {"operation": name, **params}
-        if isinstance(params, dict) and params.get("operation") in LEFT_OUT:
+        if isinstance(params, dict) and str(params.get("operation")) in LEFT_OUT:
             params["operation"] = "list_images"
         if name == "execute_gimp_commands" and isinstance(params.get("commands"), list):
-            params["commands"] = [row for row in params["commands"] if not isinstance(row, dict) or row.get("operation") not in LEFT_OUT][:5]
+            params["commands"] = [row for row in params["commands"] if not isinstance(row, dict) or str(row.get("operation")) not in LEFT_OUT][:5]
         request = {"jsonrpc": "2.0", "method": name, "params": params, "id": self.random.choice([1, "a", None, 2.5])}
         if self.random.random() < 0.08:
             request[self.random.choice(["jsonrpc", "method", "params", "id"])] = self.anything()

@@ -1,14 +1,18 @@
 """What is around JSON-RPC: WebSocket, uploads, downloads, keys, limits, TLS, metrics, logs."""
 
+import base64
+import http.client
 import json
 import re
 import ssl
 import subprocess
+import urllib.parse
 import urllib.request
 
 import numpy
 import pytest
 from api import Api, Failed, Server, decode, png
+from support import wait_for
 from test_envelope import long_call
 from websocket import WebSocket
 
@@ -16,8 +20,6 @@ PICTURE = numpy.random.default_rng(5).integers(0, 256, (40, 50, 3), numpy.uint8)
 
 
 def encoded():
-    import base64
-
     return base64.b64decode(png(PICTURE))
 
 
@@ -105,8 +107,6 @@ def test_downloads_have_ranges_and_follow_the_state(server):
     path = f"/images/{session}"
     status, headers, whole = server.api.http("GET", path)
     assert status == 200 and headers["Content-Type"] == "image/png" and int(headers["Content-Length"]) == len(whole)
-    import base64
-
     assert (decode(base64.b64encode(whole))[..., :3] == PICTURE).all()
     status, part_headers, part = server.api.http("GET", path, Range="bytes=100-199", If_Range=headers["ETag"])
     assert status == 206 and part == whole[100:200]
@@ -200,14 +200,9 @@ def test_requests_at_once_are_bounded(version):
     with Server(version, GIMP_BRIDGE_SERVER_MAX_REQUESTS="1") as server:
         session = server.api.create()
         body = {"jsonrpc": "2.0", "method": "mcp_operation", "params": {**long_call(60), "session_id": session}, "id": 1}
-        import http.client
-        import urllib.parse
-
         place = urllib.parse.urlsplit(server.root)
         slow = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
         slow.request("POST", "/jsonrpc", json.dumps(body))
-        from support import wait_for
-
         wait_for("a refusal", lambda: server.api.http("GET", "/openrpc.json")[0] == 429, 20)
         slow.close()
         wait_for("its end", lambda: server.api.http("GET", "/openrpc.json")[0] == 200, 20)
@@ -241,7 +236,7 @@ def test_tls(version, tmp_path):
         trust = ssl.create_default_context(cafile=tmp_path / "cert.pem")
         with urllib.request.urlopen(f"{server.root}/health", context=trust, timeout=10) as answer:
             assert json.load(answer)["status"] == "ok"
-        with pytest.raises(OSError):
+        with pytest.raises((OSError, http.client.HTTPException)):
             urllib.request.urlopen(server.root.replace("https", "http") + "/health", timeout=10)
     with Server(version, gimp=False) as server:
         server.env.update(files, GIMP_BRIDGE_SERVER_TLS_KEY=str(tmp_path / "cert.pem"))

@@ -110,7 +110,8 @@ impl Rpc {
     async fn answer_one(&self, request: Value, caller: &Caller, log: &mut Log) -> Option<Value> {
         let request = match read(request) {
             Ok(request) => request,
-            Err((id, error)) => {
+            Err(bad) => {
+                let (id, error) = *bad;
                 log.note("invalid", error.kind.name());
                 let code = if error.kind == Kind::InvalidArgument { -32602 } else { -32600 };
                 return Some(failure(id, code, &error));
@@ -135,10 +136,10 @@ impl Rpc {
 }
 
 /// Takes a request apart. The error comes with the id to answer to, null where there is none.
-fn read(request: Value) -> std::result::Result<Request, (Value, Error)> {
+fn read(request: Value) -> std::result::Result<Request, Box<(Value, Error)>> {
     let bad = |id: &Value, what: &str| {
         let hint = "a request is {\"jsonrpc\": \"2.0\", \"method\": NAME, \"params\": {…}, \"id\": ID}";
-        Err((id.clone(), Error::new(Kind::ProtocolError, what.to_owned()).hint(hint)))
+        Err(Box::new((id.clone(), Error::new(Kind::ProtocolError, what.to_owned()).hint(hint))))
     };
     let Value::Object(mut request) = request else { return bad(&Value::Null, "a request is a JSON object") };
     let id = request.remove("id");
@@ -157,7 +158,7 @@ fn read(request: Value) -> std::result::Result<Request, (Value, Error)> {
         Some(Value::Array(_)) => {
             let error = Error::new(Kind::InvalidArgument, "`params` must be an object: parameters are given by name")
                 .hint("/openrpc.json names each method's parameters");
-            return Err((shown, error));
+            return Err(Box::new((shown, error)));
         }
         Some(_) => return bad(&shown, "`params` must be an object"),
     };
