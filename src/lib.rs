@@ -20,6 +20,9 @@
 //! To add an operation: an entry in `protocol/ops/*.json`, a Python function in `gimp-plugin/gimp-bridge/ops/`
 //! (or, for `runs: daemon`, an arm in `ops::local`), a test in `tests/gimp/`.
 //!
+//! To add an AI filter: a folder `filters/NAME` with a manifest (docs/filter-manifest.md) and an ONNX file; or, without a
+//! model, a file and a line in `filters::native`.
+//!
 //! Invariants: stdout belongs to MCP in `stdio`; logs never hold image data or secrets; no request waits for
 //! ever; no buffer grows without a bound; no telemetry, and nothing is downloaded that nobody asked for.
 

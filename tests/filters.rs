@@ -6,6 +6,8 @@
 mod adding;
 #[path = "filters/bad_input.rs"]
 mod bad_input;
+#[path = "filters/command.rs"]
+mod command;
 #[path = "filters/pictures.rs"]
 mod pictures;
 #[path = "filters/tiling.rs"]

@@ -1,6 +1,8 @@
 //! Pictures at rest: samples as their source had them, so that 100 megapixels of 8 bits take 300 MB and not 1.2 GB.
 
 use super::raster::{Depth, Plane, Raster};
+use super::runtime::setup::hex;
+use sha2::{Digest, Sha256};
 
 /// Samples, rows from the top, channels interleaved.
 #[derive(Clone, Debug, PartialEq)]
@@ -125,6 +127,18 @@ impl Picture {
 
     pub fn has_alpha(&self) -> bool {
         matches!(self.channels, 2 | 4)
+    }
+
+    /// The same for the same pixels, and for others another.
+    pub fn fingerprint(&self) -> String {
+        let mut sum = Sha256::new();
+        sum.update(format!("{}x{}x{} {:?} ", self.width, self.height, self.channels, self.depth()));
+        match &self.samples {
+            Samples::U8(samples) => sum.update(samples),
+            Samples::U16(samples) => samples.iter().for_each(|sample| sum.update(sample.to_ne_bytes())),
+            Samples::F32(samples) => samples.iter().for_each(|sample| sum.update(sample.to_ne_bytes())),
+        }
+        hex(&sum.finalize())
     }
 
     /// The whole picture as `f32`.

@@ -43,7 +43,7 @@ fn breaking_server(body: Vec<u8>, first: usize) -> (String, Arc<Mutex<Vec<String
 
 #[test]
 fn a_download_that_broke_off_goes_on_and_is_verified() {
-    let body: Vec<u8> = (0..700_000u32).map(|i| (i * i >> 7) as u8).collect();
+    let body: Vec<u8> = (0..700_000u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect();
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
     std::fs::write(&whole, &body).unwrap();

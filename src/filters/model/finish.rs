@@ -113,7 +113,7 @@ impl<'a> Finisher<'a> {
             let at = (row * picture.width + rect.x) * n;
             rows.read(at, &mut line);
             let result = &data[row * rect.width * channels..][..rect.width * channels];
-            let (y, begin) = (top + row, row * picture.width + rect.x);
+            let y = top + row;
             for (x, (pixel, result)) in line.chunks_exact_mut(n).zip(result.chunks_exact(channels)).enumerate() {
                 let through = match (self.finish.paste, self.finish.through) {
                     (Some(paste), _) => paste.at(x, y - rect.y),
@@ -121,12 +121,12 @@ impl<'a> Finisher<'a> {
                     (None, None) => 1.0,
                 };
                 let share = through * self.finish.opacity;
-                if share <= 0.0 || (picture.has_alpha() && pixel[colours] == 0.0) {
-                    continue;
+                if share > 0.0 && !(picture.has_alpha() && pixel[colours] == 0.0) {
+                    mix(&mut pixel[..colours], result, share);
                 }
-                mix(&mut pixel[..colours], result, share);
-                rows.write((begin + x) * n, pixel);
             }
+            // Samples that were only read come back bit by bit: 255 and 65535 steps survive `f32`.
+            rows.write(at, &line);
         }
         rows
     }

@@ -18,8 +18,8 @@ pub struct Graphs {
     pub stages: Vec<Stage>,
     /// Tensors that outlive a tile, by image and id; see [`Cache::PerImage`].
     pub kept: Arc<Mutex<HashMap<String, Tensor>>>,
-    /// Names the image in `kept`.
-    pub image: String,
+    /// Names the image in `kept`; `None`: nothing is kept.
+    pub image: Option<String>,
 }
 
 pub struct Stage {
@@ -98,13 +98,14 @@ impl Graphs {
 
     /// Whether all that a stage makes is there from the last time this image came.
     fn recalled(&self, stage: &Stage, tensors: &mut HashMap<String, Tensor>) -> bool {
+        let Some(image) = &self.image else { return false };
         let kept = self.kept.lock().unwrap_or_else(|broken| broken.into_inner());
         let found: Option<Vec<_>> = stage
             .outputs
             .iter()
             .map(|output| {
                 let id = output.id.as_ref().filter(|_| output.cache == Some(Cache::PerImage))?;
-                kept.get(&format!("{}/{id}", self.image)).map(|tensor| (id.clone(), tensor.clone()))
+                kept.get(&format!("{image}/{id}")).map(|tensor| (id.clone(), tensor.clone()))
             })
             .collect();
         match found {
@@ -118,11 +119,11 @@ impl Graphs {
 
     fn remember(&self, output: &Output, tensor: &Tensor, tensors: &mut HashMap<String, Tensor>) {
         let Some(id) = &output.id else { return };
-        if output.cache == Some(Cache::PerImage) {
+        if let (Some(Cache::PerImage), Some(image)) = (output.cache, &self.image) {
             let mut kept = self.kept.lock().unwrap_or_else(|broken| broken.into_inner());
             // One image's tensors at a time: they are large, and clicks come on one image.
-            kept.retain(|key, _| key.starts_with(&format!("{}/", self.image)));
-            kept.insert(format!("{}/{id}", self.image), tensor.clone());
+            kept.retain(|key, _| key.starts_with(&format!("{image}/")));
+            kept.insert(format!("{image}/{id}"), tensor.clone());
         }
         tensors.insert(id.clone(), tensor.clone());
     }

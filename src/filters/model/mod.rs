@@ -90,7 +90,9 @@ impl ModelFilter {
             notes.extend(model.fallback.clone());
             stage(&file.graph, model);
         }
-        let image = format!("{:p}", Arc::as_ptr(&job.image));
+        let keeps = self.manifest.output.iter().any(|output| output.cache.is_some());
+        // Around a mask the model sees another part each time.
+        let image = (keeps && self.manifest.size.fit != Fit::CropToMask).then(|| job.image.fingerprint());
         let graphs = Graphs { stages, kept: self.kept.clone(), image };
         if graphs.result().is_none() {
             return Err(Error::new(Kind::Config, "no [[output]] applies to these parameters")

@@ -287,7 +287,7 @@ mod tests {
         let port = Port { name: "x".into(), dtype: Some(Dtype::F32), shape: Vec::new() };
         let small = Arc::new(Small { port: [port], most, tried: Mutex::default() });
         let stage = Stage { backend: small.clone(), inputs: manifest.input, outputs: manifest.output };
-        let graphs = Graphs { stages: vec![stage], kept: Arc::default(), image: String::new() };
+        let graphs = Graphs { stages: vec![stage], kept: Arc::default(), image: None };
         let mut image = Raster::new(301, 217, 3, Depth::F32);
         image.data.iter_mut().enumerate().for_each(|(i, value)| *value = (i % 1009) as f32 / 1008.0);
         let tiling = Tiling {

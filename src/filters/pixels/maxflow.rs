@@ -31,6 +31,11 @@ pub struct Graph {
     active: VecDeque<u32>,
     queued: Vec<bool>,
     orphans: VecDeque<u32>,
+    /// Edges to the terminal, as of `stamp`.
+    distance: Vec<u32>,
+    /// When the node was last known to hang on its terminal.
+    stamp: Vec<u32>,
+    now: u32,
 }
 
 impl Graph {
@@ -44,6 +49,9 @@ impl Graph {
             active: VecDeque::new(),
             queued: vec![false; nodes],
             orphans: VecDeque::new(),
+            distance: vec![0; nodes],
+            stamp: vec![0; nodes],
+            now: 0,
         }
     }
 
@@ -69,11 +77,13 @@ impl Graph {
             if self.terminal[node] != 0.0 {
                 self.tree[node] = if self.terminal[node] > 0.0 { Tree::Source } else { Tree::Sink };
                 self.parent[node] = TERMINAL;
+                self.distance[node] = 1;
                 self.activate(node as u32);
             }
         }
         let mut paths = 0u32;
         while let Some(bridge) = self.grow() {
+            self.now += 1;
             self.augment(bridge);
             self.adopt();
             paths = paths.wrapping_add(1);
@@ -107,6 +117,8 @@ impl Graph {
                         Tree::Free => {
                             self.tree[to as usize] = tree;
                             self.parent[to as usize] = edge ^ 1;
+                            self.distance[to as usize] = self.distance[node as usize] + 1;
+                            self.stamp[to as usize] = self.stamp[node as usize];
                             self.activate(to);
                         }
                         other if other != tree => return Some(if tree == Tree::Source { edge } else { edge ^ 1 }),
@@ -132,7 +144,7 @@ impl Graph {
                     flow = flow.min(self.terminal[node as usize].abs());
                     break;
                 }
-                flow = flow.min(self.room(tree, parent ^ 1).min(self.back(tree, parent)));
+                flow = flow.min(self.back(tree, parent));
                 node = self.edges[parent as usize].to;
             }
         }
@@ -166,37 +178,61 @@ impl Graph {
         }
     }
 
+    /// Room for flow along the edge to a parent, in the direction in which it flows.
     fn back(&self, tree: Tree, parent: u32) -> f32 {
         self.edges[if tree == Tree::Source { parent ^ 1 } else { parent } as usize].room
     }
 
-    /// Whether a chain of parents leads to the terminal.
-    fn rooted(&self, mut node: u32) -> bool {
-        loop {
+    /// How far the terminal is along the parents; `None`: the chain has come off. What is found is remembered for
+    /// the nodes on the way, so that no chain is walked twice in one adoption.
+    fn rooted(&mut self, start: u32) -> Option<u32> {
+        let (mut node, mut steps) = (start, 0);
+        let end = loop {
+            if self.stamp[node as usize] == self.now {
+                break steps + self.distance[node as usize];
+            }
             match self.parent[node as usize] {
-                TERMINAL => return true,
-                NONE => return false,
+                TERMINAL => {
+                    self.stamp[node as usize] = self.now;
+                    self.distance[node as usize] = 1;
+                    break steps + 1;
+                }
+                NONE => return None,
                 edge => node = self.edges[edge as usize].to,
             }
+            steps += 1;
+        };
+        let (mut node, mut left) = (start, end);
+        while self.stamp[node as usize] != self.now {
+            self.stamp[node as usize] = self.now;
+            self.distance[node as usize] = left;
+            left -= 1;
+            node = self.edges[self.parent[node as usize] as usize].to;
         }
+        Some(end)
     }
 
     /// Finds new parents for nodes that lost theirs; those without one become free.
     fn adopt(&mut self) {
         while let Some(node) = self.orphans.pop_front() {
             let tree = self.tree[node as usize];
-            let mut found = NONE;
+            let mut found = (NONE, u32::MAX);
             let mut edge = self.first[node as usize];
             while edge != NONE {
                 let to = self.edges[edge as usize].to;
-                if self.tree[to as usize] == tree && self.back(tree, edge) > 0.0 && self.rooted(to) {
-                    found = edge;
-                    break;
+                if self.tree[to as usize] == tree && self.back(tree, edge) > 0.0 {
+                    // The nearest: short trees make short paths.
+                    match self.rooted(to) {
+                        Some(distance) if distance < found.1 => found = (edge, distance),
+                        _ => {}
+                    }
                 }
                 edge = self.edges[edge as usize].next;
             }
-            if found != NONE {
-                self.parent[node as usize] = found;
+            if found.0 != NONE {
+                self.parent[node as usize] = found.0;
+                self.stamp[node as usize] = self.now;
+                self.distance[node as usize] = found.1 + 1;
                 continue;
             }
             let mut edge = self.first[node as usize];
