@@ -10,10 +10,11 @@
 //! | [`images`] | encode and decode with limits, formats, scale maps | error |
 //! | [`filters`] | AI filters: manifests, ONNX sessions, tiles, native filters; alone names ort | images, error, config |
 //! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config |
-//! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, images, error, config |
+//! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, filters, images, error, config |
+//! | [`assistant`] | wishes in words to operations of the catalogue, embedded or by a model | ops, error, config |
 //! | [`sessions`] | JSON-RPC sessions: one image each, on disk before each answer; uploads | ops, gimp, images, error, config |
 //! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, error, config |
-//! | [`http`] | the listener, keys and limits, JSON-RPC, jobs, health, metrics; mounts `/mcp` | mcp, sessions, ops, images, error, config |
+//! | [`http`] | the listener, keys and limits, JSON-RPC, jobs, health, metrics; mounts `/mcp` | mcp, sessions, assistant, ops, filters, images, error, config |
 //! | [`daemon`] | builds the rooms, owns shutdown | all above |
 //! | [`cli`] | one file per subcommand | daemon and below |
 //!

@@ -9,7 +9,9 @@ mod rounds;
 mod server;
 mod tools;
 
+use gimp_bridge::config::Config;
 use gimp_bridge::config::Server;
+use gimp_bridge::filters::Filters;
 use gimp_bridge::gimp::{Gimp, Settings};
 use gimp_bridge::mcp::{HttpSettings, Mcp, http_router};
 use gimp_bridge::ops::Ops;
@@ -24,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // No GIMP: the suite is about the protocol.
     let state_dir = tempfile::tempdir()?;
     let gimp = Settings { state_dir: state_dir.path().into(), port: None, label: "conformance".into() };
-    let ops = Ops::new(Gimp::new(gimp, shutdown.clone()));
+    let ops = Ops::new(Gimp::new(gimp, shutdown.clone()), Filters::new(&Config::default()));
     let settings = Server { port: 0, ..Server::default() };
     let listener = gimp_bridge::http::bind(&settings).await?;
     println!("http://{}/mcp", listener.local_addr()?);

@@ -130,6 +130,7 @@ def test_closing_refuses_unsaved_work(client):
     effect = closed.pop("effect")
     assert effect["changed"] and effect["images_removed"] == [closed["closed"]]
     assert closed == {
+        "message": f"Closed image {image}",
         "closed": image,
         "unsaved_changes_lost": True,
         "image": None,
