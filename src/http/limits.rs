@@ -78,6 +78,11 @@ impl Limits {
     }
 }
 
+/// More than the streams that may be open.
+pub fn too_many_streams() -> Response {
+    refuse("too many event streams and WebSockets are open", "close some", 5.0)
+}
+
 fn refuse(message: &str, hint: &str, wait: f64) -> Response {
     let wait = wait.ceil().max(1.0) as u64;
     let body = json!({"kind": "busy", "message": message, "hint": format!("{hint}; try again in {wait} s")});

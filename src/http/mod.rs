@@ -43,9 +43,11 @@ use rpc::Rpc;
 pub use rpc::document as openrpc;
 use state::State;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tls::TlsListener;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// How long replies under way may take after `shutdown`; open event streams end at once.
@@ -84,6 +86,7 @@ fn api(config: &Config, ops: Ops, shutdown: &CancellationToken) -> Result<Router
         rpc: Rpc { ops, sessions, uploads, assistant: config.assistant.clone() },
         jobs: Jobs::default(),
         exports: images::Exports::open(folder.join("downloads"), disk)?,
+        streams: Arc::new(Semaphore::new(state::STREAMS)),
         max_body: config.server.max_body,
         shutdown: shutdown.clone(),
     };

@@ -5,6 +5,7 @@
 //! - `Prefer: respond-async`: 202 at once with `Location: /jobs/{id}`.
 
 use super::keys::Identity;
+use super::limits::too_many_streams;
 use super::record::Summary;
 use super::rpc::{Caller, Notify, Rpc, transport_failure};
 use super::state::State;
@@ -20,7 +21,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Reports that may wait for a slow client; later ones are dropped.
@@ -51,7 +52,8 @@ pub async fn post(
     }
     let cancel = state.shutdown.child_token();
     if wants(ACCEPT, "text/event-stream") {
-        return events(state.rpc.clone(), identity, cancel, body);
+        let Ok(turn) = state.streams.clone().try_acquire_owned() else { return too_many_streams() };
+        return events(state.rpc.clone(), identity, cancel, body, turn);
     }
     // A client that hangs up drops this future, and with it the guard.
     let _hung_up = cancel.clone().drop_guard();
@@ -111,7 +113,13 @@ fn begin_job(state: &State, identity: Identity, body: Bytes) -> Response {
     }
 }
 
-fn events(rpc: Rpc, identity: Identity, cancel: CancellationToken, body: Bytes) -> Response {
+fn events(
+    rpc: Rpc,
+    identity: Identity,
+    cancel: CancellationToken,
+    body: Bytes,
+    turn: OwnedSemaphorePermit,
+) -> Response {
     let (sender, receiver) = mpsc::channel::<Bytes>(WAITING);
     let progress = sender.clone();
     let notify: Notify = Arc::new(move |message| drop(progress.try_send(event("progress", &message))));
@@ -130,7 +138,7 @@ fn events(rpc: Rpc, identity: Identity, cancel: CancellationToken, body: Bytes) 
             () = sender.closed() => {}
         }
     });
-    let guard = cancel.drop_guard();
+    let guard = (cancel.drop_guard(), turn);
     let stream = futures_util::stream::unfold((receiver, guard), |(mut receiver, guard)| async move {
         let next = match tokio::time::timeout(ALIVE, receiver.recv()).await {
             Ok(next) => next?,

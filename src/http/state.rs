@@ -5,13 +5,20 @@ use super::rpc::Rpc;
 use crate::error::Error;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+/// Event streams and WebSockets at once.
+pub const STREAMS: usize = 256;
 
 #[derive(Clone)]
 pub struct State {
     pub rpc: Rpc,
     pub jobs: Jobs,
     pub exports: super::images::Exports,
+    /// One for each event stream and WebSocket: they go on after their request's turn.
+    pub streams: Arc<Semaphore>,
     /// Bytes; the largest request body, uploads aside.
     pub max_body: usize,
     pub shutdown: CancellationToken,

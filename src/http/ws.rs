@@ -2,6 +2,7 @@
 //! notification `cancel` with `{"id": ID}` ends one. The end of the connection cancels all.
 
 use super::keys::Identity;
+use super::limits::too_many_streams;
 use super::post::failed;
 use super::rpc::{Caller, Notify};
 use super::state::State;
@@ -39,11 +40,12 @@ pub async fn upgrade(
 ) -> Response {
     match upgrade {
         Ok(upgrade) => {
+            let Ok(turn) = state.streams.clone().try_acquire_owned() else { return too_many_streams() };
             let limit = MESSAGE.min(state.max_body);
-            upgrade
-                .max_message_size(limit)
-                .max_frame_size(limit)
-                .on_upgrade(move |socket| serve(socket, state, identity))
+            upgrade.max_message_size(limit).max_frame_size(limit).on_upgrade(async move |socket| {
+                serve(socket, state, identity).await;
+                drop(turn);
+            })
         }
         Err(_) => failed(
             &Error::new(Kind::ProtocolError, "/ws takes WebSocket connections only")
