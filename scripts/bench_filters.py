@@ -4,10 +4,8 @@ usage: bench_filters.py BINARY FILTER THREADS MEGAPIXELS…
        bench_filters.py --python MANIFEST THREADS IN OUT      (the Python side, in its own process)
 """
 
-import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -28,8 +26,9 @@ def python_side(manifest, threads, source, target):
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.disable_quant_qdq", "1")
-    file = next(f for f in m["file"] if all(v in (2, "clean") or 2 in v if isinstance(v, list) else v in (2, "clean")
-                                            for v in f.get("when", {}).values()))
+    # The file for the parameters that main() gives: scale 2, a clean source.
+    counts = lambda f: all(set(v if isinstance(v, list) else [v]) & {2, "clean"} for v in f.get("when", {}).values())
+    file = next(filter(counts, m["file"]))
     model = pathlib.Path(manifest).parent / file["path"]
     session = ort.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
     graph = file.get("graph", "main")
@@ -64,13 +63,13 @@ def python_side(manifest, threads, source, target):
 
 
 def measured(command):
-    """Seconds and peak MB of a process."""
+    """Seconds by the clock, seconds of processor, and peak MB of a process."""
     begun = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{command[0]} failed: {process.stderr.read().decode()}")
-    return time.monotonic() - begun, usage.ru_maxrss / 1024
+    return time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main(binary, name, threads, *sizes):
@@ -79,16 +78,16 @@ def main(binary, name, threads, *sizes):
 
     folder = ROOT / "filters" / name
     if not folder.is_dir():
-        shown = json.loads(subprocess.run([binary, "config", "--json"], check=True, capture_output=True).stdout)
-        folder = pathlib.Path(os.environ.get("GIMP_BRIDGE_FILTERS_FOLDER") or "") / name
-        del shown
+        # An installed one, where the environment says that they are.
+        folder = pathlib.Path(os.environ.get("GIMP_BRIDGE_FILTERS_FOLDER", "")) / name
     manifest = folder / "manifest.toml"
     m = tomllib.loads(manifest.read_text())
     parameters = []
     for p in m.get("param", []):
         fixed = {"scale": "2", "source": "clean"}.get(p["name"], "30" if p["type"] in ("float", "int") else None)
         parameters += [f"--{p['name']}", fixed] if fixed else []
-    print(f"{name}, {threads} threads\n\nMP    engine s  python s  ratio   engine MB  python MB  ratio   s/MP   dB apart")
+    print(f"{name}, {threads} threads\n\n"
+          "MP    engine s  python s  ratio  engine CPU  python CPU  ratio  engine MB  python MB  ratio  CPU/MP  dB apart")
     with tempfile.TemporaryDirectory() as work:
         for size in sizes:
             side = (float(size) * 1e6 / 1.5) ** 0.5
@@ -101,13 +100,13 @@ def main(binary, name, threads, *sizes):
             del y, x, noise, waves
             environment = dict(os.environ, GIMP_BRIDGE_FILTERS_THREADS=threads)
             os.environ.update(environment)
-            t1, m1 = measured([binary, "filters", "run", name, source, a, *parameters])
-            t2, m2 = measured([sys.executable, __file__, "--python", str(manifest), threads, source, b])
+            t1, c1, m1 = measured([binary, "filters", "run", name, source, a, *parameters])
+            t2, c2, m2 = measured([sys.executable, __file__, "--python", str(manifest), threads, source, b])
             Image.MAX_IMAGE_PIXELS = None
             p, q = (np.asarray(Image.open(f))[::3, ::3].astype(np.float32) for f in (a, b))
             apart = 10 * np.log10(255**2 / max(float(np.mean((p - q) ** 2)), 1e-9))
-            print(f"{size:>4}  {t1:8.2f}  {t2:8.2f}  {t1 / t2:5.2f}  {m1:9.0f}  {m2:9.0f}  {m1 / m2:5.2f}  "
-                  f"{t1 / float(size):5.2f}  {apart:8.1f}", flush=True)
+            print(f"{size:>4}  {t1:8.2f}  {t2:8.2f}  {t1 / t2:5.2f}  {c1:10.2f}  {c2:10.2f}  {c1 / c2:5.2f}"
+                  f"  {m1:9.0f}  {m2:9.0f}  {m1 / m2:5.2f}  {c1 / float(size):6.2f}  {apart:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
 mod adding;
 #[path = "filters/bad_input.rs"]
 mod bad_input;
+#[path = "filters/bundled.rs"]
+mod bundled;
 #[path = "filters/command.rs"]
 mod command;
 #[path = "filters/pictures.rs"]
