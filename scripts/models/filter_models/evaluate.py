@@ -60,7 +60,9 @@ def main():
     parser = argparse.ArgumentParser(description="Measures the bundled models on eight photos.")
     parser.add_argument("filters", nargs="*", metavar="FILTER", help=f"of {', '.join(MEASURES)}; default all")
     parser.add_argument("--write", action="store_true", help="put the figures into filters/*/card.md")
-    parser.add_argument("--golden", action="store_true", help="write tests/filters/golden anew, and measure nothing")
+    parser.add_argument(
+        "--golden", action="store_true", help="write tests/filters/golden/bundled anew, and measure nothing"
+    )
     options = parser.parse_args()
     if options.golden:
         golden.write()

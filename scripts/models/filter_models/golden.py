@@ -1,4 +1,4 @@
-"""Writes tests/filters/golden: a small photo, what wear made of it, what each shipped model answers, and the figures.
+"""Writes tests/filters/golden/bundled: a small photo, what wear made of it, what each shipped model answers, and the figures.
 
 The engine's tests run the same filters and must come out near: the answers differ only by tiling and resizing. The
 photo is scikit-image's coffee (Rachel Michetti, CC0)."""
@@ -13,7 +13,7 @@ from . import degrade, figures, photos, selecting, subjects
 from .measure import iou, psnr
 from .train import FILTERS
 
-PLACE = FILTERS.parent / "tests" / "filters" / "golden"
+PLACE = FILTERS.parent / "tests" / "filters" / "golden" / "bundled"
 LEFT, TOP, WIDE, HIGH = 190, 40, 192, 144  # rim of the cup, spoon, wood
 SIGMA, QUALITY = 25, 30
 
