@@ -84,7 +84,7 @@ fn another_value(name: &str) -> &'static str {
         "server.api_keys" => "ci:read:0123456789abcdef",
         "sessions.upload_mb" | "log.keep" => "101",
         "plugin.exec" => "false",
-        "storage.s3_endpoint_url" | "kserve.endpoint" => "https://example.test/v1",
+        "storage.s3_endpoint_url" | "kserve.endpoint" | "assistant.url" => "https://example.test/v1",
         "plugin.folders"
         | "gimp.executable"
         | "gimp.profile"

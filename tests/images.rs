@@ -261,7 +261,8 @@ fn encoding_holds_the_encoded_text_and_a_window() {
             .collect();
         let (grown, encoded) = (numbers[0], numbers[1]);
         // A window: a few bands of half a megabyte for each of at most four threads, and their outputs.
-        let window = 12 << 20;
+        // The code that runs for the first time counts too.
+        let window = 18 << 20;
         assert!(grown < encoded * 3 / 2 + window, "{case:?}: grew by {grown} for {encoded} encoded bytes");
     }
 }

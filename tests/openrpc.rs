@@ -63,9 +63,10 @@ fn references_point_somewhere() {
     fn walk(value: &Value) {
         match value {
             Value::Object(members) => {
-                if let Some(target) = members.get("$ref").and_then(Value::as_str) {
-                    let pointer = target.strip_prefix('#').unwrap();
-                    assert!(openrpc().pointer(pointer).is_some(), "{target}");
+                let target = members.get("$ref").and_then(Value::as_str);
+                // In an example of `batch`, "0.layer" is a step's answer
+                if let Some(pointer) = target.and_then(|target| target.strip_prefix('#')) {
+                    assert!(openrpc().pointer(pointer).is_some(), "{pointer}");
                 }
                 members.values().for_each(walk);
             }

@@ -4,7 +4,7 @@ import json
 import os
 
 FILE = "filters.json"
-VERSION = 1
+FORMAT = 1
 KINDS = {"float", "int", "bool", "choice"}
 
 
@@ -22,7 +22,7 @@ def load(state_dir):
             found = json.load(file)
     except (OSError, ValueError):
         return Listed()
-    if not isinstance(found, dict) or found.get("version") != VERSION:
+    if not isinstance(found, dict) or found.get("version") != FORMAT:
         return Listed()
     program = found.get("program")
     filters = [row for row in found.get("filters", ()) if _usable(row)]
