@@ -6,5 +6,6 @@ fn main() {
     if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
         println!("cargo::rerun-if-changed=gimp-plugin/gimp-bridge");
         println!("cargo::rerun-if-changed=protocol");
+        println!("cargo::rerun-if-changed=filters");
     }
 }

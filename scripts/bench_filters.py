@@ -72,10 +72,30 @@ def measured(command):
     return time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def main(binary, name, threads, *sizes):
+def make_picture(megapixels, path):
+    """Waves with some noise."""
     import numpy as np
     from PIL import Image
 
+    side = (megapixels * 1e6 / 1.5) ** 0.5
+    w, h = int(side * 1.5), int(side)
+    y, x = np.mgrid[0:h, 0:w].astype(np.float32)
+    noise = np.random.default_rng(1).normal(0, 8, (h, w, 1)).astype(np.float32)
+    waves = np.stack([np.sin(x / 37) * np.cos(y / 53), np.sin(x / 11 + y / 19), np.cos(y / 23)], -1)
+    Image.fromarray((128 + 90 * waves + noise).clip(0, 255).astype(np.uint8)).save(path, compress_level=1)
+
+
+def print_apart(a, b):
+    """How far two pictures are apart, in dB."""
+    import numpy as np
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
+    p, q = (np.asarray(Image.open(f))[::3, ::3].astype(np.float32) for f in (a, b))
+    print(10 * np.log10(255**2 / max(float(np.mean((p - q) ** 2)), 1e-9)))
+
+
+def main(binary, name, threads, *sizes):
     folder = ROOT / "filters" / name
     if not folder.is_dir():
         # An installed one, where the environment says that they are.
@@ -86,25 +106,18 @@ def main(binary, name, threads, *sizes):
     for p in m.get("param", []):
         fixed = {"scale": "2", "source": "clean"}.get(p["name"], "30" if p["type"] in ("float", "int") else None)
         parameters += [f"--{p['name']}", fixed] if fixed else []
+    os.environ["GIMP_BRIDGE_FILTERS_THREADS"] = threads
+    # This process stays small: a child's peak memory counts what its parent had when it was forked.
+    own = lambda *a: subprocess.run([sys.executable, __file__, *a], check=True, capture_output=True, text=True).stdout
     print(f"{name}, {threads} threads\n\n"
           "MP    engine s  python s  ratio  engine CPU  python CPU  ratio  engine MB  python MB  ratio  CPU/MP  dB apart")
     with tempfile.TemporaryDirectory() as work:
         for size in sizes:
-            side = (float(size) * 1e6 / 1.5) ** 0.5
-            w, h = int(side * 1.5), int(side)
             source, a, b = (f"{work}/{n}.png" for n in ("in", "engine", "python"))
-            y, x = np.mgrid[0:h, 0:w].astype(np.float32)
-            noise = np.random.default_rng(1).normal(0, 8, (h, w, 1)).astype(np.float32)
-            waves = np.stack([np.sin(x / 37) * np.cos(y / 53), np.sin(x / 11 + y / 19), np.cos(y / 23)], -1)
-            Image.fromarray((128 + 90 * waves + noise).clip(0, 255).astype(np.uint8)).save(source, compress_level=1)
-            del y, x, noise, waves
-            environment = dict(os.environ, GIMP_BRIDGE_FILTERS_THREADS=threads)
-            os.environ.update(environment)
+            own("--picture", size, source)
             t1, c1, m1 = measured([binary, "filters", "run", name, source, a, *parameters])
             t2, c2, m2 = measured([sys.executable, __file__, "--python", str(manifest), threads, source, b])
-            Image.MAX_IMAGE_PIXELS = None
-            p, q = (np.asarray(Image.open(f))[::3, ::3].astype(np.float32) for f in (a, b))
-            apart = 10 * np.log10(255**2 / max(float(np.mean((p - q) ** 2)), 1e-9))
+            apart = float(own("--apart", a, b))
             print(f"{size:>4}  {t1:8.2f}  {t2:8.2f}  {t1 / t2:5.2f}  {c1:10.2f}  {c2:10.2f}  {c1 / c2:5.2f}"
                   f"  {m1:9.0f}  {m2:9.0f}  {m1 / m2:5.2f}  {c1 / float(size):6.2f}  {apart:8.1f}", flush=True)
 
@@ -112,5 +125,9 @@ def main(binary, name, threads, *sizes):
 if __name__ == "__main__":
     if sys.argv[1] == "--python":
         python_side(sys.argv[2], int(sys.argv[3]), *sys.argv[4:6])
+    elif sys.argv[1] == "--picture":
+        make_picture(float(sys.argv[2]), sys.argv[3])
+    elif sys.argv[1] == "--apart":
+        print_apart(*sys.argv[2:4])
     else:
         main(*sys.argv[1:])

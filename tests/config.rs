@@ -103,6 +103,9 @@ fn another_value(name: &str) -> &'static str {
         "server.allowed_hosts" | "server.allowed_origins" => "a.test,b.test",
         "service.name" | "kserve.model_name" => "other",
         name if name.starts_with("storage.") || name == "server.api_key" => "text",
+        "filters.folder" | "filters.runtime" => "/opt/filters",
+        "filters.provider" => "cuda",
+        "filters.threads" | "filters.models" | "filters.parallel" => "7",
         _ => "1025",
     }
 }

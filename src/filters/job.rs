@@ -201,12 +201,13 @@ pub struct About {
 }
 
 type Stop = Box<dyn Fn() + Send>;
+type Tell = dyn Fn(f32, &str) + Send + Sync;
 
 /// How a run tells where it stands, and learns that nobody wants it any more.
 #[derive(Clone)]
 pub struct Watch {
     cancel: CancellationToken,
-    tell: Arc<dyn Fn(f32, &str) + Send + Sync>,
+    tell: Arc<Tell>,
     /// Ends what is being computed right now, by the thread that computes it.
     stops: Arc<Mutex<Vec<(u64, Stop)>>>,
     /// The part of the whole that this watch's 0 to 1 stands for.

@@ -70,10 +70,7 @@ fn faults(manifest: &Manifest) -> Vec<String> {
             && !text.starts_with(['-', '.', '_'])
     };
     must(named(&manifest.id), format!("id `{}` must be lower-case letters, digits, `-`, `.`, `_`", manifest.id));
-    must(
-        manifest.remote.is_some() != !manifest.file.is_empty(),
-        "give [[file]] or [remote], one of the two".to_owned(),
-    );
+    must(manifest.remote.is_some() == manifest.file.is_empty(), "give [[file]] or [remote], one of the two".to_owned());
     if let Some(remote) = &manifest.remote {
         let url = ["http://", "https://"].iter().any(|start| remote.url.starts_with(start));
         must(url, format!("remote.url `{}` must begin with `http://` or `https://`", remote.url));

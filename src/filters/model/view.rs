@@ -85,8 +85,7 @@ impl View<'_> {
 pub fn rgb(part: Raster) -> Raster {
     let mut part = if part.has_alpha() { transparent::filled(&part) } else { part };
     if part.depth == Depth::F32 {
-        // NaN becomes 0: `max` takes the other operand.
-        part.data.iter_mut().for_each(|value| *value = value.max(0.0).min(1.0));
+        part.data.iter_mut().for_each(|value| *value = if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) });
     }
     if part.channels == 1 {
         let data = part.data.iter().flat_map(|&value| [value; 3]).collect();

@@ -58,7 +58,7 @@ pub fn noise_level(job: &Job) -> f32 {
                         let (a, b) = (window.at(x, y), window.at(x + 1, y));
                         let (c, d) = (window.at(x, y + 1), window.at(x + 1, y + 1));
                         sum += (a - b - c + d) * (a - b - c + d) / 4.0;
-                        extreme += usize::from(a < 0.01 || a > 0.99);
+                        extreme += usize::from(!(0.01..=0.99).contains(&a));
                     }
                 }
                 // Clipped areas show no noise that is there.
