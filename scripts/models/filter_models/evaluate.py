@@ -28,9 +28,8 @@ def ranked(rows, head):
 def upscale(folder):
     tables = []
     for scale in (2, 4):
-        models = {"model, clean": f"x{scale}.onnx", "model, compressed": f"x{scale}-compressed.onnx"}
-        loaded = {name: figures.session(folder / file) for name, file in models.items() if (folder / file).exists()}
-        tables.append(ranked(figures.upscaling(loaded, scale), f"x{scale}, Y-PSNR (dB) / SSIM; source reduced by"))
+        models = {f"model, {source}": model for source, model in figures.upscalers(folder, scale).items()}
+        tables.append(ranked(figures.upscaling(models, scale), f"x{scale}, Y-PSNR (dB) / SSIM; source reduced by"))
     return "\n\n".join(tables)
 
 

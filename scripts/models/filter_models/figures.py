@@ -48,10 +48,19 @@ def sources(scale):
     }
 
 
+def upscalers(folder, scale):
+    """The filter's own ways to enlarge `scale` times, by its parameter `source`; as its manifest has them."""
+    double, cleaning_double = session(folder / "x2.onnx"), session(folder / "x2-compressed.onnx")
+    if scale == 2:
+        return {"clean": lambda p: run(double, p), "compressed": lambda p: run(cleaning_double, p)}
+    four = session(folder / "x4.onnx")
+    return {"clean": lambda p: run(four, p), "compressed": lambda p: run(double, run(cleaning_double, p))}
+
+
 def upscaling(models, scale):
-    """Rows of (source, method, PSNR, SSIM); `models` is name to session."""
+    """Rows of (source, method, PSNR, SSIM); `models` is name to function."""
     methods = {"bicubic": lambda p: enlarge(p, scale, BICUBIC), "Lanczos": lambda p: enlarge(p, scale, LANCZOS)}
-    methods |= {name: lambda p, m=model: run(m, p) for name, model in models.items()}
+    methods |= models
     rows = []
     for source, reduce in sources(scale).items():
         found = {name: [] for name in methods}

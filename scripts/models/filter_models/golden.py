@@ -1,4 +1,4 @@
-"""Writes tests/filters/golden/bundled: a small photo, what wear made of it, what each shipped model answers, and the figures.
+"""Writes tests/filters/golden/bundled: a small photo, what wear made of it, what the shipped models answer, figures.
 
 The engine's tests run the same filters and must come out near: the answers differ only by tiling and resizing. The
 photo is scikit-image's coffee (Rachel Michetti, CC0)."""
@@ -25,13 +25,10 @@ def keep(name, picture):
 def restored(photo):
     """(filter, parameters, input file, input, answer, tolerance in dB) of everything that is measured in decibels."""
     for scale in (2, 3, 4):
-        for source in ("clean", "compressed"):
+        for source, model in figures.upscalers(FILTERS / "upscale", 2 if scale == 2 else 4).items():
             small = degrade.shrink(photo, scale)
             small = small if source == "clean" else degrade.jpeg(small, 50)
-            file = FILTERS / "upscale" / f"x{2 if scale == 2 else 4}{'' if source == 'clean' else '-compressed'}.onnx"
-            if not file.exists():
-                continue
-            answer = figures.run(figures.session(file), small)
+            answer = model(small)
             if scale == 3:
                 answer = np.asarray(Image.fromarray(answer).resize((WIDE, HIGH), Image.Resampling.BICUBIC))
             parameters = {"scale": scale, "source": source}

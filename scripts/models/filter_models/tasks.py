@@ -2,6 +2,8 @@
 
 A batch depends on the seed and the iteration alone, so a training that was interrupted goes on with the same data."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -17,8 +19,13 @@ def charbonnier(error, eps):
 class Upscale:
     def __init__(self, plan):
         self.scale, self.size, self.count = plan["scale"], plan["patch"], plan["batch"]
-        self.compressed, self.eps = plan.get("compressed", False), plan.get("eps", 4e-3)
-        self.mix = Mix(zooms=(1, 1, 1.5, 2), soft=0.03, flat=0.35, sharp=0.15)
+        self.compressed, self.eps = plan.get("compressed", False), 4e-3
+        self.mix = dataclasses.replace(Mix(soft=0.03, flat=0.35, sharp=0.15), **plan["mix"])
+        self.last_mix = dataclasses.replace(self.mix, **plan.get("descent_mix", {}))
+
+    def descend(self):
+        """Nearly squared errors for the descent: absolute ones learn faster, squared ones end at the mean."""
+        self.eps, self.mix = 0.03, self.last_mix
 
     def network(self, plan):
         return nets.Upscaler(self.scale, plan.get("width", 32), plan.get("depth", 6), self.compressed)

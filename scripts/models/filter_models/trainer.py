@@ -109,6 +109,8 @@ class Training:
             optimiser.param_groups[0]["lr"] = peak * rate(self.done, self.total)
         batch = [part.to(self.device, non_blocking=True) for part in batch]
         batch = [part.contiguous(memory_format=torch.channels_last) if part.ndim == 4 else part for part in batch]
+        if self.done >= self.descent and hasattr(self.task, "descend"):
+            self.task.descend()
         precise = self.done >= PRECISE * self.total
         autocast = contextlib.nullcontext() if precise else torch.autocast(self.device, torch.bfloat16)
         self.network.zero_grad(set_to_none=True)
