@@ -452,6 +452,6 @@ mod tests {
             (wish.quoted.as_slice(), wish.colors.as_slice()),
             (&["Hello, World and more".to_owned()][..], &["white".to_owned()][..])
         );
-        assert_eq!(one("don't make it darker").negated, true);
+        assert!(one("don't make it darker").negated);
     }
 }

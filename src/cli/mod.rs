@@ -13,6 +13,7 @@ pub mod gimp;
 pub mod install;
 pub mod instances;
 mod log_file;
+mod log_stderr;
 pub mod serve;
 pub mod stdio;
 
@@ -24,6 +25,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// How a subcommand's futures run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -157,7 +159,8 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
     let quiet = threads == Threads::One && config.origin("log.level") == Origin::Default;
     // Short commands answer to a person at a terminal.
     let file = config.log.file.as_deref().filter(|_| threads == Threads::Workers);
-    log(if quiet { "warn" } else { &config.log.level }, &config.log, file)?;
+    let queue = (threads == Threads::Workers && file.is_none()).then(|| log_stderr::Queue::to(std::io::stderr()));
+    log(if quiet { "warn" } else { &config.log.level }, &config.log, file, queue.clone())?;
     let mut runtime = match threads {
         Threads::One => tokio::runtime::Builder::new_current_thread(),
         Threads::Workers => {
@@ -170,6 +173,9 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
     let done = runtime.block_on(cli.command.run(&config));
     // A thread that reads a terminal's stdin cannot be woken; the process does not wait for it.
     runtime.shutdown_background();
+    if let Some(queue) = queue {
+        queue.drain();
+    }
     done
 }
 
@@ -183,23 +189,20 @@ fn load(global: Global) -> Result<Config> {
     Config::load(&Sources::of_process(global.config, flags))
 }
 
-fn log(level: &str, settings: &config_room::Log, file: Option<&Path>) -> Result<()> {
+fn log(level: &str, settings: &config_room::Log, file: Option<&Path>, queue: Option<log_stderr::Queue>) -> Result<()> {
     let filter = format!("{level},{}", crate::mcp::QUIET);
     let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(Error::internal)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
-    match file {
-        Some(path) => {
-            let subscriber = subscriber.with_writer(Arc::new(log_file::LogFile::open(path, settings)?));
-            if settings.json { subscriber.json().init() } else { subscriber.with_ansi(false).init() }
-        }
-        None => {
-            let subscriber = subscriber.with_writer(std::io::stderr);
-            if settings.json {
-                subscriber.json().init();
-            } else {
-                subscriber.with_ansi(std::io::stderr().is_terminal()).init();
-            }
-        }
+    let writer = match (file, queue) {
+        (Some(path), _) => BoxMakeWriter::new(Arc::new(log_file::LogFile::open(path, settings)?)),
+        (None, Some(queue)) => BoxMakeWriter::new(queue),
+        (None, None) => BoxMakeWriter::new(std::io::stderr),
+    };
+    let subscriber = subscriber.with_writer(writer);
+    if settings.json {
+        subscriber.json().init();
+    } else {
+        subscriber.with_ansi(file.is_none() && std::io::stderr().is_terminal()).init();
     }
     Ok(())
 }

@@ -134,7 +134,12 @@ mod tests {
             let properties = operation.input_schema()["properties"].as_object().unwrap();
             for (name, schema) in properties {
                 let is_path = schema["maxLength"] == 4096;
-                assert_eq!(is_path, FILES.contains(&name.as_str()) && schema["type"] == "string", "{}: {name}", operation.name);
+                assert_eq!(
+                    is_path,
+                    FILES.contains(&name.as_str()) && schema["type"] == "string",
+                    "{}: {name}",
+                    operation.name
+                );
             }
         }
     }
