@@ -19,13 +19,12 @@ def charbonnier(error, eps):
 class Upscale:
     def __init__(self, plan):
         self.scale, self.size, self.count = plan["scale"], plan["patch"], plan["batch"]
-        self.compressed, self.eps = plan.get("compressed", False), 4e-3
+        self.compressed, self.eps, self.last_eps = plan.get("compressed", False), 4e-3, plan.get("descent_eps", 4e-3)
         self.mix = dataclasses.replace(Mix(soft=0.03, flat=0.35, sharp=0.15), **plan["mix"])
-        self.last_mix = dataclasses.replace(self.mix, **plan.get("descent_mix", {}))
 
     def descend(self):
-        """Nearly squared errors for the descent: absolute ones learn faster, squared ones end at the mean."""
-        self.eps, self.mix = 0.03, self.last_mix
+        """Larger for the descent where the plan says so: absolute errors learn faster, squared ones end at the mean."""
+        self.eps = self.last_eps
 
     def network(self, plan):
         return nets.Upscaler(self.scale, plan.get("width", 32), plan.get("depth", 6), self.compressed)
