@@ -64,8 +64,8 @@ def cut_out():
         "answer": "cup-alpha.png",
     }
     x0, y0, x1, y1 = (int(side) for side in box)
-    found |= {"box": [x0, y0, x1 - x0, y1 - y0], "measure": "iou", "figure": round(float(iou(alpha, mask)), 3)}
-    return found | {"with_grabcut": round(float(iou(refined, mask)), 3), "tolerance": 0.03}
+    found |= {"box": [x0, y0, x1 - x0, y1 - y0], "measure": "iou", "figure": round(float(iou(refined, mask)), 3)}
+    return found | {"unrefined": round(float(iou(alpha, mask)), 3), "tolerance": 0.03}
 
 
 def write(say=print):
