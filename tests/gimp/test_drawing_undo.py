@@ -10,6 +10,15 @@ from client import CallError
 from example_setups import SETUP
 
 import catalogue
+from harness import Gimp
+
+
+@pytest.fixture(scope="module")
+def gimp(gimp_version):
+    """One of its own: each palette that GIMP meets makes all indexed images slower, for as long as it runs."""
+    with Gimp(gimp_version) as running:
+        yield running
+
 
 OPS = Path(__file__).resolve().parents[2] / "protocol" / "ops"
 PACKS = ("selections", "paint", "paths", "text")

@@ -5,6 +5,15 @@ import pytest
 from example_setups.layers import MASK
 from pictures import read, structure
 from test_examples import outline
+from harness import Gimp
+
+
+@pytest.fixture(scope="module")
+def gimp(gimp_version):
+    """One of its own: each palette that GIMP meets makes all indexed images slower, for as long as it runs."""
+    with Gimp(gimp_version) as running:
+        yield running
+
 
 FORMATS = (("GRAY", "u8", False), ("INDEXED", "u8", False), ("RGB", "u16", False), ("RGB", "float", True), ("GRAY", "half", False),
            ("RGB", "u32", False))  # fmt: skip
