@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import glob
 import io
 import json
 import os
@@ -62,6 +63,7 @@ class Bridge:
             **os.environ,
             "GIMP_BRIDGE_STATE_DIR": os.path.join(self.folder.name, "state"),
             "GIMP_BRIDGE_GIMP_EXECUTABLE": gimp_executable(version),
+            "ORT_DYLIB_PATH": onnx_runtime(),
         }
         self.url = None
         self.daemon = self.gimp = None
@@ -109,9 +111,18 @@ class Bridge:
 
 def gimp_executable(version):
     """The private root folder that scripts/setup-gimp made for this version."""
-    cache = os.environ.get("GIMP_BRIDGE_CACHE_DIR") or os.path.join(
+    return os.path.join(cache(), f"gimp-{version}")
+
+
+def onnx_runtime():
+    """The library that the Rust tests of the filters fetched; they run before these."""
+    found = sorted(glob.glob(os.path.join(cache(), "onnxruntime", "*", "libonnxruntime.*")))
+    return found[-1] if found else ""
+
+
+def cache():
+    return os.environ.get("GIMP_BRIDGE_CACHE_DIR") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gimp-bridge")
-    return os.path.join(cache, f"gimp-{version}")
 
 
 @contextlib.contextmanager

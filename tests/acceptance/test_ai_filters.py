@@ -143,3 +143,28 @@ def test_the_analysis_is_numpy_s(shared):
         assert numpy.abs(numpy.array(some["color_analysis"]["average_color"]["rgb"]) - average).max() <= 0.51
 
     run(shared, scenario)
+
+
+def test_the_bundled_models_work_on_a_live_image(shared):
+    async def scenario(client):
+        image, layer = await photo(client)
+        before = await seen(client, image)
+        done = await call(client, "run_ai_filter", image=image, filter="upscale", parameters={"scale": 2, "source": "clean"})
+        assert done["result"] == "new_image" and (done["width"], done["height"]) == (SIZE[0] * 2, SIZE[1] * 2)
+        large = await seen(client, done["new_image"])
+        small = large.reshape(SIZE[1], 2, SIZE[0], 2, 3).mean(axis=(1, 3))
+        assert numpy.abs(small - before).mean() < 6
+        await python(client, f"Gimp.Image.get_by_id({image}).get_layers()[0].set_name('noisy')", image=image)
+        await call(client, "add_noise", image=image, amount=30)
+        noisy = await seen(client, image)
+        done = await call(client, "run_ai_filter", image=image, filter="denoise", result="replace")
+        assert done["parameters"]["strength"] > 5, "the strength is measured"
+        clean = await seen(client, image)
+        assert numpy.abs(clean - before).mean() < numpy.abs(noisy - before).mean() * 0.7
+        await call(client, "create_new_image", width=120, height=100, color="#305030")
+        await call(client, "draw_ellipse", x=35, y=25, width=50, height=50, fill_color="#e0c0a0")
+        found = await call(client, "select_subject", box=[25, 15, 70, 70])
+        bounds = found["selection"]
+        assert bounds and abs(bounds["x"] - 35) <= 4 and abs(bounds["width"] - 50) <= 8, found
+
+    run(shared, scenario)

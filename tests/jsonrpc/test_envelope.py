@@ -81,13 +81,6 @@ def test_operations_are_methods_of_their_own(server):
     server.api.call("mcp_close_session", session_id=made["session_id"])
 
 
-def test_what_is_not_there_yet_says_so(server):
-    for method in ("ai_inpainting", "ai_style_transfer", "ai_upscaling"):
-        with pytest.raises(Failed) as raised:
-            server.api.call(method)
-        assert raised.value.error["data"]["kind"] == "unsupported"
-
-
 def test_a_form_and_a_get_are_refused(server):
     status, body = server.api.post(PING, Content_Type="application/x-www-form-urlencoded")
     assert status == 400 and "Content-Type" in body["error"]["message"]
