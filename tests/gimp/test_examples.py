@@ -29,7 +29,9 @@ def rows():
     """(operation, example) of all that run in GIMP and clients may call."""
     shared = json.loads((OPS / "shared.json").read_text())
     for path in sorted(OPS.glob("*.json")):
-        for row in json.loads(path.read_text()).get("operations", ()) if path.name != "shared.json" else ():
+        file = json.loads(path.read_text()) if path.name != "shared.json" else {}
+        for row in file.get("operations", ()):
+            row.setdefault("pack", file["pack"])
             if row["runs"] == "gimp" and row.get("audience", "public") == "public":
                 row = catalogue.expand(row, shared)
                 yield from (pytest.param(row, example, id=f"{row['name']}-{i}") for i, example in enumerate(row["examples"]))
