@@ -86,11 +86,10 @@ def visible_images():
 
 
 def image_by_id(value):
-    import history
-
-    image = Gimp.Image.get_by_id(value) if isinstance(value, int) and 0 < value < 2**31 else None
-    if image is None or not image.is_valid() or history.is_hidden(image):
-        images = visible_images()
+    images = visible_images()
+    # Not by the id alone: GIMP has images of its own, such as the clipboard's, and knows them by id too
+    image = next((image for image in images if image.get_id() == value), None) if isinstance(value, int) else None
+    if image is None:
         if not images:
             raise OperationError("not_found", f"no image `{value}`: no image is open", _OPEN_HINT, open=[])
         raise OperationError(

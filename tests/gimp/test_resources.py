@@ -56,15 +56,15 @@ def test_a_gradient_of_given_stops(client):
 def test_palettes(client):
     made = client.call(
         "create_palette",
-        name="Brand",
+        name="House",
         colors=["rgb(40,80,160)", [1, 2, 3], "white"],
         color_names=["Blue", "Ink", "Paper"],
         columns=3,
     )
     assert made["colors"] == ["rgba(40,80,160,1)", "rgba(1,2,3,1)", "rgba(255,255,255,1)"]
-    seen = client.call("get_resource", kind="palette", name="brand")
+    seen = client.call("get_resource", kind="palette", name="house")
     assert [row["name"] for row in seen["entries"]] == ["Blue", "Ink", "Paper"] and seen["columns"] == 3
-    client.call("delete_resource", kind="palette", name="Brand")
+    client.call("delete_resource", kind="palette", name="House")
     image, layer = picture(client, 40, 40, "rgb(40,80,160)")
     client.call("draw_rectangle", x=0, y=0, width=20, height=20, fill_color="rgb(250,10,20)")
     made = client.call("create_palette", name="Taken", from_image=2)
