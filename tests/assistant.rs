@@ -155,6 +155,18 @@ fn requests() -> Vec<(&'static str, Vec<Step>)> {
                 ("add_text_layer", vec![("text", text("Hi")), ("x", From(0.0, 100.0)), ("y", From(0.0, 100.0))]),
             ],
         ),
+        (
+            "Put the text 'DRAFT' in the center, size 120, red",
+            vec![("add_text_layer", vec![("size", number(120.0)), ("color", text("red")), ("anchor", text("center"))])],
+        ),
+        (
+            "write \"Hello\" in blue at 50, 80",
+            vec![("add_text_layer", vec![("x", number(50.0)), ("y", number(80.0)), ("color", text("blue"))])],
+        ),
+        ("select all red pixels", vec![("select_by_color", vec![("color", text("red"))])]),
+        ("add a drop shadow to the text", vec![("apply_drop_shadow", vec![])]),
+        ("crop out the bottom 50 pixels", vec![("crop_image", vec![("y", number(0.0)), ("height", number(550.0))])]),
+        ("This photo is way too dark, can you fix it?", vec![(bc, vec![("brightness", From(20.0, 127.0))])]),
         ("remove the noise", vec![("run_ai_filter", vec![("filter", text("denoise"))])]),
         ("upscale it 4x", vec![("run_ai_filter", vec![("filter", text("upscale"))])]),
         ("turn it into an oil painting", vec![("run_ai_filter", vec![("filter", text("oil-painting"))])]),

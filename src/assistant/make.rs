@@ -77,7 +77,7 @@ pub static INTENTS: &[Intent] = &[
         kind: "text",
         said: r"\b(add|write|put|insert|place|type)\b.*(\btext\b|\bcaption\b|\btitle\b|\bwords?\b|\blabel\b|\bheading\b|\bwatermark\b|\x22\x22)|\bsays?\b.*\x22\x22|\btext\b.*\x22\x22|\x22\x22.*\b(on|at|in)\b",
         // The quotes may hold a layer's name
-        unless: r"\b(new|empty|another) layer\b|\blayer (called|named)|\brename\b",
+        unless: r"\b(new|empty|another) layer\b|\blayer (called|named)|\brename\b|\bshadow\b",
         merges: false,
         build: text,
     },
@@ -93,9 +93,12 @@ pub static INTENTS: &[Intent] = &[
         r"invert (the |my )?selection|reverse the selection|select the (rest|opposite)",
         |_| act(json!({}), "invert the selection"),
     ),
-    row("select_all", "selection", r"select (all|everything|the (whole|entire))", |_| {
-        act(json!({}), "select everything")
-    }),
+    row(
+        "select_all",
+        "selection",
+        r"select (all$|all of|everything|the (whole|entire))|\bselect all( the)? (image|picture|photo)",
+        |_| act(json!({}), "select everything"),
+    ),
     row(
         "modify_selection",
         "selection",

@@ -64,6 +64,10 @@ pub fn suggest(message: &str, knowledge: Knowledge<'_>) -> Reply {
             reply.open.push(format!("I leave out \"{}\"", wish.text));
             continue;
         }
+        // After a wish, "can you fix it" asks for nothing more
+        if !reply.suggestions.is_empty() && ASIDES.contains(&wish.text.as_str()) {
+            continue;
+        }
         let scene = Scene::new(wish, knowledge);
         match answer(&scene) {
             Some((intent, Answer::Do(parameters, words))) => match checked(intent.operation, parameters) {
@@ -83,8 +87,24 @@ pub fn suggest(message: &str, knowledge: Knowledge<'_>) -> Reply {
 }
 
 /// What people say around a wish.
-const ASIDES: [&str; 10] =
-    ["please", "thanks", "thank you", "hi", "hello", "hey", "ok", "okay", "can you", "could you please"];
+const ASIDES: [&str; 16] = [
+    "please",
+    "thanks",
+    "thank you",
+    "hi",
+    "hello",
+    "hey",
+    "ok",
+    "okay",
+    "can you",
+    "could you please",
+    "can you fix it",
+    "can you fix this",
+    "can you help",
+    "fix that",
+    "would you",
+    "thanks a lot",
+];
 
 fn answer(scene: &Scene<'_>) -> Option<(&'static Intent, Answer)> {
     let known =

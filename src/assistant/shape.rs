@@ -121,7 +121,7 @@ fn crop(scene: &Scene<'_>) -> Answer {
     };
     let place = scene.wish.place.unwrap_or(Place { across: 0, down: 0 });
     // "Cut off the top 100 pixels", "the left 10 %"
-    if scene.says(r"\boff\b|\baway\b|\btrim\b|\bremove\b|from the (top|bottom|left|right)")
+    if scene.says(r"\boff\b|\baway\b|\bout\b|\btrim\b|\bremove\b|from the (top|bottom|left|right)")
         && scene.wish.place.is_some()
         && scene.wish.size.is_none()
     {

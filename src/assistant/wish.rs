@@ -123,13 +123,32 @@ pattern!(
     r"(?:\s*[;!?]+\s*|\s*,\s+(?:(?:and|then|also|plus|but)\s+)*|\.\s+|\.$|\s+(?:and|then|plus|but|also|after that|afterwards|&)\s+)+"
 );
 
+// "at 50, 80" is one place
+pattern!(PAIR, r"(\d),\s+(\d)");
+// ", size 120, red": what only says how or where belongs to the wish before it
+pattern!(
+    MODIFIER,
+    r"^(?:(?:in|at|on|of|with|to|size|colou?r|a|the|font|bold|big|large|huge|small|tiny|top|bottom|upper|lower|left|right|center|centre|middle|corner|light|dark|red|blue|green|white|black|yellow|orange|purple|pink|brown|gr[ae]y|gold|silver|ivory|navy|teal|cyan|magenta|px|pixels?|pt|points?|#[0-9a-f]{3,8}|[\d.]+(?:px|pt)?)(?:\s+|$))+$"
+);
+
 fn parts(text: &str) -> Vec<String> {
     let text = TOGETHER.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
-    BREAK
+    let text = PAIR.replace_all(&text, "$1,$2");
+    let mut parts: Vec<String> = Vec::new();
+    let found = BREAK
         .split(&text)
         .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "))
-        .filter(|part| !part.is_empty())
-        .collect()
+        .filter(|part| !part.is_empty());
+    for part in found {
+        match parts.last_mut() {
+            Some(before) if MODIFIER.is_match(&part) => {
+                before.push(' ');
+                before.push_str(&part);
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts
 }
 
 pattern!(
