@@ -111,3 +111,22 @@ fn list_show_and_catalogue_tell_what_there_is() {
     assert!(text(&["remove", "test"]).contains("removed"));
     assert!(!text(&["list"]).contains("test"));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_library_leaves_no_file_of_its_own_telemetry() {
+    let installed = Installed::new();
+    let cache = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (given, made) = (folder.path().join("in.png"), folder.path().join("out.png"));
+    image::RgbImage::from_fn(32, 32, |x, y| image::Rgb([x as u8 * 7, y as u8 * 7, 90])).save(&given).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gimp-bridge"))
+        .args(["filters", "run", "denoise"])
+        .args([&given, &made])
+        .env("ORT_DYLIB_PATH", installed.config.filters.runtime.as_ref().unwrap())
+        .env("XDG_CACHE_HOME", cache.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0);
+}
