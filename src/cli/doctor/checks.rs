@@ -3,9 +3,9 @@
 use super::socket::{Holder, holder};
 use super::{Finding, Patient};
 use crate::cli::install::found::{Found, flatpak_lacks, flatpak_permissions};
-use crate::cli::install::machine::{Machine, Os};
 use crate::cli::install::payload;
 use crate::cli::install::profiles::{self, Packaging, Profile};
+use crate::config::Config;
 use crate::error::Kind;
 use crate::gimp::{Gimp, Instance, Settings, secret};
 use std::path::{Path, PathBuf};
@@ -173,38 +173,10 @@ fn port(check: &'static str, port: u16, instances: &[Instance]) -> Finding {
     }
 }
 
-/// Optional: only AI filters need it.
-pub fn onnx_runtime(machine: &Machine) -> Finding {
-    match find_onnx_runtime(machine) {
-        Some(path) => Finding::ok("onnx runtime", format!("`{}`", path.display())),
-        None => Finding::warn(
-            "onnx runtime",
-            "not found; only AI filters need it",
-            "when you use AI filters, install ONNX Runtime 1.17 or newer, or set ORT_DYLIB_PATH",
-        ),
+/// Optional: only AI filters with a model need it.
+pub fn onnx_runtime(config: &Config) -> Finding {
+    match crate::filters::runtime::find(config) {
+        Ok(path) => Finding::ok("onnx runtime", format!("`{}`", path.display())),
+        Err(error) => Finding::warn("onnx runtime", error.message, error.hint.unwrap_or_default()),
     }
-}
-
-/// By variable, in the user's data folder, beside this program, in the system's library folders.
-fn find_onnx_runtime(machine: &Machine) -> Option<PathBuf> {
-    if let Some(path) = machine.variable("ORT_DYLIB_PATH").map(PathBuf::from) {
-        return path.is_file().then_some(path);
-    }
-    let prefix = match machine.os {
-        Os::Linux => "libonnxruntime.so",
-        Os::MacOs => "libonnxruntime.",
-        Os::Windows => "onnxruntime.dll",
-    };
-    let mut folders = Vec::new();
-    folders.extend(machine.data_home().map(|data| data.join("gimp-bridge").join("onnxruntime")));
-    folders.extend(std::env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned)));
-    let system = ["usr/local/lib", "usr/lib", "usr/lib64", "opt/homebrew/lib"];
-    folders.extend(system.iter().map(|folder| machine.system(folder)));
-    folders.push(machine.system("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH)));
-    folders.iter().find_map(|folder| {
-        let entries = std::fs::read_dir(folder).ok()?;
-        entries.flatten().map(|entry| entry.path()).find(|path| {
-            path.is_file() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix))
-        })
-    })
 }

@@ -94,7 +94,7 @@ pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     findings.extend(python::check(&patient.machine, &found, &private));
     findings.push(checks::secret(patient));
     findings.extend(checks::instances_and_ports(patient).await);
-    findings.push(checks::onnx_runtime(&patient.machine));
+    findings.push(checks::onnx_runtime(patient.config));
     findings
 }
 
