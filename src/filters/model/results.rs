@@ -18,6 +18,9 @@ use std::sync::atomic::Ordering;
 /// Larger pictures are refused: a side that GIMP does not have either.
 const LARGEST_SIDE: usize = 524_288;
 
+/// Share of a subject's area that a hole in it may have to be taken for a fault of the cut.
+const LARGEST_HOLE: f32 = 0.05;
+
 struct Run<'a> {
     manifest: &'a Manifest,
     graphs: &'a Graphs,
@@ -325,6 +328,7 @@ impl Run<'_> {
         let mut mask = small.clone();
         if refine == Refine::GrabcutGuided {
             mask = grabcut::refine(&image, small, self.hole_part().as_ref(), &self.watch.part(0.96, 0.99))?;
+            morph::fill_holes(&mut mask, LARGEST_HOLE);
         }
         let mask = resize::plane(&mask, width, height, Resample::Bilinear);
         let radius = (width.max(height) / 170).clamp(3, 24);

@@ -25,6 +25,41 @@ pub fn grow_round(mask: &Plane, radius: usize) -> Plane {
     out
 }
 
+/// Fills holes that the mask encloses, each of at most `share` of the mask's area: a colour cut leaves them inside a
+/// subject. Larger ones are real, such as the handle of a cup.
+pub fn fill_holes(mask: &mut Plane, share: f32) {
+    let (width, height) = (mask.width, mask.height);
+    let inside = mask.data.iter().filter(|&&value| value >= 0.5).count();
+    let limit = (inside as f32 * share) as usize;
+    let mut seen: Vec<bool> = mask.data.iter().map(|&value| value >= 0.5).collect();
+    let mut hole = Vec::new();
+    for start in 0..seen.len() {
+        if seen[start] {
+            continue;
+        }
+        hole.clear();
+        hole.push(start);
+        seen[start] = true;
+        let (mut next, mut open) = (0, false);
+        while next < hole.len() {
+            let (x, y) = (hole[next] % width, hole[next] / width);
+            next += 1;
+            open |= x == 0 || y == 0 || x + 1 == width || y + 1 == height;
+            let sides = [(x > 0, 1, 0), (x + 1 < width, 0, 1), (y > 0, width, 0), (y + 1 < height, 0, width)];
+            for (there, less, more) in sides {
+                let at = if there { y * width + x + more - less } else { continue };
+                if !seen[at] {
+                    seen[at] = true;
+                    hole.push(at);
+                }
+            }
+        }
+        if !open && hole.len() <= limit {
+            hole.iter().for_each(|&at| mask.data[at] = 1.0);
+        }
+    }
+}
+
 /// Grows the mask by `radius` pixels with a square brush.
 pub fn grow_square(mask: &Plane, radius: usize) -> Plane {
     let across = Plane { data: spread(&mask.data, mask.width, radius), ..*mask };
@@ -115,6 +150,26 @@ pub fn feathered(mask: &Plane, feather: usize) -> Plane {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn small_holes_are_filled_and_open_or_large_ones_are_not() {
+        let mut mask = Plane::filled(20, 20, 0.0);
+        for y in 2..18 {
+            mask.data[y * 20 + 2..y * 20 + 18].fill(1.0);
+        }
+        let whole = mask.clone();
+        mask.data[5 * 20 + 5] = 0.0; // a hole
+        mask.data[17 * 20 + 10] = 0.0; // a notch
+        fill_holes(&mut mask, 0.05);
+        assert_eq!(mask.at(5, 5), 1.0);
+        assert_eq!(mask.at(10, 17), 0.0);
+        let mut large = whole;
+        for y in 6..14 {
+            large.data[y * 20 + 6..y * 20 + 14].fill(0.0);
+        }
+        fill_holes(&mut large, 0.05);
+        assert_eq!(large.at(10, 10), 0.0);
+    }
 
     #[test]
     fn a_point_grows_to_a_disc() {
