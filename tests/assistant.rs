@@ -244,3 +244,57 @@ fn what_cannot_be_done_is_said() {
     assert!(ask("don't blur it").suggestions.is_empty());
     assert!(!ask("").message.is_empty());
 }
+
+#[test]
+fn any_text_gets_an_answer() {
+    let pieces = [
+        "red",
+        "“red”",
+        "—blue",
+        "é",
+        "größer",
+        "50",
+        "%",
+        "²",
+        "\u{1F600}",
+        "x",
+        "\"",
+        "'",
+        "#ff",
+        "#ff0000",
+        "12,",
+        "make",
+        "it",
+        "half",
+        "twice",
+        "top",
+        "left",
+        "text",
+        "ﬁll",
+        "İ",
+        "ß",
+        " ",
+        "\n",
+        "(",
+        "-",
+        "3x",
+        "800x600",
+        "and",
+        ",",
+        "size 5",
+        "select",
+        "draw a line",
+    ];
+    let mut state = 7u64;
+    for _ in 0..3000 {
+        let mut message = String::new();
+        for _ in 0..12 {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            message.push_str(pieces[(state >> 33) as usize % pieces.len()]);
+            if state >> 62 != 0 {
+                message.push(' ');
+            }
+        }
+        assert!(!ask(&message).message.is_empty(), "{message}");
+    }
+}

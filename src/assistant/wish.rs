@@ -250,11 +250,14 @@ fn factor_word(text: &str) -> Option<f64> {
 }
 
 fn has_word(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + word.len()..].chars().next();
-        !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
-    })
+    text.match_indices(word).any(|(at, _)| stands_alone(text, at, word.len()))
+}
+
+/// Whether no letter or digit touches the `length` bytes at `at`, which begin and end between characters.
+fn stands_alone(text: &str, at: usize, length: usize) -> bool {
+    let before = text[..at].chars().next_back();
+    let after = text[at + length..].chars().next();
+    !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
 }
 
 fn strength(text: &str) -> f64 {
@@ -391,8 +394,7 @@ fn colors(text: &str, hexes: Vec<String>) -> Vec<String> {
     let mut taken = text.to_owned();
     for name in COLORS {
         while let Some(at) = taken.find(name) {
-            let word = has_word(&taken[at.saturating_sub(1)..(at + name.len() + 1).min(taken.len())], name)
-                || has_word(&taken, name);
+            let word = stands_alone(&taken, at, name.len());
             taken.replace_range(at..at + name.len(), &"_".repeat(name.len()));
             if word {
                 let css = name.replace("navy blue", "navy").replace(' ', "");
