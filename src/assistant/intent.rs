@@ -32,6 +32,16 @@ pub struct Intent {
     pub build: fn(&Scene<'_>) -> Answer,
 }
 
+/// An intent without exceptions, of which each wish is a call of its own.
+pub const fn row(
+    operation: &'static str,
+    kind: &'static str,
+    said: &'static str,
+    build: fn(&Scene<'_>) -> Answer,
+) -> Intent {
+    Intent { operation, kind, said, unless: "", merges: false, build }
+}
+
 impl Intent {
     pub fn matches(&self, text: &str) -> bool {
         is_match(self.said, text) && (self.unless.is_empty() || !is_match(self.unless, text))

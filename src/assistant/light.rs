@@ -1,18 +1,9 @@
 //! Light, colour, sharpness and effects.
 
-use super::intent::{Answer, Intent, act};
+use super::intent::{Answer, Intent, act, row};
 use super::scene::Scene;
 use super::wish::Unit;
 use serde_json::json;
-
-const fn row(
-    operation: &'static str,
-    kind: &'static str,
-    said: &'static str,
-    build: fn(&Scene<'_>) -> Answer,
-) -> Intent {
-    Intent { operation, kind, said, unless: "", merges: false, build }
-}
 
 pub static INTENTS: &[Intent] = &[
     row(

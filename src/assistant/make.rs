@@ -1,18 +1,9 @@
 //! Text, shapes, fills, selections, layers, files, undo, and AI filters.
 
-use super::intent::{Answer, Intent, act};
+use super::intent::{Answer, Intent, act, row};
 use super::scene::Scene;
 use super::wish::Place;
 use serde_json::{Map, Value, json};
-
-const fn row(
-    operation: &'static str,
-    kind: &'static str,
-    said: &'static str,
-    build: fn(&Scene<'_>) -> Answer,
-) -> Intent {
-    Intent { operation, kind, said, unless: "", merges: false, build }
-}
 
 pub static INTENTS: &[Intent] = &[
     row("undo", "history", r"\bundo\b|take (that|it) back|go back|revert( that| the last)?", |scene| {

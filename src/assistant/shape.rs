@@ -1,34 +1,33 @@
 //! Size, crop, turning and flipping.
 
-use super::intent::{Answer, Intent, act};
+use super::intent::{Answer, Intent, act, row};
 use super::scene::Scene;
 use super::wish::{Place, Unit};
 use serde_json::json;
 
-const fn row(operation: &'static str, said: &'static str, build: fn(&Scene<'_>) -> Answer) -> Intent {
-    Intent { operation, kind: "transform", said, unless: "", merges: false, build }
-}
-
 const NO_SIZE: &str = "I need the image's width and height for that: give `image_state`";
 
 pub static INTENTS: &[Intent] = &[
-    row("flip_image", r"\bflip|\bmirror", |scene| {
+    row("flip_image", "transform", r"\bflip|\bmirror", |scene| {
         let vertical = scene.says(r"vertical|upside|top (to|and) bottom|up-?down");
         let direction = if vertical { "vertical" } else { "horizontal" };
         act(json!({"direction": direction}), format!("flip it {direction}ly"))
     }),
     row(
         "rotate_image",
+        "transform",
         r"\brotat|\bturn (it|the (image|picture|photo)|this)( by)? ?(\d|right|left|around|upside|clockwise|counter|anti|sideways|a quarter)|upside[- ]down|straighten|\btilt|\bsideways\b|counter-?clockwise|anti-?clockwise|clockwise|\d+ ?(°|degrees)|portrait orientation|landscape orientation|crooked",
         rotate,
     ),
     row(
         "crop_image",
+        "transform",
         r"\bcrop|\btrim\b|cut (off|out|away) (the )?(top|bottom|left|right|\d)|\bsquare\b(.*\b(image|picture|photo|it|instagram)\b)?|\d+:\d+|aspect ratio",
         crop,
     ),
     row(
         "resize_image",
+        "transform",
         r"\bresi[sz]e|\bscale\b|\benlarge|\bshrink|\bdownsi[sz]e|\b(bigger|smaller|larger|tiny|huge)\b|as (large|big|wide|tall|small)|\bwidth\b|\bheight\b|\d+ ?(px|pixels)? (wide|tall|high)|\b\d+ ?x ?\d+\b|(half|double|twice|third|quarter) (of )?(the|its) size|\bthumbnail|\b(hd|4k|full hd)\b",
         resize,
     ),

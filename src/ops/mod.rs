@@ -6,6 +6,7 @@
 mod call;
 pub mod catalogue;
 pub mod docs;
+mod filter;
 mod inbound;
 mod local;
 pub mod params;
@@ -15,7 +16,7 @@ pub mod uri;
 pub mod watch;
 
 pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
-pub use local::ai::parameters as filter_parameters;
+pub use filter::filter_parameters;
 pub use local::open::decode as decode_image_data;
 pub use rights::{Right, Rights};
 

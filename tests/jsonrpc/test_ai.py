@@ -26,6 +26,8 @@ def test_inpainting_without_a_gimp_image(server):
     mask = numpy.zeros((48, 64, 3), "uint8")
     mask[18:32, 23:39] = 255
     again = server.api.call("ai_inpainting", image_data=png(marked), mask_data=png(mask), seed=3)
+    _, _, metrics = server.api.http("GET", "/metrics")
+    assert b'name="remove-object"' in metrics, "its time is among the metrics"
     assert again["success"] is True and again["parameters"]["seed"] == 3
 
 

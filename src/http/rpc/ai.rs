@@ -7,8 +7,7 @@ use super::methods::{flag, text};
 use super::operations::About;
 use super::{Answer, Rpc, answer, wrong};
 use crate::error::{Error, Kind, Result};
-use crate::filters::{self, Job, Output, Plane, Samples, Value as Parameter, Values, Watch};
-use crate::gimp::Progress;
+use crate::filters::{self, Job, Plane, Samples};
 use crate::http::keys::Identity;
 use crate::images::Format;
 use crate::images::decode::decode;
@@ -22,63 +21,34 @@ use std::time::Duration;
 const LARGEST: u64 = 400 << 20;
 const DEFAULT_SECONDS: f64 = 600.0;
 
-pub(super) async fn ai_upscaling(
+/// One of the methods: its own parameters that are the filter's, and the filter it stands for.
+pub(super) async fn ai_method(
     rpc: &Rpc,
+    method: &str,
     mut given: Map<String, Value>,
     identity: &Identity,
     context: Context,
 ) -> Answer {
-    let mut parameters = parameters(&mut given)?;
-    for name in ["scale", "source"] {
-        if let Some(value) = given.remove(name) {
-            parameters.insert(name.into(), value);
-        }
-    }
-    let filter = text(&given, "filter").unwrap_or("upscale").to_owned();
-    Ok(finish(run(rpc, given, filter, parameters, identity, context).await))
-}
-
-pub(super) async fn ai_inpainting(
-    rpc: &Rpc,
-    mut given: Map<String, Value>,
-    identity: &Identity,
-    context: Context,
-) -> Answer {
-    let mut parameters = parameters(&mut given)?;
-    if let Some(seed) = given.remove("seed") {
-        parameters.insert("seed".into(), seed);
-    }
-    if !given.contains_key("mask_data") && !given.contains_key("region") {
+    let (own, usual): (&[&str], &str) = match method {
+        "ai_upscaling" => (&["scale", "source"], "upscale"),
+        "ai_inpainting" => (&["seed"], "remove-object"),
+        _ if given.contains_key("style_data") => (&["strength"], "style-from-image"),
+        _ => (&["strength"], "oil-painting"),
+    };
+    if method == "ai_inpainting" && !given.contains_key("mask_data") && !given.contains_key("region") {
         return Err(wrong("what to fill is not said", "give `mask_data`, a picture that is white there, or `region`"));
     }
-    let filter = text(&given, "filter").unwrap_or("remove-object").to_owned();
-    Ok(finish(run(rpc, given, filter, parameters, identity, context).await))
-}
-
-pub(super) async fn ai_style_transfer(
-    rpc: &Rpc,
-    mut given: Map<String, Value>,
-    identity: &Identity,
-    context: Context,
-) -> Answer {
-    let mut parameters = parameters(&mut given)?;
-    if let Some(strength) = given.remove("strength") {
-        parameters.insert("strength".into(), strength);
-    }
-    let usual = if given.contains_key("style_data") { "style-from-image" } else { "oil-painting" };
-    let filter = text(&given, "filter").unwrap_or(usual).to_owned();
-    Ok(finish(run(rpc, given, filter, parameters, identity, context).await))
-}
-
-fn parameters(given: &mut Map<String, Value>) -> Result<Map<String, Value>> {
-    Ok(match given.remove("parameters") {
+    let mut parameters = match given.remove("parameters") {
         Some(Value::Object(parameters)) => parameters,
         _ => Map::new(),
-    })
-}
-
-fn finish(answer: Result<Value>) -> Value {
-    answer.unwrap_or_else(|error| answer::failed(&error))
+    };
+    for name in own {
+        if let Some(value) = given.remove(*name) {
+            parameters.insert((*name).to_owned(), value);
+        }
+    }
+    let filter = text(&given, "filter").unwrap_or(usual).to_owned();
+    Ok(run(rpc, given, filter, parameters, identity, context).await.unwrap_or_else(|error| answer::failed(&error)))
 }
 
 async fn run(
@@ -105,8 +75,9 @@ async fn run(
         job.style = Some(Arc::new(picture(data(style.to_owned()).await?, "style_data").await?));
     }
     let seconds = given.get("timeout").and_then(Value::as_f64).unwrap_or(DEFAULT_SECONDS);
-    let output = filtered(rpc, &filter, job, seconds, &context).await?;
-    let (used, notes) = (used(&output.used), output.notes.clone());
+    let limit = Duration::from_secs_f64(seconds);
+    let output = rpc.ops.run_filter(&filter, job, limit, (0.0, 1.0), &context).await?;
+    let (used, notes) = (json!(output.used), output.notes.clone());
     let made = output.image.ok_or_else(|| {
         Error::new(Kind::Unsupported, format!("the filter `{filter}` makes no picture"))
             .hint("list_ai_filters shows what each makes")
@@ -137,41 +108,6 @@ async fn run(
     body["parameters"] = used;
     body["notes"] = json!(notes);
     Ok(body)
-}
-
-fn used(values: &Values) -> Value {
-    values.0.iter().map(|(name, value)| (name.clone(), plain(value))).collect::<Map<String, Value>>().into()
-}
-
-fn plain(value: &Parameter) -> Value {
-    match value {
-        Parameter::Bool(value) => json!(value),
-        Parameter::Int(value) => json!(value),
-        Parameter::Float(value) => json!(value),
-        Parameter::Text(value) => json!(value),
-    }
-}
-
-/// Runs it with progress and cancel, and ends it at its time limit.
-async fn filtered(rpc: &Rpc, filter: &str, job: Job, seconds: f64, context: &Context) -> Result<Output> {
-    let cancel = context.cancel.child_token();
-    let sink = context.progress.clone();
-    let watch = Watch::new(cancel.clone(), move |fraction, doing| {
-        if let Some(sink) = &sink {
-            sink(Progress { progress: f64::from(fraction), total: Some(1.0), message: Some(doing.to_owned()) });
-        }
-    });
-    let running = rpc.ops.filters().run(filter, job, watch);
-    tokio::pin!(running);
-    tokio::select! {
-        output = &mut running => output,
-        () = tokio::time::sleep(Duration::from_secs_f64(seconds)) => {
-            cancel.cancel();
-            let _ = running.await;
-            Err(Error::new(Kind::Timeout, format!("`{filter}` was ended at its time limit of {seconds} s"))
-                .hint("give a larger `timeout`, or a smaller picture"))
-        }
-    }
 }
 
 /// A session's image as it is shown.

@@ -105,9 +105,9 @@ impl Rpc {
             "image_analysis" => analysis::image_analysis(self, given, identity, context).await,
             "ai_assistant" => assistant::ai_assistant(self, given, identity, context).await,
             "rpc.discover" => Ok(openrpc::document().clone()),
-            "ai_inpainting" => ai::ai_inpainting(self, given, identity, context).await,
-            "ai_style_transfer" => ai::ai_style_transfer(self, given, identity, context).await,
-            "ai_upscaling" => ai::ai_upscaling(self, given, identity, context).await,
+            "ai_inpainting" | "ai_style_transfer" | "ai_upscaling" => {
+                ai::ai_method(self, &method.name, given, identity, context).await
+            }
             _ => Err(Error::internal(format!("`{name}` is in the table and has no code"))),
         }
     }

@@ -2,17 +2,16 @@
 
 use super::super::Outcome;
 use super::super::call::Call;
+use super::super::filter::filter_parameters;
 use super::exchange::{self, Read};
 use crate::error::{Error, Kind, Result};
-use crate::filters::{About, Filters, Job, Output, Picture, Plane, Point, Scope, Value as Parameter, Values, Watch};
-use crate::gimp::Progress;
+use crate::filters::{About, Job, Output, Picture, Plane, Point, Scope};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Parts of the whole that reading and placing stand for in progress reports.
-const READ: f32 = 0.05;
-const PLACED: f32 = 0.95;
+/// The part of the whole that the filter itself stands for in progress reports; before it reading, after it placing.
+const FILTER_SPAN: (f64, f64) = (0.05, 0.95);
 
 pub async fn list_ai_filters(call: Call<'_>) -> Result<Outcome> {
     let filters = call.ops.filters();
@@ -42,11 +41,10 @@ pub async fn select_subject(mut call: Call<'_>) -> Result<Outcome> {
 }
 
 pub async fn run_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
-    let filters = call.ops.filters().clone();
     let name = call.take_text("filter").unwrap_or_default();
-    let about = filters.get(&name)?.about().clone();
+    let about = call.ops.filters().get(&name)?.about().clone();
     let wanted = call.take_text("result").unwrap_or_else(|| "auto".into());
-    let params = parameters(call.arguments.remove("parameters"))?;
+    let params = filter_parameters(call.arguments.remove("parameters"))?;
     check_inputs(&call, &about)?;
 
     let began = Instant::now();
@@ -57,7 +55,7 @@ pub async fn run_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
 
     let began = Instant::now();
     let image = job.image.clone();
-    let output = run(&call, &filters, &name, job).await?;
+    let output = call.ops.run_filter(&name, job, call.timeout, FILTER_SPAN, call.context).await?;
     let filter_seconds = began.elapsed().as_secs_f64();
 
     let began = Instant::now();
@@ -83,32 +81,6 @@ fn round(seconds: f64) -> f64 {
 fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
-}
-
-/// The filter's own parameters as its room takes them; their names and ranges are its to check.
-pub fn parameters(given: Option<Value>) -> Result<Values> {
-    let mut values = Values::default();
-    let Some(Value::Object(given)) = given else { return Ok(values) };
-    for (name, value) in given {
-        let parameter = match value {
-            Value::Null => continue,
-            Value::Bool(value) => Parameter::Bool(value),
-            Value::String(value) => Parameter::Text(value),
-            Value::Number(number) => match number.as_i64() {
-                Some(value) => Parameter::Int(value),
-                None => Parameter::Float(number.as_f64().unwrap_or_default()),
-            },
-            Value::Array(_) | Value::Object(_) => {
-                return Err(Error::new(
-                    Kind::InvalidArgument,
-                    format!("`parameters.{name}` is no number, text or boolean"),
-                )
-                .hint("list_ai_filters shows each filter's parameters"));
-            }
-        };
-        values.set(&name, parameter);
-    }
-    Ok(values)
 }
 
 /// What the filter wants beside the picture, before any pixel travels.
@@ -173,30 +145,6 @@ async fn job(call: &Call<'_>, about: &About, read: &Read) -> Result<Job> {
 
 fn numbers(value: Option<&Value>) -> Option<Vec<f32>> {
     value?.as_array().map(|items| items.iter().filter_map(Value::as_f64).map(|number| number as f32).collect())
-}
-
-/// Runs it with progress, cancel and the call's time limit. A run that is told to end does so within a tile.
-async fn run(call: &Call<'_>, filters: &Filters, name: &str, job: Job) -> Result<Output> {
-    let cancel = call.context.cancel.child_token();
-    let sink = call.context.progress.clone();
-    let watch = Watch::new(cancel.clone(), move |fraction, doing| {
-        if let Some(sink) = &sink {
-            let progress = f64::from(READ + fraction.clamp(0.0, 1.0) * (PLACED - READ));
-            sink(Progress { progress, total: Some(1.0), message: Some(doing.to_owned()) });
-        }
-    });
-    let running = filters.run(name, job, watch);
-    tokio::pin!(running);
-    tokio::select! {
-        output = &mut running => output,
-        () = tokio::time::sleep(call.timeout) => {
-            cancel.cancel();
-            let _ = running.await;
-            let seconds = call.timeout.as_secs_f64();
-            Err(Error::new(Kind::Timeout, format!("`{name}` was ended at its time limit of {seconds} s"))
-                .hint("give a larger `timeout`, or work on a smaller image or selection"))
-        }
-    }
 }
 
 struct Placing {

@@ -1,6 +1,6 @@
 //! The operations that run in the daemon: one file each, one arm here.
 
-pub(super) mod ai;
+mod ai;
 mod analyze;
 mod batch;
 mod bitmap;
