@@ -13,6 +13,8 @@ from client import ROOT, Client
 
 START_SECONDS = 180  # two of them start at once, beside other work
 STOP_SECONDS = 15
+# Without the program under test: a plug-in that finds it would start a daemon on its own.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GIMP_BRIDGE_BIN"}
 
 
 class Gimp:
@@ -42,7 +44,7 @@ class Gimp:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **(environment or {})},
+                env={**ENVIRONMENT, **(environment or {})},
             )
         if wait:
             self.wait_ready()

@@ -98,9 +98,9 @@ def events(stream):
             yield name, json.loads(line[6:])
 
 
-def long_call(seconds=1.0):
-    """A call that reports on its way; needs an image."""
-    code = ["import time", f"end = time.monotonic() + {seconds}", "while time.monotonic() < end: pass"]
+def long_call(seconds=1.0, first="pass"):
+    """A call that reports on its way, after the line `first`; needs an image."""
+    code = [first, "import time", f"end = time.monotonic() + {seconds}", "while time.monotonic() < end: pass"]
     return {"operation": "call_api", "api_path": "exec", "args": ["pyGObject-console", code]}
 
 

@@ -196,14 +196,17 @@ def test_limits_are_said_with_the_time_to_wait(version):
         assert refused and int(refused[0][1]["Retry-After"]) >= 1 and json.loads(refused[0][2])["kind"] == "busy"
 
 
-def test_requests_at_once_are_bounded(version):
+def test_requests_at_once_are_bounded(version, tmp_path):
     with Server(version, GIMP_BRIDGE_SERVER_MAX_REQUESTS="1") as server:
         session = server.api.create()
-        body = {"jsonrpc": "2.0", "method": "mcp_operation", "params": {**long_call(60), "session_id": session}, "id": 1}
+        begun = tmp_path / "begun"  # asking before the call is in would take its place
+        slow_call = long_call(60, f"open({str(begun)!r}, 'w').close()")
+        body = {"jsonrpc": "2.0", "method": "mcp_operation", "params": {**slow_call, "session_id": session}, "id": 1}
         place = urllib.parse.urlsplit(server.root)
         slow = http.client.HTTPConnection(place.hostname, place.port, timeout=60)
         slow.request("POST", "/jsonrpc", json.dumps(body))
-        wait_for("a refusal", lambda: server.api.http("GET", "/openrpc.json")[0] == 429, 20)
+        wait_for("the call's begin", begun.exists, 20)
+        assert server.api.http("GET", "/openrpc.json")[0] == 429
         slow.close()
         wait_for("its end", lambda: server.api.http("GET", "/openrpc.json")[0] == 200, 20)
 
