@@ -7,7 +7,7 @@ import os
 
 from errors import PROTOCOL_DIR, OperationError
 
-COMMON = ("image", "timeout", "instance", "preview", "verify", "batch")
+COMMON = ("image", "timeout", "instance", "preview", "verify", "batch", "files")
 PLACES = ("units", "from_preview")
 SHARED = "shared.json"  # schemas that several operations use by name
 

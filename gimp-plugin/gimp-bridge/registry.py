@@ -1,5 +1,6 @@
 """Operations by name, and the dispatcher that wraps each one."""
 
+import dataclasses
 import difflib
 import sys
 import time
@@ -150,7 +151,10 @@ class Dispatcher:
             )
         batch = BATCHES.of(request)
         arguments, common = entry.arguments(request.arguments)
-        call = Call(request, self.clients.get(request.client_id, request.client_name), self.settings, self.watchdog)
+        settings = self.settings
+        if common.get("files") is False:  # whatever parameter names one, a GEGL operation's property too
+            settings = dataclasses.replace(settings, folders=[])
+        call = Call(request, self.clients.get(request.client_id, request.client_name), settings, self.watchdog)
         call.arguments, call._common = arguments, common
         make_plan = _PLANS.get(entry.name)
         if entry.image != "none" and (make_plan is None or common.get("image") is not None):

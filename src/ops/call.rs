@@ -1,7 +1,7 @@
 //! One call from name and arguments to outcome: check, route, preview, one tracing span.
 
 use super::catalogue::{Catalogue, Operation, Runs};
-use super::{Context, Ops, Outcome, local, params};
+use super::{Context, Ops, Outcome, batch, local, params};
 use crate::error::{Error, Kind, Result};
 use crate::gimp::Request;
 use crate::metrics::METRICS;
@@ -9,11 +9,6 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
 use tracing::{Instrument, field};
-
-tokio::task_local! {
-    /// The open batch that the calls of this task belong to: the plug-in lets only those run.
-    pub(super) static BATCH: String;
-}
 
 /// A checked call on its way to the code that runs it.
 pub(super) struct Call<'a> {
@@ -127,8 +122,11 @@ impl<'a> Call<'a> {
 
     /// A request for the plug-in with this call's client, instance, time limit, cancel and progress.
     pub fn request(&self, operation: &str, mut arguments: Map<String, Value>) -> Request {
-        if let Ok(token) = BATCH.try_with(String::clone) {
+        if let Some(token) = batch::token() {
             arguments.insert("batch".into(), token.into());
+        }
+        if !self.context.rights.files {
+            arguments.insert("files".into(), false.into());
         }
         Request {
             operation: operation.to_owned(),

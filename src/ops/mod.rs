@@ -3,6 +3,7 @@
 //! [`Ops::run`] is the one way in, for MCP, JSON-RPC and the command line alike. It refuses what the catalogue does
 //! not declare; whether a layer exists or a folder is allowed is the plug-in's to say.
 
+pub mod batch;
 mod call;
 pub mod catalogue;
 pub mod docs;

@@ -21,6 +21,7 @@ use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::gimp::Client;
 use crate::metrics::{Counted, METRICS};
+use crate::ops::batch::Joined;
 use crate::ops::{Context, Ops, Outcome};
 use bytes::Bytes;
 use list::info;
@@ -67,6 +68,8 @@ pub struct Start {
     pub answers: bool,
     /// Whether to look at the result.
     pub picture: bool,
+    /// Whether the commands are one change: one undo step, one proof.
+    pub joined: bool,
 }
 
 /// What a session's state is after a request.
@@ -84,6 +87,8 @@ pub struct Done {
     pub session: Option<(String, Settled)>,
     /// One for each command that ran, in order.
     pub steps: Vec<Result<Outcome>>,
+    /// `effect` of joined commands together.
+    pub effect: Option<Result<Map<String, Value>>>,
     /// What it looks like afterwards, if that was asked for.
     pub picture: Option<Result<Outcome>>,
 }
@@ -232,6 +237,7 @@ impl Sessions {
                 steps.push(Ok(Outcome { result, ..Outcome::default() }));
             }
         }
+        work.joined = Joined::new(start.joined);
         for command in commands {
             let answer = work.run(tools, &command.operation, &command.arguments, &context).await;
             let lost = answer.as_ref().is_err_and(|error| error.details.contains_key("session_restored"));
@@ -247,8 +253,9 @@ impl Sessions {
                 break;
             }
         }
+        let effect = std::mem::take(&mut work.joined).end().await;
         if !work.has_image() {
-            return Ok(Done { session: None, steps, picture: None });
+            return Ok(Done { session: None, steps, effect, picture: None });
         }
         let settled = match work.keep(tools).await {
             Ok(settled) => settled,
@@ -260,7 +267,7 @@ impl Sessions {
         };
         if work.record.file.is_empty() {
             tools.store.remove(&work.record.id);
-            return Ok(Done { session: None, steps, picture: None });
+            return Ok(Done { session: None, steps, effect, picture: None });
         }
         let picture = match start.picture {
             true => Some(work.run(tools, "get_image_bitmap", &Map::new(), &context).await),
@@ -270,7 +277,7 @@ impl Sessions {
         let id = work.record.id.clone();
         lock(&self.shared.open).entry(id.clone()).or_insert_with(|| session.clone());
         self.count();
-        Ok(Done { session: Some((id, settled)), steps, picture })
+        Ok(Done { session: Some((id, settled)), steps, effect, picture })
     }
 
     /// A session that is not listed until its first state is on disk.

@@ -10,6 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::gimp::{Client, Request};
 use crate::images::sniff;
 use crate::metrics::METRICS;
+use crate::ops::batch::Joined;
 use crate::ops::{Access, Catalogue, Context, ImageUse, Operation, Ops, Outcome};
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -38,6 +39,8 @@ pub struct Work {
     dirty: bool,
     /// It ended while others waited for their turn.
     pub closed: bool,
+    /// What makes the commands of one request one change.
+    pub joined: Joined,
 }
 
 /// What a session works with.
@@ -50,7 +53,7 @@ pub struct Tools {
 
 impl Work {
     pub fn new(record: Record) -> Work {
-        Work { home: None, record, dirty: false, closed: false }
+        Work { home: None, record, dirty: false, closed: false, joined: Joined::default() }
     }
 
     pub fn client(&self) -> Client {
@@ -86,7 +89,7 @@ impl Work {
                 }
             }
             let context = Context { client: self.client(), ..context.clone() };
-            let answer = tools.ops.run(&operation.name, arguments, context).await;
+            let answer = self.joined.run(&tools.ops, operation, arguments, context).await;
             let error = match answer {
                 Ok(outcome) => {
                     self.ran(tools, operation, begins, &outcome).await?;
@@ -101,6 +104,7 @@ impl Work {
                 return Err(error);
             }
             self.home = None;
+            self.joined.give_up();
             let harmless = operation.access == Access::Read || !began;
             if self.dirty || !harmless || !again {
                 return Err(self.taken_back(error));
@@ -313,6 +317,9 @@ impl Work {
     ) -> Request {
         if operation != "open_file" {
             arguments.insert("session".into(), self.record.id.clone().into());
+        }
+        if let Some(token) = self.joined.token() {
+            arguments.insert("batch".into(), token.into());
         }
         Request {
             operation: operation.into(),

@@ -25,10 +25,10 @@ def test_mcp_operation(server):
     server.api.call("mcp_close_session", session_id=result["session_id"])
 
 
-def test_execute_gimp_commands(server, blur):
+def test_execute_gimp_commands(server):
     commands = [
         {"operation": "create_new_image", "params": {"width": 800, "height": 600, "color": [255, 255, 255, 255]}},
-        blur,
+        {"operation": "apply_blur", "params": {"radius": 5.0}},
     ]
     result = answer(server, "execute_gimp_commands", {"commands": commands, "include_image_data": True})
     assert result["success"] is True, result
@@ -38,16 +38,6 @@ def test_execute_gimp_commands(server, blur):
     assert result["image_dimensions"] == {"width": 800, "height": 600}
     assert decode(result["image_data"]).shape[:2] == (600, 800)
     server.api.call("mcp_close_session", session_id=result["session_id"])
-
-
-@pytest.fixture
-def blur(server):
-    """The specification's second command; in a build without the filters' operations, another change."""
-    names = {method["name"] for method in server.api.call("rpc.discover")["methods"]}
-    if "apply_blur" in names:
-        return {"operation": "apply_blur", "params": {"radius": 5.0}}
-    code = "Gimp.get_images()[0].get_layers()[0].set_opacity(50)"
-    return {"operation": "call_api", "params": {"api_path": "exec", "args": ["pyGObject-console", [code]]}}
 
 
 def test_mcp_close_session(server):
@@ -116,6 +106,69 @@ def test_a_failed_operation_is_a_result(server):
         assert result["error"]["kind"] == kind, result
         assert isinstance(result["error"]["code"], int)
     server.api.call("mcp_close_session", session_id=session)
+
+
+def test_several_commands_are_one_change(server):
+    """One undo step, one proof, also where one of them fails; pixels and layers come back."""
+    picture = numpy.random.default_rng(8).integers(0, 256, (20, 30, 3), numpy.uint8)
+    session = answer(server, "mcp_operation", {"operation": "open_image", "image_data": png(picture)})["session_id"]
+    looking = answer(server, "execute_gimp_commands", {"session_id": session, "commands": [
+        {"operation": "get_image_metadata"}, {"operation": "list_checkpoints"}]})
+    assert looking["success"] and "effect" not in looking, "nothing that looks is a change"
+    commands = [
+        {"operation": "invert_colors"},
+        {"operation": "create_layer", "params": {"name": "second"}},
+        {"operation": "apply_blur", "params": {"radius": 0.5, "layer": 999_999}},
+        {"operation": "flip_image", "params": {"direction": "horizontal"}},
+    ]
+    result = answer(server, "execute_gimp_commands", {"session_id": session, "commands": commands, "stop_on_error": False})
+    assert [row["success"] for row in result["results"]] == [True, True, False, True], result
+    assert result["effect"]["changed"] is True and len(result["effect"]["layers_added"]) == 1, result["effect"]
+    assert numpy.array_equal(server.api.pixels(session)[..., :3], 255 - picture[:, ::-1])
+    undone = server.api.operation("undo", session_id=session)
+    assert undone["result"]["effect"]["changed"] is True
+    assert numpy.array_equal(server.api.pixels(session)[..., :3], picture)
+    structure = server.api.operation("get_image_metadata", session_id=session)["result"]["structure"]
+    assert structure["num_layers"] == 1
+    nested = [{"operation": "invert_colors"}, {"operation": "batch", "params": {"operations": [{"name": "select_all"}]}}]
+    refused = answer(server, "execute_gimp_commands", {"session_id": session, "commands": nested})
+    assert refused["success"] is False and "one of several steps" in refused["message"] and refused["results"] == []
+    assert numpy.array_equal(server.api.pixels(session)[..., :3], picture), "refused before anything ran"
+    server.api.call("mcp_close_session", session_id=session)
+
+
+def test_a_parameter_named_operation_is_the_operations_own(server):
+    """The specification calls the way that selections meet `operation`, as it calls the operation's name."""
+    session = server.api.create(40, 40)
+    first, second = {"x": 0, "y": 0, "width": 10, "height": 10}, {"x": 20, "y": 20, "width": 10, "height": 10}
+    server.api.operation("create_rectangle_selection", session_id=session, **first)
+    for add in [
+        lambda: server.api.call("create_rectangle_selection", session_id=session, **second, operation="add"),
+        lambda: server.api.operation("create_rectangle_selection", session_id=session, params={**second, "operation": "add"}),
+    ]:
+        assert add()["success"]
+        bounds = server.api.operation("get_image_metadata", session_id=session)["result"]["selection"]["bounds"]
+        assert (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == (0, 0, 30, 30), bounds
+        server.api.operation("create_rectangle_selection", session_id=session, **first)
+    twice = answer(server, "mcp_operation", {"operation": "select_none", "session_id": session, "image": 1, "params": {"image": 1}})
+    assert twice["success"] is False and "given in `params` and beside it" in twice["message"]
+    server.api.call("mcp_close_session", session_id=session)
+
+
+def test_commands_without_a_session_are_one_change_too(server):
+    made = server.api.call("mcp_operation", operation="call_api", api_path="exec", args=["pyGObject-console", [
+        "image = Gimp.Image.new(12, 8, Gimp.ImageBaseType.RGB)",
+        "layer = Gimp.Layer.new(image, 'a', 12, 8, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)",
+        "image.insert_layer(layer, None, 0)", "layer.fill(Gimp.FillType.WHITE)", "print(image.get_id())"]])
+    image = int(made["result"]["results"][-1].split()[-1])
+    commands = [{"operation": "invert_colors", "params": {"image": image}},
+                {"operation": "create_layer", "params": {"image": image, "name": "b"}}]
+    result = server.api.call("execute_gimp_commands", commands=commands)
+    assert result["success"] and result["effect"]["changed"] and "session_id" not in result, result
+    server.api.operation("undo", image=image)
+    shown = decode(server.api.operation("get_image_bitmap", image=image)["image_data"])
+    assert (shown[..., :3] == 255).all()
+    server.api.operation("close_image", image=image, discard_changes=True)
 
 
 def test_the_first_failure_ends_the_commands_unless_told_otherwise(server):

@@ -89,10 +89,9 @@ async fn run(
         None => json!({"success": true, "message": message, "image_data": encoded}),
         Some(id) => {
             let kind = if resized { "image" } else { "layer" };
-            let opening =
-                json!({"operation": "open_image", "session_id": id, "image_data": encoded, "as": kind, "name": filter});
+            let opening = json!({"session_id": id, "image_data": encoded, "as": kind, "name": filter});
             let Value::Object(opening) = opening else { return Err(Error::internal("an object was expected")) };
-            let mut done = rpc.operation(opening, identity, context).await;
+            let mut done = rpc.operation("open_image", opening, identity, context).await;
             if done["success"] != true {
                 return Ok(done);
             }

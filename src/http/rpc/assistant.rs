@@ -93,20 +93,16 @@ async fn measure(rpc: &Rpc, session: &str, identity: &Identity, context: &Contex
 
 /// Runs the suggestions in the session: several as a batch, so that one undo takes them back.
 async fn run(rpc: &Rpc, reply: &Reply, session: &str, identity: &Identity, context: Context, body: &mut Value) {
-    let mut given = match reply.suggestions.as_slice() {
-        [one] => {
-            let mut given = one.parameters.clone();
-            given.insert("operation".into(), one.operation.clone().into());
-            given
-        }
+    let (operation, mut given) = match reply.suggestions.as_slice() {
+        [one] => (one.operation.as_str(), one.parameters.clone()),
         all => {
             let steps: Vec<Value> =
                 all.iter().map(|step| json!({"name": step.operation, "arguments": step.parameters})).collect();
-            Map::from_iter([("operation".to_owned(), "batch".into()), ("operations".to_owned(), steps.into())])
+            ("batch", Map::from_iter([("operations".to_owned(), steps.into())]))
         }
     };
     given.insert("session_id".into(), session.into());
-    let done = rpc.operation(given, identity, context).await;
+    let done = rpc.operation(operation, given, identity, context).await;
     body["applied"] = (done["success"] == true).into();
     body["session_id"] = session.into();
     if done["success"] == true {

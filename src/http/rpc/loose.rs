@@ -7,8 +7,9 @@ use super::{Rpc, wrong};
 use crate::error::{Error, Kind, Result};
 use crate::gimp::Client;
 use crate::http::keys::Identity;
+use crate::ops::batch::Joined;
 use crate::ops::{Access, Catalogue, Context, ImageUse, Operation, Outcome};
-use crate::sessions::{Command, Done};
+use crate::sessions::{Command, Done, Start};
 use serde_json::{Map, Value};
 
 /// The client that an identity's calls without a session have in common.
@@ -21,25 +22,33 @@ impl Rpc {
         &self,
         commands: Vec<Command>,
         stop: bool,
-        picture: bool,
+        start: &Start,
         context: Context,
     ) -> Result<Done> {
-        let mut done = Done { session: None, steps: Vec::new(), picture: None };
+        let mut done = Done { session: None, steps: Vec::new(), effect: None, picture: None };
+        let mut joined = Joined::new(start.joined);
         for command in commands {
-            let step = self.loose_one(&command.operation, command.arguments, &context).await;
+            let step = self.loose_one(&command.operation, command.arguments, &context, &mut joined).await;
             let failed = step.is_err();
             done.steps.push(step);
             if failed && stop {
                 break;
             }
         }
-        if picture {
-            done.picture = Some(self.loose_one("get_image_bitmap", Map::new(), &context).await);
+        done.effect = joined.end().await;
+        if start.picture {
+            done.picture = Some(self.loose_one("get_image_bitmap", Map::new(), &context, &mut joined).await);
         }
         Ok(done)
     }
 
-    async fn loose_one(&self, name: &str, mut arguments: Map<String, Value>, context: &Context) -> Result<Outcome> {
+    async fn loose_one(
+        &self,
+        name: &str,
+        mut arguments: Map<String, Value>,
+        context: &Context,
+        joined: &mut Joined,
+    ) -> Result<Outcome> {
         let operation = Catalogue::get().find_public(name)?;
         context.rights.check(operation, &arguments)?;
         if operation.image != ImageUse::None {
@@ -50,13 +59,13 @@ impl Rpc {
                 Some(_) => {}
                 None => {
                     let layer = ["layer", "layer_id", "drawable"].iter().any(|name| arguments.contains_key(*name));
-                    if !layer && let Some(image) = self.choose(operation, &arguments, context).await? {
+                    if !layer && let Some(image) = self.choose(operation, &arguments, context, joined).await? {
                         arguments.insert("image".into(), image.into());
                     }
                 }
             }
         }
-        self.ops.run(name, arguments, context.clone()).await
+        joined.run(&self.ops, operation, arguments, context.clone()).await
     }
 
     /// The image that a call without `image` means: the plug-in's own rule, without the sessions' images.
@@ -65,13 +74,15 @@ impl Rpc {
         operation: &Operation,
         arguments: &Map<String, Value>,
         context: &Context,
+        joined: &mut Joined,
     ) -> Result<Option<u64>> {
         let mut listing = Map::new();
         if let Some(instance) = arguments.get("instance") {
             listing.insert("instance".into(), instance.clone());
         }
         let rights = crate::ops::Rights::default();
-        let outcome = self.ops.run("list_images", listing, Context { rights, ..context.clone() }).await?;
+        let list = Catalogue::get().find_public("list_images")?;
+        let outcome = joined.run(&self.ops, list, listing, Context { rights, ..context.clone() }).await?;
         let ids = |key: &str| outcome.result.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
         let open: Vec<u64> = ids("images")
             .iter()

@@ -81,19 +81,18 @@ impl Rpc {
     ) -> Answer {
         let Some(method) = find(name) else {
             return match known(name) {
-                Some(operation) => {
-                    let mut given = given;
-                    given.insert("operation".into(), operation.into());
-                    let given = params::check(&find("mcp_operation").expect("it is in the table").check, given)?;
-                    Ok(self.operation(given, identity, context).await)
-                }
+                Some(operation) => self.named(operation, given, identity, context).await,
                 None => Err(unknown(name)),
             };
         };
         identity.rights.need(method.right, &format!("`{name}`"))?;
-        let given = params::check(&method.check, given)?;
+        let mut given = params::check(&method.check, given)?;
         match method.name.as_str() {
-            "mcp_operation" => Ok(self.operation(given, identity, context).await),
+            "mcp_operation" => {
+                let operation = given.remove("operation");
+                let operation = operation.as_ref().and_then(Value::as_str).unwrap_or_default();
+                Ok(self.operation(operation, given, identity, context).await)
+            }
             "execute_gimp_commands" => Ok(self.commands(given, identity, context).await),
             "mcp_close_session" => Ok(self.close_session(&given, identity).await),
             "mcp_list_sessions" => {
@@ -112,7 +111,7 @@ impl Rpc {
         }
     }
 
-    /// An operation under a name of this API.
+    /// An operation by a method of its own; a parameter `operation` is the operation's.
     async fn named(
         &self,
         operation: &str,
@@ -120,9 +119,11 @@ impl Rpc {
         identity: &Identity,
         context: Context,
     ) -> Answer {
-        given.insert("operation".into(), operation.into());
-        let given = params::check(&find("mcp_operation").expect("it is in the table").check, given)?;
-        Ok(self.operation(given, identity, context).await)
+        let own = given.insert("operation".into(), operation.into());
+        let mut given = params::check(&find("mcp_operation").expect("it is in the table").check, given)?;
+        given.remove("operation");
+        given.extend(own.map(|own| ("operation".to_owned(), own)));
+        Ok(self.operation(operation, given, identity, context).await)
     }
 
     async fn close_session(&self, given: &Map<String, Value>, identity: &Identity) -> Value {

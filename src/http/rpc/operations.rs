@@ -4,6 +4,8 @@ use super::methods::{flag, text};
 use super::{Rpc, answer, wrong};
 use crate::error::{Error, Result};
 use crate::http::keys::Identity;
+use crate::ops::batch::check_step;
+use crate::ops::params::shorten;
 use crate::ops::{Catalogue, Context, Outcome, Right, decode_image_data};
 use crate::sessions::{Command, Done, Start, Target, begins_image};
 use base64::Engine;
@@ -35,26 +37,31 @@ impl About {
 impl Rpc {
     pub(super) async fn operation(
         &self,
+        name: &str,
         mut given: Map<String, Value>,
         identity: &Identity,
         context: Context,
     ) -> Value {
-        let Some(Value::String(name)) = given.remove("operation") else {
-            return answer::failed(&wrong("`operation` is missing", "give the operation's name"));
-        };
-        let mut command = Command { operation: name.clone(), arguments: Map::new() };
-        let about = match self.about(&mut given, identity, Some(&name)).await {
+        let about = match self.about(&mut given, identity, Some(name)).await {
             Ok(about) => about,
             Err(error) => return answer::failed(&error),
         };
+        if let Some(Value::Object(params)) = given.remove("params") {
+            for (name, value) in params {
+                if given.insert(name.clone(), value).is_some() {
+                    let message = format!("`{}` was given in `params` and beside it", shorten(&name));
+                    return answer::failed(&wrong(message, "give it once"));
+                }
+            }
+        }
         let include = about.include;
-        command.arguments = given;
+        let command = Command { operation: name.to_owned(), arguments: given };
         let ran = self.run(about, vec![command], true, identity, context).await;
         match ran {
             Ok(mut done) => {
                 let picture = if include { done.picture.take() } else { None };
                 let first = if done.steps.is_empty() { Err(nothing()) } else { done.steps.remove(0) };
-                let mut body = answer::operation(&name, first);
+                let mut body = answer::operation(name, first);
                 if body["success"] == true {
                     add_picture(&mut body, picture);
                 }
@@ -75,6 +82,11 @@ impl Rpc {
             Err(error) => return with_results(answer::failed(&error)),
         };
         let names: Vec<String> = commands.iter().map(|command| command.operation.clone()).collect();
+        if let Some(Err(error)) = names.iter().map(|name| check_step(name)).find(Result::is_err)
+            && names.len() > 1
+        {
+            return with_results(answer::failed(&error));
+        }
         match self.run(about, commands, stop, identity, context).await {
             Ok(mut done) => {
                 let picture = done.picture.take();
@@ -91,6 +103,7 @@ impl Rpc {
                 if let Some(error) = error {
                     body["error"] = answer::failed(&error)["error"].take();
                 }
+                add_effect(&mut body, done.effect.take());
                 add_picture(&mut body, picture);
                 finish(body, &done)
             }
@@ -148,7 +161,7 @@ impl Rpc {
         if about.bytes.is_some() {
             identity.rights.need(Right::Edit, "opening an image")?;
         }
-        let mut start = Start { bytes: about.bytes, ..Start::default() };
+        let mut start = Start { bytes: about.bytes, joined: commands.len() > 1, ..Start::default() };
         if let [Command { operation, arguments }] = commands.as_mut_slice()
             && operation == "open_image"
             && start.bytes.is_some()
@@ -167,7 +180,7 @@ impl Rpc {
         let target = match about.session {
             Some(id) => Target::Session(id),
             None if begins => Target::New,
-            None => return self.loose(commands, stop, start.picture, context).await,
+            None => return self.loose(commands, stop, &start, context).await,
         };
         self.sessions.run(target, &identity.name, start, commands, stop, context).await
     }
@@ -197,6 +210,18 @@ fn add_picture(body: &mut Value, picture: Option<Result<Outcome>>) {
         }
         // The commands ran: what is missing is said beside them.
         Some(Err(error)) => body["image_data_error"] = error.to_json(),
+        None => {}
+    }
+}
+
+/// What joined commands changed together.
+fn add_effect(body: &mut Value, effect: Option<Result<Map<String, Value>>>) {
+    match effect {
+        Some(Ok(ended)) => {
+            let proof = ended.into_iter().filter(|(name, _)| name == "effect" || name == "effects");
+            proof.for_each(|(name, value)| body[name] = value);
+        }
+        Some(Err(error)) => body["effect_error"] = error.to_json(),
         None => {}
     }
 }

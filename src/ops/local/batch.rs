@@ -1,28 +1,16 @@
-//! batch: several operations as one call. The steps run here, one after the other, each with its own checks; the
-//! plug-in holds the one checkpoint, the one undo step and the one proof (`begin_batch`, `end_batch`).
-//!
-//! However this ends, by an answer, an error, a cancel, or because nobody waits for it any more, the batch is closed.
+//! The operation `batch`: several operations as one call. The steps run here, one after the other, each with its own
+//! checks; what makes them one change is [`Batch`]'s.
 
-use super::super::call::{BATCH, Call};
+use super::super::batch::{Batch, Terms, check_step};
+use super::super::call::Call;
 use super::super::catalogue::Catalogue;
-use super::super::{Context, Operation, Ops, Outcome, params};
+use super::super::{Context, Operation, Outcome, params};
 use super::references::{self, Answered};
 use crate::error::{Error, Kind, Result};
-use crate::gimp::{Progress, ProgressSink, Request};
+use crate::gimp::{Progress, ProgressSink};
 use serde_json::{Map, Value, json};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
-
-/// Cannot be steps: they nest, wait for the user, or change what the steps are about.
-const REFUSED: [&str; 4] = ["batch", "run_operation", "wait_for_change", "select_instance"];
-
-/// What closing may take: taking everything back on a large image, and the proof.
-const CLOSING: Duration = Duration::from_secs(180);
-
-/// How often the plug-in hears that a step outside of GIMP is still at work; it waits a minute.
-const TOUCH: Duration = Duration::from_secs(20);
 
 /// Bytes of base64 that all pictures of a batch may have.
 const PICTURES: usize = 64 << 20;
@@ -43,15 +31,6 @@ struct Step {
     id: Option<String>,
 }
 
-/// A batch that is open in the plug-in.
-struct Open {
-    ops: Ops,
-    /// How it is closed: the request but for `restore`.
-    end: Request,
-    restore: bool,
-    closed: bool,
-}
-
 pub async fn batch(mut call: Call<'_>) -> Result<Outcome> {
     let on_error = match call.take_text("on_error").as_deref() {
         Some("stop") => OnError::Stop,
@@ -60,18 +39,22 @@ pub async fn batch(mut call: Call<'_>) -> Result<Outcome> {
     };
     let steps = steps(&mut call)?;
     let began = Instant::now();
-    let open = Open::begin(&call, on_error).await?;
+    let terms = Terms {
+        limit: call.timeout,
+        full_proof: call.arguments.get("verify").is_some_and(|proof| proof == "full"),
+        restore: on_error == OnError::Restore,
+    };
+    let open = call.ops.begin_batch(call.context, call.instance.clone(), terms).await?;
     let mut run = Run {
         call: &call,
         on_error,
         began,
-        token: open.token(),
         steps: Vec::new(),
         results: Vec::new(),
         outcome: Outcome::default(),
         failed: 0,
     };
-    let failure = run.all(steps).await;
+    let failure = run.all(&open, steps).await;
     run.finish(open, failure).await
 }
 
@@ -112,10 +95,7 @@ fn check(
     instance: Option<&str>,
 ) -> Result<(&'static Operation, Map<String, Value>)> {
     let operation = Catalogue::get().find_public(name)?;
-    if REFUSED.contains(&name) {
-        return Err(Error::new(Kind::InvalidArgument, format!("`{name}` cannot be a step of a batch"))
-            .hint("call it by itself, before or after the batch"));
-    }
+    check_step(name)?;
     if arguments.get("instance").is_some_and(|given| given.as_str() != instance) {
         return Err(Error::new(Kind::InvalidArgument, "a batch runs in one GIMP, and a step names another")
             .hint("give `instance` to the batch, not to its steps"));
@@ -134,59 +114,11 @@ fn check(
     Ok((operation, arguments))
 }
 
-impl Open {
-    async fn begin(call: &Call<'_>, on_error: OnError) -> Result<Open> {
-        let restore = on_error == OnError::Restore;
-        let mut arguments = Map::new();
-        arguments.insert("seconds".into(), (call.timeout + CLOSING).as_secs_f64().into());
-        arguments.insert("on_abandon".into(), if restore { "restore" } else { "keep" }.into());
-        arguments.insert("proof".into(), call.arguments.get("verify").cloned().unwrap_or("auto".into()));
-        let begun = call.ops.gimp().call(call.request("begin_batch", arguments)).await?;
-        let token = begun.get("batch").filter(|token| token.is_string()).cloned();
-        let token = token.ok_or_else(|| Error::internal("begin_batch answered without a batch"))?;
-        let mut end = call.request("end_batch", Map::from_iter([("batch".to_owned(), token)]));
-        // It has to be closed whatever becomes of the call.
-        (end.timeout, end.cancel, end.progress) = (CLOSING, CancellationToken::new(), None);
-        Ok(Open { ops: call.ops.clone(), end, restore, closed: false })
-    }
-
-    fn token(&self) -> String {
-        self.end.arguments["batch"].as_str().unwrap_or_default().to_owned()
-    }
-
-    async fn end(mut self, restore: bool) -> Result<Map<String, Value>> {
-        let mut end = self.end.clone();
-        end.arguments.insert("restore".into(), restore.into());
-        let ended = self.ops.gimp().call(end).await;
-        self.closed = true;
-        ended
-    }
-}
-
-impl Drop for Open {
-    /// Nobody waits any more: closes it all the same.
-    fn drop(&mut self) {
-        if self.closed {
-            return;
-        }
-        let (ops, mut end) = (self.ops.clone(), self.end.clone());
-        end.arguments.insert("restore".into(), self.restore.into());
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(error) = ops.gimp().call(end).await {
-                    tracing::debug!(%error, "a batch that nobody waits for was not closed; GIMP does it by itself");
-                }
-            });
-        }
-    }
-}
-
 /// A batch under way.
 struct Run<'a> {
     call: &'a Call<'a>,
     on_error: OnError,
     began: Instant,
-    token: String,
     steps: Vec<Answered>,
     results: Vec<Value>,
     /// Pictures and links of the steps.
@@ -196,12 +128,12 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Runs the steps; gives the failure that ended it.
-    async fn all(&mut self, steps: Vec<Step>) -> Option<(usize, Error)> {
+    async fn all(&mut self, open: &Batch, steps: Vec<Step>) -> Option<(usize, Error)> {
         let count = steps.len();
         for (at, step) in steps.into_iter().enumerate() {
             let name = step.operation.name.clone();
             self.report(at, count, &name);
-            let answer = self.one(at, count, &step).await;
+            let answer = self.one(open, at, count, &step).await;
             let mut row = json!({"name": name, "status": if answer.is_ok() { "success" } else { "error" }});
             if let Some(id) = &step.id {
                 row["id"] = id.as_str().into();
@@ -242,7 +174,7 @@ impl Run<'_> {
         }
     }
 
-    async fn one(&mut self, at: usize, count: usize, step: &Step) -> Result<Map<String, Value>> {
+    async fn one(&mut self, open: &Batch, at: usize, count: usize, step: &Step) -> Result<Map<String, Value>> {
         let mut arguments = match references::resolve(Value::Object(step.arguments.clone()), &self.steps)? {
             Value::Object(arguments) => arguments,
             _ => return Err(Error::new(Kind::InvalidArgument, "a reference cannot stand for all of the arguments")),
@@ -255,13 +187,7 @@ impl Run<'_> {
         let own = arguments.get("timeout").and_then(Value::as_f64).unwrap_or(step.operation.timeout().as_secs_f64());
         arguments.insert("timeout".into(), own.min(left.as_secs_f64()).max(0.1).into());
         let context = Context { progress: self.inner_progress(at, count), ..self.call.context.clone() };
-        let mut running = run(self.call.ops, &step.operation.name, arguments, context, self.token.clone());
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut running => break outcome?,
-                () = tokio::time::sleep(TOUCH) => self.touch(),
-            }
-        };
+        let outcome = open.run(&step.operation.name, arguments, context).await?;
         let bytes = |outcome: &Outcome| outcome.pictures.iter().map(|picture| picture.base64.len()).sum::<usize>();
         if bytes(&self.outcome) + bytes(&outcome) > PICTURES {
             return Err(Error::new(
@@ -284,17 +210,7 @@ impl Run<'_> {
         }))
     }
 
-    fn touch(&self) {
-        let arguments = Map::from_iter([("batch".to_owned(), Value::from(self.token.as_str()))]);
-        let (gimp, request) = (self.call.ops.gimp().clone(), self.call.request("touch_batch", arguments));
-        tokio::spawn(async move {
-            if let Err(error) = gimp.call(request).await {
-                tracing::debug!(%error, "a batch could not be kept open");
-            }
-        });
-    }
-
-    async fn finish(mut self, open: Open, failure: Option<(usize, Error)>) -> Result<Outcome> {
+    async fn finish(mut self, open: Batch, failure: Option<(usize, Error)>) -> Result<Outcome> {
         let restore = failure.is_some() && self.on_error == OnError::Restore;
         let ended = open.end(restore).await;
         let done = self.results.len() - self.failed;
@@ -348,15 +264,4 @@ fn message(results: &[Value], failed: usize) -> String {
         Some((end, _)) => format!("{}…", &message[..end]),
         None => message,
     }
-}
-
-/// One step. Boxed, since a batch is an operation too.
-fn run<'a>(
-    ops: &'a Ops,
-    name: &'a str,
-    arguments: Map<String, Value>,
-    context: Context,
-    token: String,
-) -> Pin<Box<dyn Future<Output = Result<Outcome>> + Send + 'a>> {
-    Box::pin(BATCH.scope(token, ops.run(name, arguments, context)))
 }
