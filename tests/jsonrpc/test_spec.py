@@ -160,7 +160,7 @@ def test_commands_without_a_session_are_one_change_too(server):
         "image = Gimp.Image.new(12, 8, Gimp.ImageBaseType.RGB)",
         "layer = Gimp.Layer.new(image, 'a', 12, 8, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)",
         "image.insert_layer(layer, None, 0)", "layer.fill(Gimp.FillType.WHITE)", "print(image.get_id())"]])
-    image = int(made["result"]["results"][-1].split()[-1])
+    image = int(made["result"]["output"])
     commands = [{"operation": "invert_colors", "params": {"image": image}},
                 {"operation": "create_layer", "params": {"image": image, "name": "b"}}]
     result = server.api.call("execute_gimp_commands", commands=commands)
