@@ -146,6 +146,12 @@ fn defaults_are_filled_in_and_safe_conversions_made() {
     let args = json!(["pyGObject-eval", ["1"]]);
     let checked = check("call_api", json!({"api_path": "exec", "args": args.to_string(), "kwargs": "{}"})).unwrap();
     assert_eq!((&checked["args"], &checked["kwargs"], &checked["max_output"]), (&args, &json!({}), &json!(100_000)));
+    let pairs = json!([[1, 2], [3.5, 4]]);
+    for given in [json!([1, 2, 3.5, 4]), json!([{"x": 1, "y": 2}, {"y": 4, "x": 3.5}]), json!("[1, 2, 3.5, 4]")] {
+        assert_eq!(check("draw_brush_stroke", json!({"stroke_points": given})).unwrap()["stroke_points"], pairs);
+    }
+    let odd = check("draw_brush_stroke", json!({"stroke_points": [1, 2, 3]})).unwrap_err();
+    assert!(odd.message.contains("`stroke_points[0]` must be an array"), "{odd}");
     // Text stays text where text is wanted.
     assert_eq!(check("checkpoint", json!({"label": "12"})).unwrap(), json!({"label": "12"}));
 }

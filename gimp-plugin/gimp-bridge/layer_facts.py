@@ -29,8 +29,12 @@ def brief(layer, *names):
 
 
 def place_of(call, parent, position):
-    """(group or None, position) for a new layer; without either: above the selected layer, else on top."""
+    """(group or None, position) for a new layer; without either: above the selected layer, else on top.
+
+    `position` -1 is as GIMP has it: no wish.
+    """
     image = call.image
+    position = None if position == -1 else position
     if parent is None and position is None:
         selected = image.get_selected_layers()
         if selected:

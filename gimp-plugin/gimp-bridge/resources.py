@@ -8,6 +8,8 @@ import colors
 from errors import OperationError
 
 KINDS = ("brush", "pattern", "gradient", "palette", "font")
+# What the field calls fontconfig's families; GIMP's list has only the other name
+FAMILIES = {"sans": "Sans-serif", "mono": "Monospace"}
 NEAR = 5  # how many names an error gives
 
 
@@ -30,6 +32,10 @@ def find(kind, name):
     if exact is not None:
         return exact
     everything = {resource.get_name(): resource for resource in listed(kind)}
+    family, space, style = name.partition(" ")
+    if kind == "font" and family.casefold() in FAMILIES:
+        generic = FAMILIES[family.casefold()] + space + style
+        name = generic if generic in everything else name
     return everything[_pick(kind, name, list(everything))]
 
 

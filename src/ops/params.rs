@@ -2,13 +2,14 @@
 //!
 //! Clients and models send some values in the wrong JSON type although only one reading is possible. These are
 //! taken: `640.0` and `"640"` for an integer, `"0.5"` for a number, `"true"` for a boolean, a string holding a JSON
-//! array or object for an array or object, an enum's name in another case, and `null` for a parameter left out.
+//! array or object for an array or object, an enum's name in another case, `null` for a parameter left out, and points
+//! as `{"x": 1, "y": 2}` or as one flat array, `[x1, y1, x2, y2]`, for `[x, y]`.
 //! Nothing else is guessed: `"640px"`, `640.5` for an integer and `1` for a boolean are errors.
 
 use super::catalogue::Operation;
 use crate::error::{Error, Kind, Result};
 use regex::Regex;
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
@@ -292,15 +293,32 @@ fn matches(pattern: &str, given: &str) -> bool {
 fn convert(schema: &Value, given: Value) -> Value {
     if has_type(schema, &given) {
         return match &given {
+            Value::Array(flat)
+                if is_pair(&schema["items"]) && flat.len() % 2 == 0 && flat.iter().all(Value::is_number) =>
+            {
+                flat.chunks(2).map(Value::from).collect()
+            }
             // JSON Schema counts 640.0 as an integer; the plug-in should see 640.
             Value::Number(number) if accepts(schema, "integer") => integral(number).map_or(given, Value::Number),
             _ => given,
         };
     }
+    let given = match given {
+        Value::Object(point) if is_pair(schema) && point.len() == 2 => match (point.get("x"), point.get("y")) {
+            (Some(x), Some(y)) => return json!([x, y]),
+            _ => return Value::Object(point),
+        },
+        other => other,
+    };
     let Value::String(text) = &given else { return given };
     let Ok(parsed) = serde_json::from_str::<Value>(text.trim()) else { return given };
     let safe = !parsed.is_string() && !parsed.is_null() && schema.get("type").is_some() && has_type(schema, &parsed);
     if safe { convert(schema, parsed) } else { given }
+}
+
+/// Whether a schema is that of a point: two numbers.
+fn is_pair(schema: &Value) -> bool {
+    schema["items"]["type"] == "number" && schema["minItems"] == 2 && schema["maxItems"] == 2
 }
 
 fn integral(number: &Number) -> Option<Number> {

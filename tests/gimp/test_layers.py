@@ -41,6 +41,14 @@ def test_create_layer(client):
     assert plain["position"] == 1, "above the selected layer"
 
 
+def test_a_position_of_minus_one_is_above_the_selected_layer(client):
+    image, ground = opened(client, noise(40, 30, 3))
+    top = client.call("create_layer", image=image, name="top")["layer"]
+    client.call("select_layers", image=image, layers=[ground])
+    made = client.call("create_layer", image=image, name="between", position=-1)
+    assert [each["id"] for each in layers(client, image)] == [top, made["layer"], ground]
+
+
 def test_bad_layers(client):
     image, _ = opened(client, noise(8, 8, 3))
     assert "0 (RGB) or 1 (RGBA)" in error(client, "create_layer", image=image, type_id=2).hint

@@ -37,6 +37,8 @@ def test_every_fill_type(client):
     for arguments, wanted in (
         ({"color": [40, 80, 160]}, BLUE),
         ({"fill_type": "white"}, (255, 255, 255, 255)),
+        ({"fill_type": 4}, None),  # GIMP's number of transparent
+        ({"fill_type": 3}, (255, 255, 255, 255)),
         ({"fill_type": "middle_gray"}, (119, 119, 119, 255)),
         ({"fill_type": "transparent"}, None),
     ):

@@ -197,6 +197,14 @@ def test_measuring_agrees_with_adding_and_adds_nothing(client):
     assert [row["id"] for row in client.call("list_images")["images"]] == [image]
 
 
+def test_the_fields_family_names(client):
+    """Sans and Mono are fontconfig's names of what GIMP lists as Sans-serif and Monospace."""
+    picture(client, 100, 50)
+    for given, font in (("Sans", "Sans-serif"), ("sans Bold", "Sans-serif Bold"), ("Mono", "Monospace")):
+        made = client.call("add_text_layer", text="a", font=given)
+        assert client.call("get_text_layer", layer=made["layer"])["properties"]["font"] == font
+
+
 def test_fonts(client):
     every = client.call("list_fonts", limit=500)
     assert every["total"] == len(every["fonts"]) and "Sans-serif" in every["fonts"]

@@ -19,11 +19,15 @@ FILLS = {
     "transparent": "TRANSPARENT",
     "pattern": "PATTERN",
 }
+# As GIMP counts its fill types
+BY_NUMBER = ("foreground", "background", "middle_gray", "white", "transparent", "pattern")
 
 
 @operation("fill_selection")
 def fill_selection(call, fill_type="foreground", color=None, pattern=None, opacity=100, mode="normal", layer=None):
     drawable = painting.surface(call, layer)
+    if isinstance(fill_type, int):
+        fill_type = BY_NUMBER[fill_type]
     kind, alpha, words = _use_fill(fill_type, color, pattern)
     where = "the layer" if Gimp.Selection.is_empty(call.image) else "the selection"
     if fill_type == "transparent" or alpha == 0:
