@@ -38,6 +38,17 @@ fn requests() -> Vec<(&'static str, Vec<Step>)> {
     let bc = "adjust_brightness_contrast";
     let hs = "adjust_hue_saturation";
     vec![
+        ("reduce the saturation by half", vec![(hs, vec![("saturation", number(-50.0))])]),
+        ("resize to 1080p", vec![("resize_image", vec![("width", number(1440.0)), ("height", number(1080.0))])]),
+        (
+            "make a thumbnail 200px wide",
+            vec![("resize_image", vec![("width", number(200.0)), ("height", number(150.0))])],
+        ),
+        (
+            "add a red border of 10 pixels",
+            vec![("resize_canvas", vec![("width", number(820.0)), ("height", number(620.0)), ("fill", text("red"))])],
+        ),
+        ("remove the red eyes", vec![("apply_gegl_operation", vec![("operation", text("gegl:red-eye-removal"))])]),
         ("Make this image brighter", vec![(bc, vec![("brightness", From(10.0, 50.0)), ("contrast", number(0.0))])]),
         ("make it a bit darker", vec![(bc, vec![("brightness", From(-25.0, -3.0))])]),
         ("The photo is much too dark!", vec![(bc, vec![("brightness", From(20.0, 127.0))])]),
@@ -242,6 +253,14 @@ fn what_cannot_be_done_is_said() {
     assert!(reply.suggestions.is_empty() && reply.message.contains("width and height"), "{}", reply.message);
     assert!(ask("add some text").message.contains("quotes"));
     assert!(ask("don't blur it").suggestions.is_empty());
+    assert!(ask("what can you do?").message.contains("Tell me what to do"));
+    for message in ["blur the background", "make her skin brighter", "black and white except for the reds"] {
+        let reply = ask(message);
+        assert!(reply.suggestions.is_empty() && reply.message.contains("select the place first"), "{}", reply.message);
+    }
+    let selected = json!({"selection": {"empty": false}});
+    let reply = suggest("blur the background", Knowledge { image_state: Some(&selected), analysis: None });
+    assert_eq!(reply.suggestions[0].operation, "apply_blur");
     assert!(!ask("").message.is_empty());
 }
 

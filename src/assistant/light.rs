@@ -88,6 +88,10 @@ pub static INTENTS: &[Intent] = &[
         merges: true,
         build: brightness,
     },
+    row("apply_gegl_operation", "filter", r"red[- ]?eyes?\b", |_| {
+        let parameters = json!({"operation": "gegl:red-eye-removal"});
+        act(parameters, "take the strong red out of the eyes (select them first, else it is done everywhere)")
+    }),
     row(
         "apply_sharpen",
         "filter",

@@ -13,7 +13,7 @@ mod shape;
 mod wish;
 
 use crate::ops::{Catalogue, params};
-use intent::{Answer, Intent};
+use intent::{Answer, Intent, is_match};
 use scene::Scene;
 use serde_json::{Map, Value, json};
 
@@ -69,7 +69,21 @@ pub fn suggest(message: &str, knowledge: Knowledge<'_>) -> Reply {
             continue;
         }
         let scene = Scene::new(wish, knowledge);
+        if is_match(
+            r"what (all )?(can|could) you do|how (can|could) you help|^help( me)?$|what are you able",
+            &scene.wish.text,
+        ) {
+            reply.message.push_str(HELP);
+            continue;
+        }
+        if is_match(r"\bexcept|\bapart from\b|\bother than\b", &scene.wish.text) {
+            reply.open.push(format!("I cannot leave something out by myself (\"{}\"): {SELECT}", scene.wish.text));
+            continue;
+        }
         match answer(&scene) {
+            Some((intent, Answer::Do(_, words))) if is_elsewhere(intent, &scene) => {
+                reply.open.push(format!("To {words} only there, as in \"{}\": {SELECT}", scene.wish.text));
+            }
             Some((intent, Answer::Do(parameters, words))) => match checked(intent.operation, parameters) {
                 Ok(parameters) => push(&mut reply, intent, parameters, words),
                 Err(why) => reply.open.push(format!("\"{}\": {why}", scene.wish.text)),
@@ -84,6 +98,18 @@ pub fn suggest(message: &str, knowledge: Knowledge<'_>) -> Reply {
     }
     reply.message = words(&reply);
     reply
+}
+
+/// What to do where a wish is about a part of the picture that only a person sees.
+const SELECT: &str = "select the place first (select_subject, select_by_color, invert_selection), then ask again";
+
+/// Whether a change of colour or sharpness is meant for a thing in the picture, and no selection says where that is.
+fn is_elsewhere(intent: &Intent, scene: &Scene<'_>) -> bool {
+    let names_a_thing = is_match(
+        r"\b(the|her|his|my|their|its) (\w+ )?(background|foreground|sky|faces?|skin|teeth|hair|subject|person|people|man|woman|water|grass|trees?)\b",
+        &scene.wish.text,
+    );
+    matches!(intent.kind, "adjustment" | "filter") && names_a_thing && scene.has_selection() != Some(true)
 }
 
 /// What people say around a wish.

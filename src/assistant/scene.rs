@@ -63,6 +63,11 @@ impl<'a> Scene<'a> {
         self.analysis().is_some_and(|analysis| analysis["color_analysis"]["is_grayscale"] == true)
     }
 
+    /// Whether a selection says where; `None` where nothing is known of it.
+    pub fn has_selection(&self) -> Option<bool> {
+        self.knowledge.image_state?["selection"]["empty"].as_bool().map(|empty| !empty)
+    }
+
     /// A number said without a unit, or a percentage: an amount as the user gave it.
     pub fn given(&self) -> Option<f64> {
         self.wish.percent.or_else(|| self.wish.number.filter(|(_, unit)| *unit == Unit::None).map(|(value, _)| value))
@@ -75,7 +80,9 @@ impl<'a> Scene<'a> {
 
     /// `usual` times what was said of the strength, or the given number; never over `limit`, with the direction's sign.
     pub fn amount(&self, usual: f64, limit: f64, direction: f64) -> f64 {
-        let amount = self.given().map_or(usual * self.wish.strength, f64::abs);
+        // "By half" and "twice as much" are shares of what there is, as a percentage is
+        let share = self.wish.factor.map(|factor| (factor - 1.0).abs() * 100.0);
+        let amount = self.given().or(share).map_or(usual * self.wish.strength, f64::abs);
         (amount.min(limit) * direction * 10.0).round() / 10.0
     }
 

@@ -28,10 +28,24 @@ pub static INTENTS: &[Intent] = &[
     row(
         "resize_image",
         "transform",
-        r"\bresi[sz]e|\bscale\b|\benlarge|\bshrink|\bdownsi[sz]e|\b(bigger|smaller|larger|tiny|huge)\b|as (large|big|wide|tall|small)|\bwidth\b|\bheight\b|\d+ ?(px|pixels)? (wide|tall|high)|\b\d+ ?x ?\d+\b|(half|double|twice|third|quarter) (of )?(the|its) size|\bthumbnail|\b(hd|4k|full hd)\b",
+        r"\bresi[sz]e|\bscale\b|\benlarge|\bshrink|\bdownsi[sz]e|\b(bigger|smaller|larger|tiny|huge)\b|as (large|big|wide|tall|small)|\bwidth\b|\bheight\b|\d+ ?(px|pixels)? (wide|tall|high)|\b\d+ ?x ?\d+\b|(half|double|twice|third|quarter) (of )?(the|its) size|\bthumbnail|\b(hd|4k|full hd|1080p|720p)\b",
         resize,
     ),
+    row("resize_canvas", "transform", r"\b(add|put|draw|with|give)\b.*\b(border|frame|margin|padding)\b", border),
 ];
+
+/// The canvas grows on all sides, so that the border covers nothing.
+fn border(scene: &Scene<'_>) -> Answer {
+    if scene.says(r"\b(selection|layer|text)\b") {
+        return Answer::Pass;
+    }
+    let Some((width, height)) = scene.size() else { return Answer::Ask(NO_SIZE.into()) };
+    let thick = scene.pixels().unwrap_or_else(|| scene.length(0.03, 8.0)).abs().clamp(1.0, 100_000.0).round();
+    let color = scene.wish.colors.first().map_or("white", String::as_str);
+    let parameters =
+        json!({"width": (width + 2.0 * thick) as u64, "height": (height + 2.0 * thick) as u64, "fill": color});
+    act(parameters, format!("add a {color} border of {thick} pixels"))
+}
 
 fn rotate(scene: &Scene<'_>) -> Answer {
     if scene.says(r"\bhue") {
@@ -65,8 +79,12 @@ fn resize(scene: &Scene<'_>) -> Answer {
     let Some((width, height)) = scene.size() else {
         return Answer::Ask(NO_SIZE.into());
     };
-    let named = [(r"\b4k\b", 3840.0), (r"\bfull hd\b|1080p", 1920.0), (r"\bhd\b|720p", 1280.0), (r"thumbnail", 256.0)];
-    if let Some((_, side)) = named.iter().find(|(said, _)| scene.says(said)) {
+    if let Some((_, lines)) = [(r"\b1080p", 1080.0), (r"\b720p", 720.0)].iter().find(|(said, _)| scene.says(said)) {
+        return done(width * lines / height, *lines);
+    }
+    let named = [(r"\b4k\b", 3840.0), (r"\bfull hd\b", 1920.0), (r"\bhd\b", 1280.0), (r"thumbnail", 256.0)];
+    let side = named.iter().find(|(said, _)| scene.says(said)).map(|(_, side)| *side);
+    if let Some(side) = side.filter(|_| scene.pixels().is_none()) {
         let factor = side / width.max(height);
         return done(width * factor, height * factor);
     }

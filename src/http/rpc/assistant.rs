@@ -54,7 +54,15 @@ async fn answer(rpc: &Rpc, given: Map<String, Value>, identity: &Identity, conte
         (Some(id), None) => measure(rpc, id, identity, &context).await?,
         (None, None) => None,
     };
-    let knowledge = Knowledge { image_state: given.get("image_state"), analysis: measured.as_ref() };
+    let state = match (&session, given.get("image_state")) {
+        (_, Some(state)) => Some(state.clone()),
+        (Some(id), None) => {
+            let look = Map::from_iter([("session_id".to_owned(), id.as_str().into())]);
+            Some(rpc.operation("get_image_metadata", look, identity, context.clone()).await["result"].take())
+        }
+        (None, None) => None,
+    };
+    let knowledge = Knowledge { image_state: state.as_ref(), analysis: measured.as_ref() };
     let reply = assistant::remote::suggest(&rpc.assistant, meant, history, knowledge).await?;
     let mut body = json!({
         "message": reply.message,
