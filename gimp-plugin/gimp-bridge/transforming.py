@@ -14,9 +14,12 @@ RESIZE = {"grow": "ADJUST", "clip": "CLIP", "crop": "CROP", "crop_with_aspect": 
 
 
 class Target:
-    """What one call transforms. `item` is what GIMP's transforms are called on; `box` its (x, y, width, height)."""
+    """What one call transforms. `item` is what GIMP's transforms are called on; `box` its (x, y, width, height).
 
-    def __init__(self, call, what, given):
+    With `only_place` the pixels stay as they are: locked ones do not matter.
+    """
+
+    def __init__(self, call, what, given, only_place=False):
         self.call, self.what, self.image, self.floats = call, what, call.image, what == "selected_pixels"
         if what != "layer":
             self._need_selection()
@@ -29,7 +32,7 @@ class Target:
             self.item = self.image.get_selection()
             self.box = selection_box(self.image)
             return
-        self.item = self._floatable(given) if self.floats else self._whole(given)
+        self.item = self._floatable(given) if self.floats else self._whole(given, only_place)
         self.had_alpha = self.item.has_alpha()
         self.box = selection_box(self.image) if self.floats else item_box(self.item)
         if self.floats:
@@ -49,9 +52,10 @@ class Target:
             raise OperationError("invalid_argument", f"`{found.get_id()}` is no layer", "give a layer")
         return found
 
-    def _whole(self, given):
+    def _whole(self, given, only_place):
         found = targets.layer(self.call, given)
-        for lock, what in ((found.get_lock_position(), "position"), (found.get_lock_content(), "pixels")):
+        content = not only_place and found.get_lock_content()
+        for lock, what in ((found.get_lock_position(), "position"), (content, "pixels")):
             if lock:
                 raise OperationError(
                     "forbidden",

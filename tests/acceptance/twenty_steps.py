@@ -41,7 +41,7 @@ def calls(photo, result):
         step("create_layer", "band", name="Band", fill="transparent"),
         step("draw_rectangle", x=0, y=0.8, width=1, height=0.2, units="relative", fill_color="#00000099", layer={"$ref": "band.layer"}),
         step("add_text_layer", "title", text="The first cup", size=30, color="ivory", x=24, y=0.9, anchor="left"),
-        step("set_layer_offset", layer={"$ref": "title.layer"}, x=24, y=284),
+        step("move_layer", layer={"$ref": "title.layer"}, x=24, y=284),
         step("apply_drop_shadow", layer={"$ref": "title.layer"}, radius=6, offset_x=3, offset_y=3),
         step("set_layer_properties", layer={"$ref": "band.layer"}, opacity=80),
         step("export_for_web", path=result),

@@ -148,11 +148,11 @@ def test_locks(client):
     full = row(client, image, ground, "full")
     assert all(full[f"lock_{name}"] for name in ("content", "position", "visibility", "alpha"))
     assert all(answer[name] is True for name in ("pixels", "position", "visibility", "alpha"))
-    assert "set_layer_locks" in error(client, "set_layer_offset", image=image, x=3).hint
+    assert "set_layer_locks" in error(client, "move_layer", image=image, x=3).hint
     assert "set_layer_locks" in error(client, "set_layer_properties", image=image, visible=False).hint
     assert "set_layer_locks" in error(client, "delete_layer", image=image).hint
     client.call("set_layer_locks", image=image, position=False)
-    assert client.call("set_layer_offset", image=image, x=3)["x"] == 3
+    assert client.call("move_layer", image=image, x=3)["x"] == 3
     assert "no lock" in error(client, "set_layer_locks", image=image).message
 
 
@@ -228,18 +228,18 @@ def test_offsets(client):
         ({"x": 0.5, "y": 0.5, "units": "relative"}, (20, 15)), ({"align": "center"}, (15, 12)),
         ({"align": "bottom-right"}, (30, 24)), ({"align": "top"}, (15, 0)),
     ):  # fmt: skip
-        answer = client.call("set_layer_offset", image=image, layer=small, **arguments)
+        answer = client.call("move_layer", image=image, layer=small, **arguments)
         assert (answer["x"], answer["y"]) == wanted, arguments
         found = row(client, image, small)
         assert (found["offset_x"], found["offset_y"]) == wanted
-    assert "neither" in error(client, "set_layer_offset", image=image, layer=small).message
+    assert "neither" in error(client, "move_layer", image=image, layer=small).message
 
 
 def test_a_layers_own_canvas(client):
     image, _ = opened(client, noise(40, 30, 3))
     array = noise(10, 6)
     small = added(client, image, array, "small")
-    client.call("set_layer_offset", image=image, layer=small, x=5, y=4)
+    client.call("move_layer", image=image, layer=small, x=5, y=4)
     answer = client.call(
         "resize_layer", image=image, layer=small, to="size", width=12, height=9, anchor="bottom-right", fill="#010203"
     )
@@ -286,7 +286,7 @@ def test_merging(client):
     image, bottom = opened(client, ground)
     small = noise(10, 6, 3, 9)
     top = added(client, image, small, "small")
-    client.call("set_layer_offset", image=image, layer=top, x=35, y=-2)
+    client.call("move_layer", image=image, layer=top, x=35, y=-2)
     wanted = ground.copy()
     wanted[:4, 35:] = small[2:, :5]
     picture = read(client, image)
@@ -442,9 +442,9 @@ def test_mask_states_and_selection(client):
         == (False, True, False)
         == (answer["enabled"], answer["show"], answer["edit"])
     )
-    answer = client.call("mask_to_selection", image=image)
-    assert answer["bounds"] == {"x": 3, "y": 2, "width": 8, "height": 5}
-    client.call("mask_to_selection", image=image, operation="subtract")
+    answer = client.call("select_from", image=image, source="mask")
+    assert answer["selection"]["bounds"] == {"x": 3, "y": 2, "width": 8, "height": 5}
+    client.call("select_from", image=image, source="mask", operation="subtract")
     assert structure(client, image)["selection"]["empty"] is True
 
 
@@ -454,7 +454,7 @@ def test_bad_masks(client):
     assert "set_layer_alpha" in error(client, "add_layer_mask", image=image, fill="alpha").hint
     assert "goes with" in error(client, "add_layer_mask", image=image, fill="channel").hint
     assert "no channel" in error(client, "add_layer_mask", image=image, fill="channel", channel=layer).message
-    for name, arguments in (("remove_layer_mask", {}), ("set_layer_mask", {"invert": True}), ("mask_to_selection", {})):
+    for name, arguments in (("remove_layer_mask", {}), ("set_layer_mask", {"invert": True}), ("select_from", {"source": "mask"})):
         assert "add_layer_mask" in error(client, name, image=image, **arguments).hint
     client.call("add_layer_mask", image=image)
     assert "remove_layer_mask" in error(client, "add_layer_mask", image=image).hint

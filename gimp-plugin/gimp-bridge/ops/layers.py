@@ -9,7 +9,7 @@ import targets
 from errors import OperationError
 from layer_facts import brief, insert, place_of, unlock_for
 from registry import Plan, operation
-from whole_image import ANCHORS, all_layers, check_size, fill_boxes, is_content, new_layer, refused, selection_aside
+from whole_image import all_layers, check_size, fill_boxes, is_content, new_layer, refused, selection_aside
 
 TYPES = {"RGB": 0, "RGBA": 1, "GRAY": 2, "GRAYA": 3, "INDEXED": 4, "INDEXEDA": 5}  # as Gimp.ImageType counts them
 
@@ -191,43 +191,6 @@ def reorder_layer(call, layer=None, position=None, parent=None, to=None):
     return {
         "message": f"Moved layer {moved.get_name()} to position {found[1]}{group}",
         **brief(moved, "layer", "position", "parent"),
-    }
-
-
-@operation("set_layer_offset")
-def set_layer_offset(call, layer=None, x=None, y=None, relative=False, align=None):
-    image = call.image
-    moved = targets.layer(call, layer)
-    if moved.get_lock_position():
-        raise OperationError(
-            "forbidden", f"the position of layer `{moved.get_id()}` is locked", "unlock it with set_layer_locks"
-        )
-    old = moved.get_offsets()[-2:]
-    if align is not None:
-        if (x, y) != (None, None):
-            raise OperationError("invalid_argument", "`align` is given, and `x` or `y` too", "give one or the other")
-        spare = image.get_width() - moved.get_width(), image.get_height() - moved.get_height()
-        new = tuple(round(room * part) for room, part in zip(spare, ANCHORS[align]))
-    elif (x, y) == (None, None):
-        raise OperationError(
-            "invalid_argument", "neither `x`, `y` nor `align` is given", "give where the layer shall go"
-        )
-    elif relative:
-        _, _, right, down = call.places().box(0, 0, x or 0, y or 0)
-        new = old[0] + round(right), old[1] + round(down)
-    else:
-        left, top = call.places().point(x or 0, y or 0)
-        new = old[0] if x is None else round(left), old[1] if y is None else round(top)
-    if max(abs(part) for part in new) > 524288:
-        raise OperationError("invalid_argument", f"the offset {new[0]}, {new[1]} is too far away", "up to 524288")
-    if not moved.set_offsets(*new):
-        raise refused("move the layer")
-    new = moved.get_offsets()[-2:]
-    return {
-        "message": f"Moved layer {moved.get_name()} to {new[0]}, {new[1]}",
-        "layer": moved.get_id(),
-        "x": new[0],
-        "y": new[1],
     }
 
 

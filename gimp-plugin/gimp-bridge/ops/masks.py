@@ -116,19 +116,6 @@ def remove_layer_mask(call, apply=False, layer=None):
     return {"message": f"{verb} the mask of layer {found.get_name()}", "layer": found.get_id()}
 
 
-@operation("mask_to_selection")
-def mask_to_selection(call, layer=None, operation="replace"):
-    found = targets.layer(call, layer)
-    mask = _mask(found)
-    Gimp.context_set_feather(False)
-    Gimp.context_set_antialias(True)
-    if not call.image.select_item(getattr(Gimp.ChannelOps, operation.upper()), mask):
-        raise refused("select the mask")
-    _, some, left, top, right, bottom = Gimp.Selection.bounds(call.image)
-    bounds = {"x": left, "y": top, "width": right - left, "height": bottom - top} if some else None
-    return {"message": f"Selected what the mask of layer {found.get_name()} shows", "bounds": bounds}
-
-
 def _mask(layer):
     mask = layer.get_mask()
     if mask is None:

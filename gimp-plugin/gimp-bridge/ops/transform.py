@@ -13,21 +13,21 @@ import warping
 from errors import OperationError
 from registry import operation
 from transforming import Target
+from whole_image import ANCHORS
 
 MAX_PIXELS = 500_000_000  # of one layer: GIMP works on them for minutes, and cannot be stopped
 MAX_SIDE = 262144
+MAX_OFFSET = 524288  # pixels
 
 
 @operation("move_layer")
-def move_layer(call, x, y, relative, what, layer=None):
-    target = Target(call, what, layer)
-    places = call.places(target.item if what != "selection" else None)
-    if relative:
-        dx, dy = x * places.scale_x, y * places.scale_y
-    else:
-        to_x, to_y = places.point(x, y)
-        dx, dy = to_x - target.box[0], to_y - target.box[1]
-    dx, dy = round(dx), round(dy)
+def move_layer(call, relative, what, x=None, y=None, align=None, layer=None):
+    target = Target(call, what, layer, only_place=True)
+    dx, dy = _distance(call, target, x, y, relative, align)
+    if max(abs(target.box[0] + dx), abs(target.box[1] + dy)) > MAX_OFFSET:
+        raise OperationError(
+            "invalid_argument", f"that is {dx}, {dy} pixels away, too far", f"stay within {MAX_OFFSET} of the corner"
+        )
     if what == "selected_pixels":
         # GIMP moves the layer although pixels are selected, so the pixels are moved by a matrix
         moved = [1, 0, dx, 0, 1, dy, 0, 0, 1]
@@ -37,6 +37,24 @@ def move_layer(call, x, y, relative, what, layer=None):
     else:
         target.run(lambda item: item.transform_translate(dx, dy))
     return target.answer(f"Moved the {_words(what)} by {dx}, {dy}")
+
+
+def _distance(call, target, x, y, relative, align):
+    """Whole pixels to the right and down; of `x` and `y` the one left out stays as it is."""
+    left, top, width, height = target.box
+    if align is not None:
+        if (x, y) != (None, None):
+            raise OperationError("invalid_argument", "`align` is given, and `x` or `y` too", "give one or the other")
+        spare = call.image.get_width() - width, call.image.get_height() - height
+        across, down = (room * part for room, part in zip(spare, ANCHORS[align]))
+        return round(across - left), round(down - top)
+    if (x, y) == (None, None):
+        raise OperationError("invalid_argument", "neither `x`, `y` nor `align` is given", "say where it shall go")
+    places = call.places(target.item if target.what != "selection" else None)
+    if relative:
+        return round((x or 0) * places.scale_x), round((y or 0) * places.scale_y)
+    to_x, to_y = places.point(x or 0, y or 0)
+    return 0 if x is None else round(to_x - left), 0 if y is None else round(to_y - top)
 
 
 def _words(what):

@@ -57,7 +57,7 @@ async fn answer(rpc: &Rpc, given: Map<String, Value>, identity: &Identity, conte
     let state = match (&session, given.get("image_state")) {
         (_, Some(state)) => Some(state.clone()),
         (Some(id), None) => {
-            let look = Map::from_iter([("session_id".to_owned(), id.as_str().into())]);
+            let look = Map::from_iter([("session_id".to_owned(), id.as_str().into()), ("limit".to_owned(), 30.into())]);
             Some(rpc.operation("get_image_metadata", look, identity, context.clone()).await["result"].take())
         }
         (None, None) => None,

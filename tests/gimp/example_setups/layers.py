@@ -43,15 +43,14 @@ def text(client, image):
 
 SETUP = {
     "merge_layers": two_layers,
+    "move_layer": two_layers,
     "reorder_layer": two_layers,
     "delete_layer": two_layers,
-    "set_layer_offset": two_layers,
     "create_layer_from_visible": two_layers,
     "create_layer_group": both,
     "select_layers": both,
     "set_layer_mask": masked,
     "remove_layer_mask": masked,
-    "mask_to_selection": masked,
     "add_layer_mask": selected,
     "rasterize_layer": text,
 }
