@@ -144,7 +144,7 @@ impl Work {
         if begins && let Some(image) = result.get("image").and_then(Value::as_u64) {
             if let Some(old) = self.home.take() {
                 // The session's state on disk stays until the new one is there.
-                self.ask(tools, "drop_session_image", Map::new(), old.instance, None).await?;
+                self.close(tools, old).await?;
             }
             self.settle(tools, image).await;
             self.dirty = true;
@@ -179,7 +179,7 @@ impl Work {
         let image = result.get("image").and_then(Value::as_u64);
         let image = image.ok_or_else(|| Error::internal("open_file named no image"))?;
         if let Some(old) = old {
-            self.ask(tools, "drop_session_image", Map::new(), old.instance, None).await?;
+            self.close(tools, old).await?;
         }
         self.settle(tools, image).await;
         self.dirty = true;
@@ -290,10 +290,16 @@ impl Work {
     /// Closes the image in GIMP, if a GIMP has it.
     pub async fn drop_image(&mut self, tools: &Tools) {
         let Some(home) = self.home.take() else { return };
-        if let Err(error) = self.ask(tools, "drop_session_image", Map::new(), home.instance, None).await {
+        if let Err(error) = self.close(tools, home).await {
             tracing::debug!(%error, "the session's image is gone already");
         }
         tools.ops.gimp().client_closed(&self.client());
+    }
+
+    /// Closes the session's images in a GIMP; the one at `home` may never have been kept.
+    async fn close(&self, tools: &Tools, home: Home) -> Result<()> {
+        let arguments = Map::from_iter([("home".to_owned(), home.image.into())]);
+        self.ask(tools, "drop_session_image", arguments, home.instance, None).await.map(drop)
     }
 
     async fn ask(

@@ -137,6 +137,21 @@ def test_several_commands_are_one_change(server):
     server.api.call("mcp_close_session", session_id=session)
 
 
+def test_an_image_that_was_replaced_at_once_is_closed(server):
+    def open_images():
+        return server.api.call("mcp_operation", operation="list_images")["result"]["images"]
+
+    before = len(open_images())
+    picture = numpy.zeros((6, 5, 3), numpy.uint8)
+    result = answer(server, "execute_gimp_commands", {"commands": [
+        {"operation": "create_new_image", "params": {"width": 8, "height": 8}},
+        {"operation": "open_image", "params": {"image_data": png(picture)}}]})
+    assert result["success"] and result["image_dimensions"] == {"width": 5, "height": 6}, result
+    assert len(open_images()) == before + 1
+    server.api.call("mcp_close_session", session_id=result["session_id"])
+    assert len(open_images()) == before
+
+
 def test_a_parameter_named_operation_is_the_operations_own(server):
     """The specification calls the way that selections meet `operation`, as it calls the operation's name."""
     session = server.api.create(40, 40)

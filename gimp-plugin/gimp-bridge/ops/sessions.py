@@ -23,13 +23,11 @@ MARK = "gimp-bridge-session"  # a parasite that is not saved: it ends with this 
 
 
 @operation("snapshot_image")
-def snapshot_image(call, session, write=True):
+def snapshot_image(call, session):
     image = call.image
     _mark(image, session)
     recovered.make_room()
     header = {"width": image.get_width(), "height": image.get_height(), "items": _known_ids(image)}
-    if not write:
-        return header
     folder = tempfile.mkdtemp(prefix="gimp-bridge-")
     try:
         path = os.path.join(folder, "image.xcf")
@@ -80,8 +78,8 @@ def restore_snapshot(call, session, items):
 
 
 @operation("drop_session_image")
-def drop_session_image(call, session):
-    return {"closed": _close_all(session)}
+def drop_session_image(call, session, home=None):
+    return {"closed": _close_all(session, home)}
 
 
 def _write(image, path):
@@ -107,9 +105,9 @@ def _session(image):
     return bytes(parasite.get_data()).decode() if parasite is not None else None
 
 
-def _close_all(session):
-    """Closes the images of a session; returns how many there were."""
-    mine = [image for image in history.visible_images() if _session(image) == session]
+def _close_all(session, home=None):
+    """Closes the images of a session, and the one with the id `home`; returns how many there were."""
+    mine = [image for image in history.visible_images() if image.get_id() == home or _session(image) == session]
     for image in mine:
         history.drop_image(image.get_id())
         lookup.forget(image.get_id())
