@@ -95,7 +95,7 @@ async def open_photo(transcript, photo):
 async def main(url, photo, out):
     photo, out = Path(photo), Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    async with Client(url, read_timeout_seconds=180) as client:
+    async with Client(f"{url}?tools=all", read_timeout_seconds=180) as client:
         transcript = Transcript(client)
         opened = await open_photo(transcript, photo)
         image = opened["image"]
