@@ -25,8 +25,10 @@ class Shown:
     def __init__(self, drawable, answer):
         self.width, self.height = answer["width"], answer["height"]
         self.area, self.layer_size = tuple(answer["area"]), tuple(answer["layer_size"])
-        self.view, self.measured, self.seconds = answer["view"], answer["measured"], answer["seconds"]
-        self.before, self.after = (_to_screen(drawable, answer[name], self.width, self.height) for name in ("before", "after"))
+        self.view, self.measured = answer["view"], answer["measured"]
+        self.before = _to_screen(drawable, answer["before"], self.width, self.height)
+        after = answer["after"]  # None: it did not run yet
+        self.after = None if after is None else _to_screen(drawable, after, self.width, self.height)
 
     @property
     def zoom(self):
@@ -48,11 +50,12 @@ class Preview:
         self._ask = self._starting = None
         self._again = False  # what runs is out of date
         self._on = False
+        self._begun = False  # the layer as it is comes first, at once
 
     def switch(self, on):
         self._on = on
         if on:
-            self._measured = {}  # the user may have painted meanwhile
+            self._measured, self._begun = {}, False  # the user may have painted meanwhile
             self._soon(0)
         else:
             self._stop()
@@ -145,6 +148,7 @@ class Preview:
             "layer": self._drawable.get_id(),
             "width": SIDE,
             "height": SIDE,
+            "run": self._begun,
         }
         if self._centre is not None:
             params["x"], params["y"] = self._centre
@@ -175,6 +179,9 @@ class Preview:
             # What was measured holds for the whole layer, whatever part is looked at and whatever else is changed
             self._measured.update(shown.measured)
             self._view.show(shown)
+            if not self._begun:
+                self._begun = True
+                self._send()
         except OperationError as error:
             self._failed(error)
         return GLib.SOURCE_REMOVE

@@ -13,6 +13,7 @@ from filter_preview import SIDE, Preview  # noqa: E402
 
 CHECKS = 0x999999, 0x666666  # GIMP's own, of what is transparent
 CHECK_SIZE = 8
+EMPTY = 0x00000033  # a shade of whatever the theme's colour is
 MOVED = 3  # pixels from which a press is a drag
 STEP = 32  # pixels of an arrow key
 KEYS = {
@@ -29,11 +30,11 @@ class FilterView(Gtk.Box):
         self._preview = Preview(bridge, image, drawable, config, row, self)
         self._shown = None
         self._pictures = None  # pixbufs without and with the filter
-        self._press = self._area = None  # where the mouse went down, and what is seen while it moves
+        self._press = self._start = None  # where the mouse went down, and on which part of the layer
+        self._area = None  # what is seen instead of the pictures while it moves
         self._picture = Gtk.Image()
         self._surface = Gtk.EventBox(can_focus=True, above_child=True, halign=Gtk.Align.CENTER)
         self._surface.set_size_request(SIDE, SIDE)
-        self._surface.set_tooltip_text("Press to see the layer without the filter, drag to see another part of it")
         self._surface.get_accessible().set_name("Preview")
         self._surface.add(self._picture)
         self._surface.add_events(Gdk.EventMask.BUTTON_PRESS_MASK | Gdk.EventMask.BUTTON_RELEASE_MASK | Gdk.EventMask.BUTTON1_MOTION_MASK)
@@ -44,19 +45,18 @@ class FilterView(Gtk.Box):
         self._frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN, halign=Gtk.Align.CENTER)
         self._frame.add(self._surface)
         self._switch = Gtk.CheckButton.new_with_mnemonic("_Preview")
+        self._switch.set_tooltip_text("Press on the picture to see it without the filter, drag it to see another part")
         self._switch.set_active(_wanted)
         self._switch.connect("toggled", self._switched)
         self._before = Gtk.ToggleButton.new_with_mnemonic("_Before")
         self._before.set_tooltip_text("Shows the layer without the filter")
         self._before.connect("toggled", lambda _button: self._draw())
-        self._spinner = Gtk.Spinner()
         self._line = Gtk.Label(xalign=0, ellipsize=3, max_width_chars=1)  # 3: at its end
-        row_box = Gtk.Box(spacing=6)
-        row_box.pack_start(self._switch, False, False, 0)
-        row_box.pack_start(self._spinner, False, False, 0)
-        row_box.pack_end(self._before, False, False, 0)
+        switches = Gtk.Box(spacing=6)
+        switches.pack_start(self._switch, False, False, 0)
+        switches.pack_end(self._before, False, False, 0)
         self.pack_start(self._frame, False, False, 0)
-        self.pack_start(row_box, False, False, 0)
+        self.pack_start(switches, False, False, 0)
         self.pack_start(self._line, False, False, 0)
         self._draw()
         self.show_all()
@@ -71,19 +71,18 @@ class FilterView(Gtk.Box):
 
     def working(self, text):
         self._say(text)
-        self._spinner.start()
 
     def failed(self, text, more):
-        self._spinner.stop()
-        self._shown = self._pictures = self._area = None
+        if self._pictures is not None:  # what the filter made before is not what it makes now
+            self._pictures = self._pictures[:1] * 2
         self._say(text, f"{text}. {more}" if more else text)
         self._draw()
 
     def show(self, shown):
-        self._spinner.stop()
         self._shown = shown
-        self._pictures = [_pixbuf(shown.width, shown.height, data) for data in (shown.before, shown.after)]
-        self._area = None
+        self._pictures = [_pixbuf(shown.width, shown.height, data) for data in (shown.before, shown.after or shown.before)]
+        if self._press is None:  # else the hand is on it
+            self._area = None
         self._say(_line(shown))
         self._surface.get_window() and self._surface.get_window().set_cursor(self._cursor())
         self._draw()
@@ -100,7 +99,6 @@ class FilterView(Gtk.Box):
         self._before.set_sensitive(on)
         if not on:
             self._shown = self._pictures = self._area = None
-            self._spinner.stop()
             self._say("")
             self._draw()
         self._preview.switch(on)
@@ -109,7 +107,7 @@ class FilterView(Gtk.Box):
         if event.button != 1 or self._pictures is None:
             return False
         self._surface.grab_focus()
-        self._press, self._area = (event.x, event.y), None
+        self._press, self._start = (event.x, event.y), self._area or self._shown.area
         self._draw()
         return True
 
@@ -118,14 +116,14 @@ class FilterView(Gtk.Box):
             return False
         dx, dy = self._press[0] - event.x, self._press[1] - event.y
         if self._area is not None or max(abs(dx), abs(dy)) > MOVED:
-            self._move(dx / self._shown.zoom, dy / self._shown.zoom)
+            self._move(self._start, dx / self._shown.zoom, dy / self._shown.zoom)
         return True
 
     def _released(self, _widget, event):
         if event.button != 1 or self._press is None:
             return False
         self._press = None
-        if self._area is not None:
+        if self._area not in (None, self._start):
             self._look()
         self._draw()
         return True
@@ -133,7 +131,7 @@ class FilterView(Gtk.Box):
     def _key(self, _widget, event):
         if event.keyval not in KEYS or not self._movable():
             return False
-        self._move(*(step / self._shown.zoom for step in KEYS[event.keyval]), self._area)
+        self._move(self._area or self._shown.area, *(step / self._shown.zoom for step in KEYS[event.keyval]))
         self._look()
         return True
 
@@ -146,9 +144,9 @@ class FilterView(Gtk.Box):
     def _cursor(self):
         return Gdk.Cursor.new_from_name(self.get_display(), "grab") if self._movable() else None
 
-    def _move(self, dx, dy, start=None):
-        """Shows the layer that far from where it is seen, without the filter as long as nothing else is known."""
-        x, y, width, height = start or self._shown.area
+    def _move(self, start, dx, dy):
+        """Shows the layer that far from `start`, without the filter as long as nothing else is known."""
+        x, y, width, height = start
         most = (size - side for size, side in zip(self._shown.layer_size, (width, height)))
         left, top = (min(max(round(at), 0), limit) for at, limit in zip((x + dx, y + dy), most))
         self._area = left, top, width, height
@@ -170,7 +168,7 @@ class FilterView(Gtk.Box):
     def _current(self):
         """A square of SIDE with what is to be seen in its middle."""
         canvas = GdkPixbuf.Pixbuf.new(GdkPixbuf.Colorspace.RGB, True, 8, SIDE, SIDE)
-        canvas.fill(0x00000000)
+        canvas.fill(EMPTY)
         if self._pictures is None:
             return canvas
         if self._area is not None:

@@ -1,9 +1,9 @@
 //! What a preview has to know of a filter, and pictures made small for it: by whole factors, row by row.
 
+use super::manifest::Resample;
 use super::picture::{Picture, Samples};
 use super::pixels::resize;
 use super::raster::{Plane, Raster};
-use super::manifest::Resample;
 
 /// How much of a picture decides what one place of the result looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

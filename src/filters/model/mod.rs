@@ -141,7 +141,11 @@ impl Filter for ModelFilter {
             Fit::Tile if tile.mode == TileMode::Ok && !scaled => Reach::Near(tile.overlap.max(32)),
             _ => Reach::Whole,
         };
-        let outputs = self.manifest.output.iter().filter(|output| manifest::applies(&output.when, params));
+        // What is still to be measured decides on the file, not on the size.
+        let outputs = self.manifest.output.iter().filter(|output| {
+            let decided = output.when.iter().filter(|(name, _)| !params.is_auto(name));
+            manifest::applies(&decided.map(|(name, allowed)| (name.clone(), allowed.clone())).collect(), params)
+        });
         let growth = outputs.map(|output| output.resize_to.unwrap_or(output.scale)).max().unwrap_or(1).max(1);
         let measures = self.manifest.param.iter().any(|param| param.auto.is_some() && params.is_auto(&param.name));
         Sight { reach, growth, measures }

@@ -28,8 +28,13 @@ pub async fn preview_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
     let known = filter_parameters(call.arguments.remove("measured"))?;
     let given = manifest::resolve(&about.params, &given)?;
 
+    let run = call.flag("run");
+
     let (layer, source) = facts(&call).await?;
-    let params = settled(&call, &*filter, &given, known, &layer, &source).await?;
+    let mut params = sized(&*filter, &given, known, &layer)?;
+    if run && filter.sight(&params, (0, 0)).measures {
+        params = measured(&call, &*filter, params, &layer, &source).await?;
+    }
     let hole = layer.selection.map_or((0, 0), |(_, _, w, h)| (w, h));
     let number = |name: &str| call.arguments.get(name).and_then(Value::as_i64);
     let most = (call.number("width").unwrap_or(320) as usize, call.number("height").unwrap_or(320) as usize);
@@ -37,36 +42,35 @@ pub async fn preview_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
     let area = preview_area::area(&layer, about.scope, filter.sight(&params, hole), centre, most)?;
 
     let read = read(&call, &source, area.read).await?;
-    let selection = match layer.selection {
-        Some(_) if about.scope != Scope::Whole => Some(selection(&call, &read, area.factor).await?),
-        _ => None,
-    };
     let before = if area.factor > 1 { Arc::new(reduce(&read.picture, area.factor)) } else { read.picture.clone() };
-    let mut job = Job::new(before.clone());
-    job.selection = selection;
-    job.params = params.clone();
-    if about.style {
-        job.style = Some(ai::style(&call).await?);
-    }
-    let output = call.ops.run_filter(&name, job, call.timeout, (0.0, 1.0), call.context).await?;
-
-    let measured: Map<String, Value> = params
-        .0
-        .iter()
-        .filter(|(name, value)| given.0.get(*name) != Some(value))
-        .map(|(name, value)| (name.clone(), json!(value)))
-        .collect();
-    let (used, notes) = (json!(output.used), json!(output.notes));
-    let (before, after) = pictures(&area, &before, output)?;
     let (x, y, width, height) = area.shown;
     let result = json!({
         "filter": name, "layer": source.get("layer"), "image": source.get("image"), "view": area.view.name(),
         "area": [x, y, width, height], "layer_size": [layer.size.0, layer.size.1],
-        "width": area.width, "height": area.height, "before": before, "after": after,
-        "parameters": used, "measured": measured, "notes": notes, "seconds": ai::round(began.elapsed().as_secs_f64()),
+        "width": area.width, "height": area.height, "before": shown(&area, &before), "after": null,
+        "measured": found(&params, &given),
     });
-    let Value::Object(result) = result else { unreachable!("made an object above") };
+    let Value::Object(mut result) = result else { unreachable!("made an object above") };
+    if run {
+        let selection = match layer.selection {
+            Some(_) if about.scope != Scope::Whole => Some(selection(&call, &read, area.factor).await?),
+            _ => None,
+        };
+        let style = if about.style { Some(ai::style(&call).await?) } else { None };
+        let job = Job { selection, style, params, ..Job::new(before.clone()) };
+        let output = call.ops.run_filter(&name, job, call.timeout, (0.0, 1.0), call.context).await?;
+        result.insert("parameters".into(), json!(output.used));
+        result.insert("notes".into(), json!(output.notes));
+        result.insert("after".into(), shown(&area, &made(output, &before)?).into());
+    }
+    result.insert("seconds".into(), ai::round(began.elapsed().as_secs_f64()).into());
     Ok(Outcome { result, ..Outcome::default() })
+}
+
+/// The automatic values that are known now.
+fn found(params: &Values, given: &Values) -> Map<String, Value> {
+    let found = params.0.iter().filter(|(name, _)| given.is_auto(name) && !params.is_auto(name));
+    found.map(|(name, value)| (name.clone(), json!(value))).collect()
 }
 
 /// The layer's size and selection, and what names it in later requests.
@@ -91,32 +95,30 @@ async fn facts(call: &Call<'_>) -> Result<(Layer, Map<String, Value>)> {
     Ok((Layer { size: (width as usize, height as usize), selection }, Map::from_iter(source)))
 }
 
-/// The parameters with automatic ones as the full run would find them. `known` holds what an earlier preview of the
-/// same dialog measured, so that the whole layer is read once and not with each move of a slider.
-async fn settled(
-    call: &Call<'_>,
-    filter: &dyn Filter,
-    given: &Values,
-    known: Values,
-    layer: &Layer,
-    source: &Map<String, Value>,
-) -> Result<Values> {
-    let about = filter.about();
+/// The parameters with automatic ones as far as they are known without the picture: `known` holds what an earlier
+/// preview of the same dialog measured, so that the whole layer is read once and not with each move of a slider.
+fn sized(filter: &dyn Filter, given: &Values, known: Values, layer: &Layer) -> Result<Values> {
     let mut params = filter.sized(given, layer.size);
     for (name, value) in known.0 {
         if params.is_auto(&name) {
             params.set(&name, value);
         }
     }
-    let params = manifest::resolve(&about.params, &params)?;
-    if !filter.sight(&params, (0, 0)).measures {
-        return Ok(params);
-    }
+    manifest::resolve(&filter.about().params, &params)
+}
+
+/// The parameters with automatic ones as the full run would find them: on all of the layer.
+async fn measured(
+    call: &Call<'_>,
+    filter: &dyn Filter,
+    params: Values,
+    layer: &Layer,
+    source: &Map<String, Value>,
+) -> Result<Values> {
     let whole = read(call, source, (0, 0, layer.size.0, layer.size.1)).await?;
-    let mut job = Job::new(whole.picture);
-    job.params = params;
+    let job = Job { params, ..Job::new(whole.picture) };
     let watch = Watch::new(call.context.cancel.child_token(), |_, _| ());
-    call.ops.filters().measure(&about.name, job, watch).await
+    call.ops.filters().measure(&filter.about().name, job, watch).await
 }
 
 async fn read(call: &Call<'_>, source: &Map<String, Value>, (x, y, width, height): Rect) -> Result<Read> {
@@ -132,24 +134,24 @@ async fn selection(call: &Call<'_>, read: &Read, factor: usize) -> Result<Plane>
     Ok(reduce_values(values, width, height, factor))
 }
 
-/// What is shown, without and with the filter, in the same size: RGBA of 8 bits in base64.
-fn pictures(area: &Area, source: &Picture, output: Output) -> Result<(String, String)> {
+/// What the filter makes of the picture, as something to look at: a mask as what it leaves of it.
+fn made(output: Output, source: &Picture) -> Result<Picture> {
     let Output { image, mask, alpha, .. } = output;
-    let after = match (image, alpha.or(mask)) {
-        (Some(image), _) => image,
-        (None, Some(plane)) => ai::cut_out(source, &plane),
-        (None, None) => return Err(Error::internal("the filter made nothing")),
+    match (image, alpha.or(mask)) {
+        (Some(image), _) => Ok(image),
+        (None, Some(plane)) => Ok(ai::cut_out(source, &plane)),
+        (None, None) => Err(Error::internal("the filter made nothing")),
+    }
+}
+
+/// What is shown of a picture of all that was read, whatever size it has now: RGBA of 8 bits in base64.
+fn shown(area: &Area, picture: &Picture) -> String {
+    let part = |from: usize, side: usize, read: usize, pixels: usize| {
+        let scale = pixels as f64 / read as f64;
+        let start = ((from as f64 * scale).round() as usize).min(pixels - 1);
+        (start, ((side as f64 * scale).round() as usize).clamp(1, pixels - start))
     };
-    let shown = |picture: &Picture| {
-        // The result may be of any size; what is shown is the same part of both.
-        let part = |from: usize, side: usize, read: (usize, usize), pixels: usize| {
-            let scale = pixels as f64 / read.1 as f64;
-            let start = (((from - read.0) as f64 * scale).round() as usize).min(pixels - 1);
-            (start, ((side as f64 * scale).round() as usize).clamp(1, pixels - start))
-        };
-        let (x, w) = part(area.shown.0, area.shown.2, (area.read.0, area.read.2), picture.width);
-        let (y, h) = part(area.shown.1, area.shown.3, (area.read.1, area.read.3), picture.height);
-        STANDARD.encode(rgba8(picture, (x, y, w, h), area.width, area.height))
-    };
-    Ok((shown(source), shown(&after)))
+    let (x, w) = part(area.shown.0 - area.read.0, area.shown.2, area.read.2, picture.width);
+    let (y, h) = part(area.shown.1 - area.read.1, area.shown.3, area.read.3, picture.height);
+    STANDARD.encode(rgba8(picture, (x, y, w, h), area.width, area.height))
 }
