@@ -42,8 +42,12 @@ class FilterView(Gtk.Box):
         self._surface.connect("motion-notify-event", self._dragged)
         self._surface.connect("button-release-event", self._released)
         self._surface.connect("key-press-event", self._key)
-        self._frame = Gtk.Frame(shadow_type=Gtk.ShadowType.IN, halign=Gtk.Align.CENTER)
-        self._frame.add(self._surface)
+        rim = Gtk.EventBox(halign=Gtk.Align.CENTER)
+        rim.get_style_context().add_provider(_style(), Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
+        self._surface.set_property("margin", 2)
+        self._surface.connect("focus-in-event", lambda *_: rim.get_style_context().add_class("focused"))
+        self._surface.connect("focus-out-event", lambda *_: rim.get_style_context().remove_class("focused"))
+        rim.add(self._surface)
         self._switch = Gtk.CheckButton.new_with_mnemonic("_Preview")
         self._switch.set_tooltip_text("Press on the picture to see it without the filter, drag it to see another part")
         self._switch.set_active(_wanted)
@@ -55,7 +59,7 @@ class FilterView(Gtk.Box):
         switches = Gtk.Box(spacing=6)
         switches.pack_start(self._switch, False, False, 0)
         switches.pack_end(self._before, False, False, 0)
-        self.pack_start(self._frame, False, False, 0)
+        self.pack_start(rim, False, False, 0)
         self.pack_start(switches, False, False, 0)
         self.pack_start(self._line, False, False, 0)
         self._draw()
@@ -180,6 +184,13 @@ class FilterView(Gtk.Box):
         flat = picture.composite_color_simple(width, height, GdkPixbuf.InterpType.NEAREST, 255, CHECK_SIZE, *CHECKS)
         flat.copy_area(0, 0, width, height, canvas, (SIDE - width) // 2, (SIDE - height) // 2)
         return canvas
+
+
+def _style():
+    """The arrow keys move the picture, so it has to be seen when they do."""
+    style = Gtk.CssProvider()
+    style.load_from_data(b"* { background: none } .focused { background: @theme_selected_bg_color }")
+    return style
 
 
 def _pixbuf(width, height, data):
