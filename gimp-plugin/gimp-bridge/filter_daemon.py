@@ -32,7 +32,8 @@ class Starting:
 
     def __init__(self, bridge):
         if bridge.server is None and not bridge.listen():
-            raise OperationError("no_gimp", f"GIMP Bridge does not listen: {bridge.problem}", "see Tools > GIMP Bridge > Status")
+            message = f"GIMP Bridge does not listen: {bridge.problem}"
+            raise OperationError("no_gimp", message, "see Tools > GIMP Bridge > Status")
         program = os.environ.get("GIMP_BRIDGE_BIN") or bridge.filters.listed.program
         if program is None or not os.path.isfile(program):
             raise OperationError(

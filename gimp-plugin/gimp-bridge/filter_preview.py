@@ -42,7 +42,8 @@ class Preview:
     def __init__(self, bridge, image, drawable, config, row, view):
         self._bridge, self._image, self._drawable = bridge, image, drawable
         self._config, self._row, self._view = config, row, view
-        self._names = {name for p in row["params"] for name in (p["name"].replace("_", "-"), f"{p['name'].replace('_', '-')}-auto")}
+        names = [parameter["name"].replace("_", "-") for parameter in row["params"]]
+        self._names = {*names, *(f"{name}-auto" for name in names), "style"}
         self._handler = config.connect("notify", self._notified)
         self._centre = None  # where in the layer the user wants to look
         self._measured = {}
@@ -79,7 +80,7 @@ class Preview:
             self._handler = 0
 
     def _notified(self, _config, spec):
-        if spec.name in self._names or spec.name == "style":
+        if spec.name in self._names:  # where the result goes does not change it
             self._changed(SETTLE_MS)
 
     def _changed(self, wait):
@@ -111,6 +112,8 @@ class Preview:
         if not self._on or self._ask is not None:
             return GLib.SOURCE_REMOVE  # the answer to come looks at `_again`
         try:
+            if not self._drawable.is_valid():
+                raise OperationError("not_found", "The layer is not there any more")
             if self._row.get("style") and self._config.get_property("style") is None:
                 self._view.failed("Choose a style image", None)
                 return GLib.SOURCE_REMOVE
@@ -128,10 +131,11 @@ class Preview:
     def _connection(self):
         if self._bridge.server is None:
             # Stopped by the user: a look at a dialog is no wish to listen again; the run is
-            raise OperationError("no_gimp", "No preview while GIMP Bridge does not listen", "Tools > GIMP Bridge > Start Listening")
+            text = "No preview while GIMP Bridge does not listen"
+            raise OperationError("no_gimp", text, "Tools > GIMP Bridge > Start Listening")
         busy = self._bridge.busy()
         if busy and busy["operation"] not in ("batch", "GIMP"):
-            raise OperationError("busy", "No preview while an AI client's code waits for this dialog", None)
+            raise OperationError("busy", "No preview while an AI client's code waits for this dialog")
         connection = filter_daemon.able_connection(self._bridge)
         if connection is None:
             self._starting = self._starting or filter_daemon.start(self._bridge)

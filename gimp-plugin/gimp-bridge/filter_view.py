@@ -7,7 +7,7 @@ Drawn with pixbufs alone: GIMP's Python need not have cairo.
 import gi
 
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gdk, GdkPixbuf, GLib, Gtk  # noqa: E402
+from gi.repository import Gdk, GdkPixbuf, GLib, Gtk, Pango  # noqa: E402
 
 from filter_preview import SIDE, Preview  # noqa: E402
 
@@ -16,9 +16,7 @@ CHECK_SIZE = 8
 EMPTY = 0x00000033  # a shade of whatever the theme's colour is
 MOVED = 3  # pixels from which a press is a drag
 STEP = 32  # pixels of an arrow key
-KEYS = {
-    Gdk.KEY_Left: (-STEP, 0), Gdk.KEY_Right: (STEP, 0), Gdk.KEY_Up: (0, -STEP), Gdk.KEY_Down: (0, STEP),
-}  # fmt: skip
+KEYS = {Gdk.KEY_Left: (-STEP, 0), Gdk.KEY_Right: (STEP, 0), Gdk.KEY_Up: (0, -STEP), Gdk.KEY_Down: (0, STEP)}
 _wanted = True  # whether the user's last dialog had its preview on
 
 
@@ -37,7 +35,8 @@ class FilterView(Gtk.Box):
         self._surface.set_size_request(SIDE, SIDE)
         self._surface.get_accessible().set_name("Preview")
         self._surface.add(self._picture)
-        self._surface.add_events(Gdk.EventMask.BUTTON_PRESS_MASK | Gdk.EventMask.BUTTON_RELEASE_MASK | Gdk.EventMask.BUTTON1_MOTION_MASK)
+        mask = Gdk.EventMask
+        self._surface.add_events(mask.BUTTON_PRESS_MASK | mask.BUTTON_RELEASE_MASK | mask.BUTTON1_MOTION_MASK)
         self._surface.connect("button-press-event", self._pressed)
         self._surface.connect("motion-notify-event", self._dragged)
         self._surface.connect("button-release-event", self._released)
@@ -55,7 +54,7 @@ class FilterView(Gtk.Box):
         self._before = Gtk.ToggleButton.new_with_mnemonic("_Before")
         self._before.set_tooltip_text("Shows the layer without the filter")
         self._before.connect("toggled", lambda _button: self._draw())
-        self._line = Gtk.Label(xalign=0, ellipsize=3, max_width_chars=1)  # 3: at its end
+        self._line = Gtk.Label(xalign=0, ellipsize=Pango.EllipsizeMode.END, max_width_chars=1)
         switches = Gtk.Box(spacing=6)
         switches.pack_start(self._switch, False, False, 0)
         switches.pack_end(self._before, False, False, 0)
@@ -84,11 +83,13 @@ class FilterView(Gtk.Box):
 
     def show(self, shown):
         self._shown = shown
-        self._pictures = [_pixbuf(shown.width, shown.height, data) for data in (shown.before, shown.after or shown.before)]
+        both = shown.before, shown.after or shown.before
+        self._pictures = [_pixbuf(shown.width, shown.height, data) for data in both]
         if self._press is None:  # else the hand is on it
             self._area = None
         self._say(_line(shown))
-        self._surface.get_window() and self._surface.get_window().set_cursor(self._cursor())
+        if self._surface.get_window() is not None:
+            self._surface.get_window().set_cursor(self._cursor())
         self._draw()
 
     # --- the user ---

@@ -214,6 +214,18 @@ def test_an_error_is_a_line_of_text_and_the_next_change_tries_again(dialog, daem
     dialog.wait_for(["failed", "Gimp-bridge sent 3 bytes of a 4x2 preview"])
 
 
+def test_a_daemon_that_dies_is_told_and_the_next_one_asked(dialog, own):
+    first = Daemon(own, lambda params: None)
+    dialog.do("preview.switch(True)")
+    wait_until(lambda: len(first.asked) == 1)
+    first.close()
+    dialog.wait_for(["failed", "Gimp-bridge ended while it worked"])
+    second = Daemon(own, answer)
+    dialog.do("config.scale = 3")
+    dialog.wait_for(["show", "part", 1.0, [1, 0, 0, 255], [103, 0, 0, 255]])
+    second.close()
+
+
 def test_a_daemon_that_is_not_there_is_started_or_the_line_says_why_not(dialog, own):
     dialog.do("preview.switch(True)")
     told = dialog.wait_for(["failed"])

@@ -77,11 +77,12 @@ def _read_file(call, path):
 
 
 def _read(call, image, drawable, layer, offset, area=None):
-    x, y, width, height = area or (0, 0, drawable.get_width(), drawable.get_height())
-    if min(x, y) < 0 or min(width, height) < 1 or x + width > drawable.get_width() or y + height > drawable.get_height():
+    whole = drawable.get_width(), drawable.get_height()
+    x, y, width, height = area or (0, 0, *whole)
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > whole[0] or y + height > whole[1]:
         raise OperationError(
             "invalid_argument",
-            f"`area` {area} is not inside the layer of {drawable.get_width()}x{drawable.get_height()} pixels",
+            f"`area` {area} is not inside the layer of {whole[0]}x{whole[1]} pixels",
             "the layer may have become smaller meanwhile: try again",
         )
     offset = offset[0] + x, offset[1] + y
