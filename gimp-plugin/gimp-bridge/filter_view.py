@@ -203,6 +203,8 @@ def _pixbuf(width, height, data):
 def _line(shown):
     """What is seen, in a few words."""
     what = {"part": "Part of the layer", "selection": "The selection", "whole": "The whole layer"}[shown.view]
+    if shown.area[2:] == shown.layer_size:
+        what = "The whole layer"
     zoom = shown.zoom
     scale = f"{zoom:.0%}" if zoom >= 0.1 else f"{zoom:.1%}"
     found = "".join(f", {name.replace('_', ' ')} {_number(value)}" for name, value in shown.measured.items())
