@@ -12,6 +12,8 @@ mod bundled;
 mod command;
 #[path = "filters/pictures.rs"]
 mod pictures;
+#[path = "filters/preview.rs"]
+mod preview;
 #[path = "filters/tiling.rs"]
 mod tiling;
 

@@ -7,6 +7,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import GimpUi, GLib, Gtk  # noqa: E402
 
 import filter_run  # noqa: E402
+from filter_view import FilterView  # noqa: E402
 
 
 def run(bridge, procedure, image, drawables, config, row):
@@ -24,14 +25,31 @@ def run(bridge, procedure, image, drawables, config, row):
     help_label.set_max_width_chars(60)
     help_label.set_width_chars(50)
     help_label.set_xalign(0)
-    dialog.fill(["help"] + _order(row))
+    view = _lay_out(dialog, row, FilterView(bridge, image, drawables[0], config, row))
     try:
+        view.start()
         wanted = dialog.run()
     finally:
+        view.close()
         dialog.destroy()
     if not wanted:
         return False
     return filter_run.run(bridge, image, drawables, config, row, ProgressWindow(row["title"]))
+
+
+def _lay_out(dialog, row, view):
+    """The preview at the left, as wide as it is, and the parameters beside it."""
+    controls = dialog.fill_box("controls", ["help"] + _order(row))
+    controls.set_spacing(6)
+    dialog.fill(["controls"])
+    parent = controls.get_parent()
+    parent.remove(controls)
+    both = Gtk.Box(spacing=18, border_width=12)
+    both.pack_start(view, False, False, 0)
+    both.pack_start(controls, True, True, 0)
+    parent.pack_start(both, True, True, 0)
+    both.show()
+    return view
 
 
 def choose(rows):

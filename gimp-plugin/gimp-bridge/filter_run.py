@@ -1,15 +1,10 @@
 """One run of a filter from GIMP's side: finds or starts a daemon, asks it, waits while GIMP goes on."""
 
-import os
-import subprocess
-import time
-
 from gi.repository import GLib
 
+import filter_daemon
 from errors import OperationError
 
-START_SECONDS = 30  # for a daemon that we start
-ABLE = ("serve", "stdio", "attend")  # labels of daemons that run filters
 _running = []  # titles of what runs, one at a time
 
 
@@ -39,7 +34,7 @@ def run(bridge, image, drawables, config, row, watch):
         raise OperationError("busy", f"`{_running[0]}` is still running", "wait until it is done, or cancel it")
     _running.append(row["title"])
     try:
-        connection = able_connection(bridge) or start_daemon(bridge, watch)
+        connection = filter_daemon.able_connection(bridge) or start_daemon(bridge, watch)
         base = {
             "filter": row["name"],
             "parameters": parameters(config, row),
@@ -89,54 +84,18 @@ def wait(connection, params, watch, number, count):
     return ask.result()
 
 
-def able_connection(bridge):
-    """The newest connection to a daemon that runs filters, or None."""
-    if bridge.server is None:
-        return None
-    able = [c for c in bridge.server.connections() if c.authenticated and c.is_open and c.label in ABLE]
-    return able[-1] if able else None
-
-
 def start_daemon(bridge, watch):
     """Starts `gimp-bridge attend` and waits until it is connected."""
-    if bridge.server is None and not bridge.listen():
-        raise OperationError("no_gimp", f"GIMP Bridge does not listen: {bridge.problem}", "see Tools > GIMP Bridge > Status")
-    program = os.environ.get("GIMP_BRIDGE_BIN") or bridge.filters.listed.program
-    if program is None or not os.path.isfile(program):
-        raise OperationError(
-            "not_found",
-            f"the program `{program or 'gimp-bridge'}`, which runs the AI filters, is not there",
-            "install it again with: gimp-bridge install",
-        )
-    log_path = os.path.join(bridge.state_dir, "attend.log")
-    with open(log_path, "wb") as log:
-        process = subprocess.Popen(
-            [program, "attend", "--port", str(bridge.server.port), "--state-dir", bridge.state_dir],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    context, deadline = GLib.main_context_default(), time.monotonic() + START_SECONDS
-    GLib.timeout_add(100, lambda: not (process.poll() is not None or time.monotonic() > deadline + 1))
-    while time.monotonic() < deadline and not watch.cancelled:
-        connection = able_connection(bridge)
-        if connection is not None:
-            return connection
-        if process.poll() is not None:
-            break
-        watch.show(0.0, "starting gimp-bridge")
-        context.iteration(False) or time.sleep(0.02)
-    if watch.cancelled:
-        raise OperationError("cancelled", "cancelled while gimp-bridge started")
-    process.poll() is None and process.terminate()
-    raise OperationError("no_gimp", f"gimp-bridge did not start: {_tail(log_path)}", f"try it in a terminal: {program} doctor")
-
-
-def _tail(path):
+    starting = filter_daemon.start(bridge)
+    context = GLib.main_context_default()
+    ticking = GLib.timeout_add(100, lambda: True)  # so that waiting for news has an end
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = [line.strip() for line in file if line.strip()]
-    except OSError as error:
-        return str(error)
-    return lines[-1][:300] if lines else "it said nothing"
+        while not watch.cancelled:
+            connection = starting.poll()
+            if connection is not None:
+                return connection
+            watch.show(0.0, "starting gimp-bridge")
+            context.iteration(True)
+    finally:
+        GLib.source_remove(ticking)
+    raise OperationError("cancelled", "cancelled while gimp-bridge started")

@@ -2,6 +2,7 @@
 
 use super::picture::Picture;
 use super::raster::{Plane, Raster};
+use super::sight::Sight;
 use super::sink::{Head, Sink};
 use crate::error::{Error, Kind, Result};
 use serde::Serialize;
@@ -286,6 +287,24 @@ impl Watch {
 /// Something that makes pictures from pictures. Runs on a blocking thread; calls `watch` often.
 pub trait Filter: Send + Sync {
     fn about(&self) -> &About;
+
+    /// What it looks at with these parameters and a hole or subject this large: a preview is made from no more.
+    fn sight(&self, _params: &Values, _hole: (usize, usize)) -> Sight {
+        Sight::default()
+    }
+
+    /// The parameters with what follows from the picture's size alone in the place of `auto`.
+    fn sized(&self, params: &Values, _size: (usize, usize)) -> Values {
+        params.clone()
+    }
+
+    /// The job's parameters with what is measured on its picture in the place of `auto`, as [`Filter::run`] does it.
+    ///
+    /// # Errors
+    /// `invalid_argument` for a value out of range.
+    fn measure(&self, job: &Job) -> Result<Values> {
+        Ok(job.params.clone())
+    }
 
     /// # Errors
     /// `cancelled`, `invalid_argument` with the value and the mend, `unsupported`, `too_large`, `internal`.

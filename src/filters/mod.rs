@@ -22,6 +22,7 @@ pub mod publish;
 pub mod raster;
 pub mod remote;
 pub mod runtime;
+pub mod sight;
 pub mod sink;
 pub mod store;
 pub mod tensor;
@@ -30,6 +31,7 @@ pub use job::{About, Filter, Job, Output, Param, ParamKind, Point, Scope, Value,
 pub use model::ModelFilter;
 pub use picture::{Picture, Samples};
 pub use raster::{Depth, Plane, Raster};
+pub use sight::{Reach, Sight};
 pub use sink::{Head, MemorySink, Sink};
 
 use crate::config::Config;
@@ -176,6 +178,14 @@ impl Filters {
             Ok((output, sink))
         })
         .await
+    }
+
+    /// The job's parameters with automatic ones measured on its picture.
+    ///
+    /// # Errors
+    /// `not_found`, `invalid_argument`, `cancelled`.
+    pub async fn measure(&self, name: &str, job: Job, watch: Watch) -> Result<Values> {
+        self.run_on_thread(name, job, watch, |filter, job, _| filter.measure(job)).await
     }
 
     async fn run_on_thread<T: Send + 'static>(

@@ -32,6 +32,16 @@ impl Ops {
         if operation.name == "run_operation" {
             (operation, arguments) = unwrap(operation, arguments)?;
         }
+        self.run_traced(operation, arguments, &context).await
+    }
+
+    /// [`Ops::run`] of an operation that was found, which may be an internal one.
+    pub(super) async fn run_traced(
+        &self,
+        operation: &'static Operation,
+        arguments: Map<String, Value>,
+        context: &Context,
+    ) -> Result<Outcome> {
         let span = tracing::info_span!(
             "operation",
             name = operation.name,
@@ -41,7 +51,7 @@ impl Ops {
         );
         async {
             let started = Instant::now();
-            let answer = self.run_checked(operation, arguments, &context).await;
+            let answer = self.run_checked(operation, arguments, context).await;
             let span = tracing::Span::current();
             span.record("duration_ms", started.elapsed().as_secs_f64() * 1e3);
             let outcome = answer.as_ref().map_or_else(|error| error.kind.name(), |_| "ok");

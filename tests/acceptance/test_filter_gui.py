@@ -1,11 +1,14 @@
 """Filters > AI with the keyboard, in a GIMP with windows under Xvfb, without a daemon: the plug-in starts one.
 With GIMP_BRIDGE_TEST_SHOTS=FOLDER the pictures are kept."""
 
+import io
 import json
 import os
 import subprocess
 
+import numpy
 import pytest
+from PIL import Image
 from screen import Screen
 from support import BIN, Bridge, wait_for
 
@@ -54,6 +57,97 @@ def settled(screen):
 
 def layers(made, image):
     return call(made, "get_image_metadata", image=image)["structure"]["layers"]
+
+
+def grainy(width, height):
+    """Soft colours with grain: no part of it is like another, and a filter that takes grain away is seen to work."""
+    y, x = numpy.mgrid[0:height, 0:width]
+    soft = numpy.stack([120 + 60 * numpy.sin(x / 70), 110 + 50 * numpy.cos(y / 50), 100 + 0.1 * x], -1)
+    grain = numpy.random.default_rng(1).normal(0, 20, (height, width, 3))
+    return (soft + grain).clip(0, 255).astype(numpy.uint8)
+
+
+def open_picture(made, pixels):
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, "PNG")
+    path = os.path.join(made.folder.name, "grainy.png")
+    with open(path, "wb") as file:
+        file.write(data.getvalue())
+    return call(made, "open_image", path=path)["image"]
+
+
+def bitmap(made, image):
+    path = os.path.join(made.folder.name, "now.png")
+    subprocess.run([BIN, "call", "get_image_bitmap", json.dumps({"image": image}), "--out", path], env=made.env, check=True,
+                   stdout=subprocess.DEVNULL, timeout=60)
+    with Image.open(path) as now:
+        return numpy.asarray(now.convert("RGB"))
+
+
+def place(shot, part):
+    """Where in the picture of the screen the part lies pixel by pixel: (x, y), or None."""
+    height, width, _ = part.shape
+    spots = (shot[: 1 - height or None, : 1 - width or None] == part[0, 0]).all(-1)
+    for y, x in zip(*numpy.nonzero(spots)):
+        if (shot[y : y + height, x : x + width] == part).all():
+            return x, y
+    return None
+
+
+def grain(part):
+    return numpy.abs(numpy.diff(part.astype(int), axis=1)).mean()
+
+
+def test_the_preview_shows_what_a_parameter_does_and_changes_nothing(desk, version):
+    made, screen = desk
+    picture = grainy(600, 400)
+    image = open_picture(made, picture)
+    state = call(made, "get_image_metadata", image=image)
+    screen.focus("600x400", fill=True)
+    screen.key("slash")
+    screen.wait_window("Search Actions")
+    screen.type("denoise")
+    settled(screen)
+    screen.key("Return")
+    screen.wait_window("Denoise", 30)
+
+    # Before: the layer's own middle, pixel by pixel
+    middle = picture[40:360, 140:460]
+    screen.key("alt+b")
+    left, top = wait_for("the layer in the preview", lambda: place(screen.shot(), middle), 60)
+
+    def seen():
+        return screen.shot()[top : top + 320, left : left + 320]
+
+    screen.key("alt+b")
+    wait_for("what the filter makes of it", lambda: grain(seen()) < 0.5 * grain(middle), 120)
+    settled(screen)
+    keep(screen, version, "ai-preview")
+    # Another strength: not automatic, and then none at all
+    measured = seen()
+    screen.key("alt+a")
+    wait_for("the preview of the strength that was set", lambda: (seen() != measured).any(), 120)
+    screen.key("Tab")
+    screen.key("Home")
+    wait_for("the preview of another strength", lambda: grain(seen()) > 0.5 * grain(middle), 120)
+    screen.key("alt+b")
+    wait_for("the layer again", lambda: (seen() == middle).all(), 10)
+    screen.key("alt+b")
+    # A press shows the layer too, and moves it
+    x, y = left + 160, top + 160
+    screen.run("xdotool", "mousemove", str(x), str(y), "mousedown", "1")
+    wait_for("the layer while the button is down", lambda: (seen() == middle).all(), 10)
+    screen.run("xdotool", "mousemove", "--sync", str(x + 40), str(y + 20))
+    moved = picture[20:340, 100:420]
+    wait_for("another part", lambda: (seen() == moved).all(), 10)
+    screen.run("xdotool", "mouseup", "1")
+    wait_for("the filter there", lambda: (seen() != moved).any(), 120)
+
+    screen.key("Escape")
+    wait_for("the dialog to close", lambda: not screen.windows("Denoise"), 10)
+    assert call(made, "get_image_metadata", image=image) == state
+    assert (bitmap(made, image) == picture).all()
+    call(made, "close_image", image=image, discard_changes=True)
 
 
 def test_a_filter_runs_from_the_menu_and_a_step_back_takes_it_away(desk, version):

@@ -16,7 +16,7 @@ fn with(mut job: Job, params: &[(&str, Value)]) -> Job {
 }
 
 /// Of the interiors, in dB; a rim is left out.
-fn psnr(a: &Picture, b: &Picture, rim: usize) -> f64 {
+pub fn psnr(a: &Picture, b: &Picture, rim: usize) -> f64 {
     let (a, b) = (a.to_raster(), b.to_raster());
     let (mut sum, mut count) = (0.0, 0usize);
     for y in rim..a.height - rim {
@@ -31,7 +31,7 @@ fn psnr(a: &Picture, b: &Picture, rim: usize) -> f64 {
 }
 
 /// Smooth colours and one slanted edge, as photographs have.
-fn smooth(width: usize, height: usize, noise: f32) -> Picture {
+pub fn smooth(width: usize, height: usize, noise: f32) -> Picture {
     let mut state = 5u64;
     let mut samples = Vec::new();
     for y in 0..height {

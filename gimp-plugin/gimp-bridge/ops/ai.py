@@ -18,8 +18,9 @@ ABYSS = Gegl.AbyssPolicy.NONE
 
 
 @operation("filter_read")
-def filter_read(call, source="layer", layer=None, path=None):
-    """Streams the pixels of a layer, of all that is visible, or of a file, in their own depth, gamma-encoded."""
+def filter_read(call, source="layer", layer=None, path=None, area=None):
+    """Streams the pixels of a layer or a part of it, of all that is visible, or of a file, in their own depth,
+    gamma-encoded."""
     if path is not None:
         return _read_file(call, path)
     if not call.image_given:
@@ -27,6 +28,19 @@ def filter_read(call, source="layer", layer=None, path=None):
         call.image = lookup.resolve_image(call, None, lookup.Need("change"))
     if source == "visible" or (source == "auto" and layer is None and _several(call.image)):
         return _read_visible(call, call.image)
+    found = _layer_with_pixels(call, layer)
+    return _read(call, call.image, found, found, tuple(found.get_offsets()[-2:]), area)
+
+
+@operation("filter_facts")
+def filter_facts(call, layer=None):
+    found = _layer_with_pixels(call, layer)
+    width, height = found.get_width(), found.get_height()
+    selection = _selection(call.image, found.get_offsets()[-2:], width, height)
+    return {"layer": found.get_id(), "width": width, "height": height, "selection": selection}
+
+
+def _layer_with_pixels(call, layer):
     found = targets.layer(call, layer)
     if found.is_group_layer():
         raise OperationError(
@@ -34,7 +48,7 @@ def filter_read(call, source="layer", layer=None, path=None):
             f"layer `{found.get_id()}` (`{found.get_name()}`) is a group, which has no pixels of its own",
             "give a layer inside it, or `source` \"visible\" for the picture as a whole",
         )
-    return _read(call, call.image, found, found, tuple(found.get_offsets()[-2:]))
+    return found
 
 
 def _several(image):
@@ -62,8 +76,16 @@ def _read_file(call, path):
         image.delete()
 
 
-def _read(call, image, drawable, layer, offset):
-    width, height = drawable.get_width(), drawable.get_height()
+def _read(call, image, drawable, layer, offset, area=None):
+    whole = drawable.get_width(), drawable.get_height()
+    x, y, width, height = area or (0, 0, *whole)
+    if min(x, y) < 0 or min(width, height) < 1 or x + width > whole[0] or y + height > whole[1]:
+        raise OperationError(
+            "invalid_argument",
+            f"`area` {area} is not inside the layer of {whole[0]}x{whole[1]} pixels",
+            "the layer may have become smaller meanwhile: try again",
+        )
+    offset = offset[0] + x, offset[1] + y
     depth = _depth(image)
     channels = (1 if drawable.is_gray() else 3) + bool(drawable.has_alpha())
     row_bytes = width * channels * depth // 8
@@ -74,7 +96,7 @@ def _read(call, image, drawable, layer, offset):
         rows = max(STRIP_BYTES // row_bytes // TILE * TILE, 1)
         for top in range(0, height, rows):
             call.check()
-            yield buffer.get(Gegl.Rectangle.new(0, top, width, min(rows, height - top)), 1.0, encoding, ABYSS)
+            yield buffer.get(Gegl.Rectangle.new(x, y + top, width, min(rows, height - top)), 1.0, encoding, ABYSS)
 
     header = {"width": width, "height": height, "channels": channels, "depth": depth, "byte_order": sys.byteorder}
     call.stream(header, strips())

@@ -11,11 +11,12 @@ mod view;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::filters::backend::Backend;
-use crate::filters::job::{About, Filter, Job, Output, ParamKind, Scope, Value, Watch};
-use crate::filters::manifest::{self, As, Fit, Input, Manifest, Mode, Source, Task};
+use crate::filters::job::{About, Filter, Job, Output, ParamKind, Scope, Value, Values, Watch};
+use crate::filters::manifest::{self, As, Fit, Input, Manifest, Mode, Source, Task, TileMode};
 use crate::filters::pixels::measure;
 use crate::filters::remote::RemoteModel;
 use crate::filters::runtime::{Cache, ModelKey, ModelSource};
+use crate::filters::sight::{Reach, Sight};
 use crate::filters::sink::{MemorySink, Sink};
 use crate::filters::store::Folder;
 use crate::filters::tensor::Tensor;
@@ -125,6 +126,33 @@ impl ModelFilter {
 impl Filter for ModelFilter {
     fn about(&self) -> &About {
         &self.about
+    }
+
+    fn sight(&self, params: &Values, hole: (usize, usize)) -> Sight {
+        let size = &self.manifest.size;
+        let tile = &size.tile;
+        let scaled = size.max_side.or(size.long_side).or(size.short_side).is_some();
+        let reach = match size.fit {
+            // A square around the hole's middle, as plan::around takes it.
+            Fit::CropToMask => {
+                let longest = hole.0.max(hole.1).max(128);
+                Reach::Near((longest as f32 * (0.5 + size.context)) as usize + 32)
+            }
+            Fit::Tile if tile.mode == TileMode::Ok && !scaled => Reach::Near(tile.overlap.max(32)),
+            _ => Reach::Whole,
+        };
+        // What is still to be measured decides on the file, not on the size.
+        let outputs = self.manifest.output.iter().filter(|output| {
+            let decided = output.when.iter().filter(|(name, _)| !params.is_auto(name));
+            manifest::applies(&decided.map(|(name, allowed)| (name.clone(), allowed.clone())).collect(), params)
+        });
+        let growth = outputs.map(|output| output.resize_to.unwrap_or(output.scale)).max().unwrap_or(1).max(1);
+        let measures = self.manifest.param.iter().any(|param| param.auto.is_some() && params.is_auto(&param.name));
+        Sight { reach, growth, measures }
+    }
+
+    fn measure(&self, job: &Job) -> Result<Values> {
+        Ok(self.measured(job)?.0.params)
     }
 
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {

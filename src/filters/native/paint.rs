@@ -6,7 +6,7 @@ use super::pyramid::{Pyramid, Sample};
 use super::random::Random;
 use super::{about, auto, float, int, parallel};
 use crate::error::Result;
-use crate::filters::{About, Filter, Job, Output, Picture, Raster, Scope, Value, Watch};
+use crate::filters::{About, Filter, Job, Output, Picture, Raster, Reach, Scope, Sight, Value, Values, Watch};
 
 /// Strokes are planned and laid by squares of a grid; a row of the grid is one piece of work.
 const MAX_POINTS: usize = 12;
@@ -60,11 +60,22 @@ impl Filter for OilPainting {
         &self.0
     }
 
+    /// Strokes are laid by a grid that begins at the picture's corner: a part is painted by the same hand with other
+    /// strokes. So what counts is that those which begin outside and end inside are there.
+    fn sight(&self, params: &Values, _hole: (usize, usize)) -> Sight {
+        let reach = (params.number("brush") as usize * 4).clamp(32, 256);
+        Sight { reach: Reach::Near(reach), ..Sight::default() }
+    }
+
+    fn sized(&self, params: &Values, size: (usize, usize)) -> Values {
+        let mut params = params.clone();
+        params.set("brush", Value::Float(f64::from(broadest(&params, size))));
+        params
+    }
+
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
         let params = &job.params;
-        let side = job.image.width.min(job.image.height) as f32;
-        let measured = params.is_auto("brush") || !params.0.contains_key("brush");
-        let broadest = if measured { (side / 36.0).clamp(4.0, 120.0) } else { params.number("brush") as f32 };
+        let broadest = broadest(params, (job.image.width, job.image.height));
         let detail = params.number("detail") as f32 / 100.0;
         // Half the radius from brush to brush, down to what the wanted detail asks for.
         let finest = (broadest * (0.25 - 0.2 * detail)).max(1.2);
@@ -87,6 +98,12 @@ impl Filter for OilPainting {
         let note = format!("{strokes} strokes with brushes of radius {} px", brushes.join(", "));
         Ok(Output { image: Some(image), notes: vec![note], used, ..Output::default() })
     }
+}
+
+/// Radius of the broadest brush for a picture of that size.
+fn broadest(params: &Values, (width, height): (usize, usize)) -> f32 {
+    let measured = params.is_auto("brush") || !params.0.contains_key("brush");
+    if measured { (width.min(height) as f32 / 36.0).clamp(4.0, 120.0) } else { params.number("brush") as f32 }
 }
 
 fn paint(picture: &Picture, style: &Style, watch: &Watch) -> Result<(Picture, usize)> {

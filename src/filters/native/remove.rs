@@ -4,7 +4,7 @@ use super::diffuse::diffuse;
 use super::fill::{State, Window, fill};
 use super::{about, auto, float, hole, int};
 use crate::error::{Error, Kind, Result};
-use crate::filters::{About, Filter, Job, Output, Picture, Plane, Scope, Value, Watch};
+use crate::filters::{About, Filter, Job, Output, Picture, Plane, Reach, Scope, Sight, Value, Values, Watch};
 
 /// A hole no wider than this is filled by diffusion.
 const THIN: f32 = 8.0;
@@ -35,6 +35,16 @@ impl Filter for RemoveObject {
         &self.0
     }
 
+    fn sight(&self, params: &Values, (width, height): (usize, usize)) -> Sight {
+        let feather = params.number("feather");
+        let side = |side: usize| side + 2 * (feather as usize + 1);
+        let context = match params.is_auto("context") {
+            true => automatic(side(width), side(height)),
+            false => params.int("context").max(1) as usize,
+        };
+        Sight { reach: Reach::Near(context + feather as usize + 2), ..Sight::default() }
+    }
+
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
         let mask = job.hole().ok_or_else(|| {
             Error::new(Kind::InvalidArgument, "`remove-object` got neither a mask nor a selection")
@@ -62,8 +72,7 @@ impl Filter for RemoveObject {
         let (total, mut done) = (holes.iter().map(area).sum::<f32>(), 0.0);
         for (index, hole) in holes.iter().enumerate() {
             let context = match job.params.is_auto("context") || !job.params.0.contains_key("context") {
-                // Wide enough for texture, narrow enough not to copy a face beside the hole into it.
-                true => (((hole.2 * hole.3) as f32).sqrt() * 0.4).clamp(48.0, 400.0) as usize,
+                true => automatic(hole.2, hole.3),
                 false => job.params.int("context").max(1) as usize,
             };
             used.set("context", Value::Int(context as i64));
@@ -77,6 +86,11 @@ impl Filter for RemoveObject {
         watch.step(1.0, "done")?;
         Ok(Output { image: Some(run.out), notes: notes(holes.len(), thin), used, ..Output::default() })
     }
+}
+
+/// How far around a hole to look: wide enough for texture, narrow enough not to copy a face beside the hole into it.
+fn automatic(width: usize, height: usize) -> usize {
+    (((width * height) as f32).sqrt() * 0.4).clamp(48.0, 400.0) as usize
 }
 
 fn notes(holes: usize, thin: usize) -> Vec<String> {

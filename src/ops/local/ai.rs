@@ -74,7 +74,7 @@ pub async fn run_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
     Ok(Outcome { result, ..Outcome::default() })
 }
 
-fn round(seconds: f64) -> f64 {
+pub(super) fn round(seconds: f64) -> f64 {
     (seconds * 1000.0).round() / 1000.0
 }
 
@@ -84,7 +84,7 @@ fn lower_first(text: &str) -> String {
 }
 
 /// What the filter wants beside the picture, before any pixel travels.
-fn check_inputs(call: &Call<'_>, about: &About) -> Result<()> {
+pub(super) fn check_inputs(call: &Call<'_>, about: &About) -> Result<()> {
     let given = |name: &str| call.arguments.contains_key(name);
     if about.style && !given("style_path") && !given("style_image") {
         return Err(Error::new(
@@ -131,16 +131,21 @@ async fn job(call: &Call<'_>, about: &About, read: &Read) -> Result<Job> {
         }));
     }
     if about.style {
-        let arguments = match (call.arguments.get("style_path"), call.arguments.get("style_image")) {
-            (Some(path), _) => Map::from_iter([("path".to_owned(), path.clone())]),
-            (None, image) => Map::from_iter([
-                ("image".to_owned(), image.cloned().unwrap_or_default()),
-                ("source".to_owned(), "visible".into()),
-            ]),
-        };
-        job.style = Some(exchange::read(call, arguments).await?.picture);
+        job.style = Some(style(call).await?);
     }
     Ok(job)
+}
+
+/// The picture whose style is taken: a file's, or an open image's.
+pub(super) async fn style(call: &Call<'_>) -> Result<Arc<Picture>> {
+    let arguments = match (call.arguments.get("style_path"), call.arguments.get("style_image")) {
+        (Some(path), _) => Map::from_iter([("path".to_owned(), path.clone())]),
+        (None, image) => Map::from_iter([
+            ("image".to_owned(), image.cloned().unwrap_or_default()),
+            ("source".to_owned(), "visible".into()),
+        ]),
+    };
+    Ok(exchange::read(call, arguments).await?.picture)
 }
 
 fn numbers(value: Option<&Value>) -> Option<Vec<f32>> {
@@ -197,7 +202,7 @@ fn placing(output: Output, source: &Arc<Picture>, wanted: &str, read: &Read) -> 
 }
 
 /// The source, as opaque as the plane says.
-fn cut_out(source: &Picture, plane: &Plane) -> Picture {
+pub(super) fn cut_out(source: &Picture, plane: &Plane) -> Picture {
     let colors = source.channels - usize::from(source.has_alpha());
     let mut picture = Picture::new(source.width, source.height, colors + 1, source.depth());
     let (mut row, mut made) = (vec![0.0; source.width * source.channels], vec![0.0; source.width * (colors + 1)]);

@@ -6,11 +6,13 @@ mod batch;
 mod bitmap;
 pub mod discover;
 mod exchange;
+mod filter_preview;
 mod instances;
 pub(super) mod open;
 mod path;
 mod pixels;
 pub(super) mod preview;
+mod preview_area;
 mod references;
 mod save;
 mod wait;
@@ -29,6 +31,7 @@ pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
         "analyze_image" => analyze::analyze_image(call).await,
         "list_ai_filters" => ai::list_ai_filters(call).await,
+        "preview_ai_filter" => filter_preview::preview_ai_filter(call).await,
         "run_ai_filter" => ai::run_ai_filter(call).await,
         "select_subject" => ai::select_subject(call).await,
         "open_image" => open::open_image(call).await,

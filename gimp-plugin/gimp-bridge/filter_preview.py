@@ -1,0 +1,208 @@
+"""What a filter's preview asks the daemon for, and when. Knows no widget: a `view` shows what comes.
+
+One request at a time: a change that comes meanwhile cancels it, and the next goes out when its answer is there. So a
+slider that is dragged for a minute costs one tile's work at a time. Nothing here waits.
+"""
+
+import base64
+
+from gi.repository import Babl, Gegl, GLib
+
+import filter_daemon
+import filter_run
+from errors import OperationError
+
+SIDE = 320  # pixels of the preview, both ways
+SETTLE_MS = 300  # a slider is still moving
+POLL_MS = 100
+SEEN = "R'G'B'A u8"  # what the screen shows
+ABYSS = Gegl.AbyssPolicy.NONE
+
+
+class Shown:
+    """One answer: the same part of the layer without and with the filter, as sRGB bytes with alpha."""
+
+    def __init__(self, drawable, answer):
+        self.width, self.height = answer["width"], answer["height"]
+        self.area, self.layer_size = tuple(answer["area"]), tuple(answer["layer_size"])
+        self.view, self.measured = answer["view"], answer["measured"]
+        self.before = _to_screen(drawable, answer["before"], self.width, self.height)
+        after = answer["after"]  # None: it did not run yet
+        self.after = None if after is None else _to_screen(drawable, after, self.width, self.height)
+
+    @property
+    def zoom(self):
+        """Pixels here of one of the layer's."""
+        return self.width / self.area[2]
+
+
+class Preview:
+    """Asks for previews of one dialog. `view` has working(text), failed(text, more) and show(shown). Main thread."""
+
+    def __init__(self, bridge, image, drawable, config, row, view):
+        self._bridge, self._image, self._drawable = bridge, image, drawable
+        self._config, self._row, self._view = config, row, view
+        names = [parameter["name"].replace("_", "-") for parameter in row["params"]]
+        self._names = {*names, *(f"{name}-auto" for name in names), "style"}
+        self._handler = config.connect("notify", self._notified)
+        self._centre = None  # where in the layer the user wants to look
+        self._measured = {}
+        self._timer = 0
+        self._ask = self._starting = None
+        self._again = False  # what runs is out of date
+        self._on = False
+        self._begun = False  # the layer as it is comes first, at once
+
+    def switch(self, on):
+        self._on = on
+        if on:
+            self._measured, self._begun = {}, False  # the user may have painted meanwhile
+            self._soon(0)
+        else:
+            self._stop()
+
+    def look_at(self, x, y):
+        """Moves the middle of the preview to that place of the layer."""
+        self._centre = (round(x), round(y))
+        self._changed(SETTLE_MS // 3)
+
+    def part(self, area, zoom):
+        """The layer as it is there, at once: (width, height, bytes). For a picture that moves under the mouse."""
+        buffer, (x, y, width, height) = self._drawable.get_buffer(), area
+        return width, height, buffer.get(Gegl.Rectangle.new(x, y, width, height), 1.0, SEEN, ABYSS)
+
+    def close(self):
+        """Ends what runs; nothing is shown any more."""
+        self._on = False
+        self._stop()
+        if self._handler:
+            self._config.disconnect(self._handler)
+            self._handler = 0
+
+    def _notified(self, _config, spec):
+        if spec.name in self._names:  # where the result goes does not change it
+            self._changed(SETTLE_MS)
+
+    def _changed(self, wait):
+        if not self._on:
+            return
+        if self._ask is not None and not self._again:
+            self._again = True
+            self._ask.cancel()
+        self._view.working("Working…")
+        self._soon(wait)
+
+    def _soon(self, wait):
+        if self._timer:
+            GLib.source_remove(self._timer)
+        self._timer = GLib.timeout_add(wait, self._send)
+
+    def _stop(self):
+        if self._timer:
+            GLib.source_remove(self._timer)
+            self._timer = 0
+        self._starting = None
+        if self._ask is not None and not self._again:
+            self._again = True
+            self._ask.cancel()
+
+    def _send(self):
+        """The timer's end: asks, or sees to it that there is somebody to ask."""
+        self._timer = 0
+        if not self._on or self._ask is not None:
+            return GLib.SOURCE_REMOVE  # the answer to come looks at `_again`
+        try:
+            if not self._drawable.is_valid():
+                raise OperationError("not_found", "The layer is not there any more")
+            if self._row.get("style") and self._config.get_property("style") is None:
+                self._view.failed("Choose a style image", None)
+                return GLib.SOURCE_REMOVE
+            connection = self._connection()
+            if connection is None:
+                self._view.working("Starting gimp-bridge…")
+                self._timer = GLib.timeout_add(POLL_MS, self._send)
+            else:
+                self._view.working("Working…")
+                self._ask = connection.asking.ask("filters/preview", self._params(), self._wake)
+        except OperationError as error:
+            self._failed(error)
+        return GLib.SOURCE_REMOVE
+
+    def _connection(self):
+        if self._bridge.server is None:
+            # Stopped by the user: a look at a dialog is no wish to listen again; the run is
+            text = "No preview while GIMP Bridge does not listen"
+            raise OperationError("no_gimp", text, "Tools > GIMP Bridge > Start Listening")
+        busy = self._bridge.busy()
+        if busy and busy["operation"] not in ("batch", "GIMP"):
+            raise OperationError("busy", "No preview while an AI client's code waits for this dialog")
+        connection = filter_daemon.able_connection(self._bridge)
+        if connection is None:
+            self._starting = self._starting or filter_daemon.start(self._bridge)
+            connection = self._starting.poll()
+        if connection is not None:
+            self._starting = None
+        return connection
+
+    def _params(self):
+        params = {
+            "filter": self._row["name"],
+            "parameters": filter_run.parameters(self._config, self._row),
+            "image": self._image.get_id(),
+            "layer": self._drawable.get_id(),
+            "width": SIDE,
+            "height": SIDE,
+            "run": self._begun,
+        }
+        if self._centre is not None:
+            params["x"], params["y"] = self._centre
+        if self._measured:
+            params["measured"] = self._measured
+        if self._row.get("style"):
+            params["style_path"] = self._config.get_property("style").get_path()
+        return params
+
+    def _wake(self):
+        GLib.idle_add(self._news)  # the reader's thread calls
+
+    def _news(self):
+        ask = self._ask
+        if ask is None:
+            return GLib.SOURCE_REMOVE
+        if not ask.done:
+            if self._on and not self._again and ask.progress[0] > 0:
+                self._view.working(f"Working… {ask.progress[0]:.0%}")
+            return GLib.SOURCE_REMOVE
+        self._ask, outdated, self._again = None, self._again, False
+        if outdated and self._on and not self._timer:
+            self._send()
+        if outdated or not self._on:
+            return GLib.SOURCE_REMOVE
+        try:
+            shown = Shown(self._drawable, ask.result())
+            # What was measured holds for the whole layer, whatever part is looked at and whatever else is changed
+            self._measured.update(shown.measured)
+            self._view.show(shown)
+            if not self._begun:
+                self._begun = True
+                self._send()
+        except OperationError as error:
+            self._failed(error)
+        return GLib.SOURCE_REMOVE
+
+    def _failed(self, error):
+        self._starting = None
+        self._view.failed(error.message[:1].upper() + error.message[1:], error.hint)
+
+
+def _to_screen(drawable, text, width, height):
+    """The daemon's numbers are of the layer's own colour space; the screen gets sRGB."""
+    data, area = base64.b64decode(text, validate=True), Gegl.Rectangle.new(0, 0, width, height)
+    if len(data) != width * height * 4:
+        raise OperationError("protocol_error", f"gimp-bridge sent {len(data)} bytes of a {width}x{height} preview")
+    own = drawable.get_format()
+    if Babl.format_is_palette(own):
+        return data
+    buffer = Gegl.Buffer.new(SEEN, 0, 0, width, height)
+    buffer.set(area, Babl.get_name(Babl.format_with_space(SEEN, Babl.format_get_space(own))), data)
+    return buffer.get(area, 1.0, SEEN, ABYSS)
