@@ -1,5 +1,6 @@
 //! What `auto` parameters are set from: noise, JPEG blocks.
 
+use super::blocks;
 use super::colour::luma;
 use crate::filters::job::{Job, Value};
 use crate::filters::manifest::Measure;
@@ -77,13 +78,19 @@ pub fn noise_level(job: &Job) -> f32 {
     blocks[blocks.len() / 5] * 1.1 / share
 }
 
-/// JPEG quality from 1 to 100: as the file says, or estimated from the 8 by 8 grid; 100 where there is none.
+/// JPEG quality from 1 to 100: as the file says, or from what is left in the pixels; 100 where nothing is.
 fn quality(job: &Job) -> f64 {
     if let Some(known) = job.jpeg_quality {
         return f64::from(known);
     }
+    let windows = windows(job);
+    blocks::quality(&windows).unwrap_or_else(|| edges(&windows))
+}
+
+/// The quality by how much the edges of the 8 by 8 grid stand out: for pictures whose tones were changed since.
+fn edges(windows: &[Plane]) -> f64 {
     let (mut on_grid, mut off_grid, mut counted) = (0.0f64, 0.0f64, 0usize);
-    for window in windows(job) {
+    for window in windows {
         for y in 0..window.height {
             for x in (8..window.width.saturating_sub(5)).step_by(8) {
                 // The second difference across the boundary, against the same inside the block.
