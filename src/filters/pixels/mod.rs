@@ -8,5 +8,6 @@ pub mod guided;
 pub mod maxflow;
 pub mod measure;
 pub mod morph;
+pub mod noise;
 pub mod resize;
 pub mod transparent;
