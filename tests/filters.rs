@@ -10,6 +10,11 @@ mod bad_input;
 mod bundled;
 #[path = "filters/command.rs"]
 mod command;
+#[cfg(unix)]
+#[path = "filters/full_disk.rs"]
+mod full_disk;
+#[path = "filters/golden.rs"]
+mod golden_runs;
 #[path = "filters/pictures.rs"]
 mod pictures;
 #[path = "filters/tiling.rs"]

@@ -30,30 +30,41 @@ const FREQUENCIES: [(usize, usize, f64); 14] = [
 /// The quality that the picture was saved with, 1 to 100 as the common encoder counts it; `None`: its blocks show no
 /// steps. The windows' corners lie on the picture's grid of 8.
 pub fn quality(windows: &[Plane]) -> Option<f64> {
-    let whole: Vec<&Plane> = windows.iter().collect();
-    let moved = phase(&whole);
+    let moved = phase(&bends(windows));
     let places = if moved == (0, 0) { vec![moved] } else { vec![(0, 0), moved] };
-    places.into_iter().filter_map(|place| at_grid(&whole, place)).min_by(f64::total_cmp)
+    places.into_iter().filter_map(|place| at_grid(windows, place)).min_by(f64::total_cmp)
 }
 
-/// Where the grid lies if the picture was cropped since: the columns and rows at which brightness jumps most.
-fn phase(windows: &[&Plane]) -> (usize, usize) {
-    let (mut across, mut down) = ([0.0f64; 8], [0.0f64; 8]);
+/// Where the grid lies if the picture was cropped since: the columns and rows at which brightness bends most.
+fn phase(bends: &[[f64; 8]; 2]) -> (usize, usize) {
+    let most = |means: &[f64; 8]| (0..8).max_by(|&a, &b| means[a].total_cmp(&means[b])).unwrap_or(0);
+    (most(&bends[0]), most(&bends[1]))
+}
+
+/// How much brightness bends at each column and row of a grid of 8, in 8-bit levels on average: the step to the
+/// neighbour without what is a slope.
+fn bends(windows: &[Plane]) -> [[f64; 8]; 2] {
+    let mut sums = [[(0.0f64, 0usize); 8]; 2];
+    let mut add = |axis: usize, at: usize, [a, b, c, d]: [f32; 4]| {
+        let (sum, count) = &mut sums[axis][at % 8];
+        (*sum, *count) = (*sum + f64::from((c - b - (b - a + d - c) / 2.0).abs()), *count + 1);
+    };
     for window in windows {
-        for y in (1..window.height).step_by(3) {
-            for x in 1..window.width {
-                across[x % 8] += f64::from((window.at(x, y) - window.at(x - 1, y)).abs());
-            }
-            for x in (0..window.width).step_by(3) {
-                down[y % 8] += f64::from((window.at(x, y) - window.at(x, y - 1)).abs());
+        for y in 0..window.height {
+            for x in 0..window.width {
+                if x > 1 && x + 1 < window.width {
+                    add(0, x, [x - 2, x - 1, x, x + 1].map(|x| window.at(x, y)));
+                }
+                if y > 1 && y + 1 < window.height {
+                    add(1, y, [y - 2, y - 1, y, y + 1].map(|y| window.at(x, y)));
+                }
             }
         }
     }
-    let most = |sums: [f64; 8]| (0..8).max_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap_or(0);
-    (most(across), most(down))
+    sums.map(|axis| axis.map(|(sum, count)| sum / count.max(1) as f64 * 255.0))
 }
 
-fn at_grid(windows: &[&Plane], (left, top): (usize, usize)) -> Option<f64> {
+fn at_grid(windows: &[Plane], (left, top): (usize, usize)) -> Option<f64> {
     let blocks: usize = windows.iter().map(|window| (window.width / 8) * (window.height / 8)).sum();
     let every = blocks.div_ceil(MOST_BLOCKS).max(1);
     let mut found: [Vec<f32>; FREQUENCIES.len()] = Default::default();
@@ -132,33 +143,16 @@ fn step(values: &[f32]) -> Option<usize> {
 /// The quality by how much the edges of the 8 by 8 grid stand out, for pictures whose tones were changed since; `None`:
 /// they do not.
 pub fn quality_by_edges(windows: &[Plane]) -> Option<f64> {
-    // For each column and row of the grid: how much brightness bends there, and how often that was looked at.
-    let mut bends = [[(0.0f64, 0usize); 8]; 2];
-    for window in windows {
-        let value = |x: usize, y: usize| f64::from(window.at(x, y));
-        for y in 0..window.height {
-            for x in 2..window.width.saturating_sub(1) {
-                // The step to the left neighbour, without what is a slope.
-                let slope = (value(x - 1, y) - value(x - 2, y) + value(x + 1, y) - value(x, y)) / 2.0;
-                let (sum, count) = &mut bends[0][x % 8];
-                (*sum, *count) = (*sum + (value(x, y) - value(x - 1, y) - slope).abs(), *count + 1);
-            }
-        }
-        for y in 2..window.height.saturating_sub(1) {
-            for x in 0..window.width {
-                let slope = (value(x, y - 1) - value(x, y - 2) + value(x, y + 1) - value(x, y)) / 2.0;
-                let (sum, count) = &mut bends[1][y % 8];
-                (*sum, *count) = (*sum + (value(x, y) - value(x, y - 1) - slope).abs(), *count + 1);
-            }
-        }
+    if windows.iter().map(|window| window.width.min(window.height)).max() < Some(64) {
+        return None;
     }
     let mut excess = 0.0;
-    for phases in bends {
-        let [edge, others @ ..] = phases.map(|(sum, count)| sum / count.max(1) as f64 * 255.0);
-        let mean = others.iter().sum::<f64>() / 7.0;
-        let spread = (others.iter().map(|other| (other - mean).powi(2)).sum::<f64>() / 7.0).sqrt();
+    // Beside the edge the slope is the edge's.
+    for [edge, _, others @ .., _] in bends(windows) {
+        let mean = others.iter().sum::<f64>() / others.len() as f64;
+        let spread = (others.iter().map(|other| (other - mean).powi(2)).sum::<f64>() / others.len() as f64).sqrt();
         // A grid that is not clearly there, across and down, is texture.
-        if phases[0].1 < 64 || edge < mean * 1.06 || edge < mean + 4.0 * spread {
+        if edge < mean * 1.06 || edge < mean + 4.0 * spread {
             return None;
         }
         excess += (edge - mean) / 2.0;
