@@ -15,6 +15,8 @@ mod command;
 mod full_disk;
 #[path = "filters/golden.rs"]
 mod golden_runs;
+#[path = "filters/odd_sizes.rs"]
+mod odd_sizes;
 #[path = "filters/pictures.rs"]
 mod pictures;
 #[path = "filters/tiling.rs"]
