@@ -126,7 +126,7 @@ fn believable(members: &[Seen], least: f64) -> bool {
     let mut parts = [0usize; 16];
     members.iter().for_each(|pixel| parts[pixel.part] += 1);
     let reached = parts.iter().filter(|&&count| count as f64 > n / 64.0).count();
-    spread > 0.4 && reached >= 4
+    spread > 0.3 && reached >= 4
 }
 
 fn distance(a: Ratios, b: Ratios) -> f64 {
