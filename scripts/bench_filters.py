@@ -99,6 +99,15 @@ def print_apart(a, b):
     print(10 * np.log10(255**2 / max(float(np.mean((p - q) ** 2)), 1e-9)))
 
 
+# What native filters may hold of 12 megapixels of 8 bits, in MB: the picture and the result (72), the program (40), and
+# what src/filters/native/room.rs counts on.
+NATIVE = (
+    ("oil-painting", (), 72 + 40 + 12 * 30),
+    ("style-from-image", ("--style", "{source}"), 72 + 40 + 12 + 100),
+    ("auto-enhance", (), 72 + 40 + 12 * 6),
+)
+
+
 class Bounds:
     """What the project promises, held against what was measured."""
 
@@ -161,6 +170,10 @@ def main(binary, name, threads, sizes, large):
         t, c, m = measured([binary, "filters", "run", "remove-object", source, a, "--mask", hole])
         print(f"\nremove-object, 500x500 in 12 MP: {t:.2f} s with reading and writing, {c:.2f} s of processor, {m:.0f} MB")
         bounds.at_most("seconds to fill 500x500 in 12 MP", t, 3.0)
+        for filter, options, most in NATIVE:
+            t, c, m = measured([binary, "filters", "run", filter, source, a, *(o.format(source=source) for o in options)])
+            print(f"{filter}, 12 MP: {t:.2f} s, {c:.2f} s of processor, {m:.0f} MB")
+            bounds.at_most(f"{filter} in 12 MP, MB", m, most)
     return 0 if bounds.say() else 1
 
 

@@ -207,7 +207,7 @@ mod tests {
     fn street(light: [f64; 3]) -> Picture {
         picture(move |x, y, chance| {
             let grey = 0.05 + 0.7 * ((x * 9.0).sin() * (y * 7.0).cos()).abs() + 0.05 * chance;
-            let thing = if (x * 8.0) as usize % 3 == 0 { [1.0, 0.4, 0.2] } else { [1.0; 3] };
+            let thing = if ((x * 8.0) as usize).is_multiple_of(3) { [1.0, 0.4, 0.2] } else { [1.0; 3] };
             std::array::from_fn(|c| grey * thing[c] * light[c])
         })
     }

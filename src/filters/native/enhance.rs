@@ -3,6 +3,7 @@
 //! It brings a picture to where it needs no more, so that a good one is hardly changed and a second run does little.
 
 use super::balance;
+use super::room;
 use super::{about, float};
 use crate::error::Result;
 use crate::filters::{About, Depth, Filter, Job, Output, Picture, Raster, Samples, Scope, Value, Watch};
@@ -31,6 +32,9 @@ impl Filter for AutoEnhance {
     }
 
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
+        // Once more in its new colours, and as bytes where it has more.
+        let more = job.image.channels as u64 * if job.image.depth() == Depth::F32 { 5 } else { 2 };
+        room::check("auto-enhance", &job.image, more)?;
         watch.step(0.0, "looking at the picture")?;
         let strength = if job.params.0.contains_key("strength") { job.params.number("strength") / 100.0 } else { 1.0 };
         let mut changes = balanced(&job.image, &figures(&job.image)?, strength);

@@ -17,6 +17,7 @@ mod patches;
 mod pyramid;
 mod random;
 mod remove;
+mod room;
 mod smooth;
 mod style;
 

@@ -4,6 +4,7 @@
 use super::canvas::{Canvas, Stroke};
 use super::pyramid::{Pyramid, Sample};
 use super::random::Random;
+use super::room;
 use super::{about, auto, float, int, parallel};
 use crate::error::Result;
 use crate::filters::{About, Filter, Job, Output, Picture, Raster, Scope, Value, Watch};
@@ -61,6 +62,8 @@ impl Filter for OilPainting {
     }
 
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
+        // The canvas takes 16, the picture at half its size and below 6, strokes the rest.
+        room::check("oil-painting", &job.image, 30)?;
         let params = &job.params;
         let side = job.image.width.min(job.image.height) as f32;
         let measured = params.is_auto("brush") || !params.0.contains_key("brush");

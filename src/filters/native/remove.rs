@@ -2,6 +2,7 @@
 
 use super::diffuse::diffuse;
 use super::fill::{State, Window, fill};
+use super::room;
 use super::{about, auto, float, hole, int};
 use crate::error::{Error, Kind, Result};
 use crate::filters::{About, Filter, Job, Output, Picture, Plane, Scope, Value, Watch};
@@ -47,6 +48,8 @@ impl Filter for RemoveObject {
             let message = format!("the {what} is {}x{}, the picture {}x{}", mask.0, mask.1, image.0, image.1);
             return Err(Error::new(Kind::InvalidArgument, message).hint(format!("give a {what} of the picture's size")));
         }
+        // The mask and its feather as numbers, and what is open and filled; a hole as large as the picture takes more.
+        room::check("remove-object", picture, 12)?;
         let feather = job.params.number("feather") as f32;
         let cover = hole::coverage(mask, feather);
         let open: Vec<bool> = cover.data.iter().map(|&value| value > 0.0).collect();

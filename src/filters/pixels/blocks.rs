@@ -106,8 +106,8 @@ fn waves() -> Waves {
 /// were rounded to.
 fn transform(window: &Plane, left: usize, top: usize, waves: &Waves, found: &mut [Vec<f32>; FREQUENCIES.len()]) {
     let mut across = [[0.0f32; 8]; 5];
-    for y in 0..8 {
-        let row = &window.data[(top + y) * window.width + left..][..8];
+    let rows = window.data.chunks_exact(window.width).skip(top).take(8);
+    for (y, row) in rows.map(|row| &row[left..left + 8]).enumerate() {
         if row.iter().any(|value| !(0.004..=0.996).contains(value)) {
             return;
         }
