@@ -65,7 +65,7 @@ def broken(version):
 
 
 async def facts(client, image):
-    """Everything that a filter could have changed: pixels, layers, whether GIMP counts a change."""
+    """Everything that a filter could have changed: pixels, layers, whether GIMP counts a change (3.0 always does here)."""
     picture = (await call(client, "get_image_bitmap", image=image))["picture"]
     shown = f"Gimp.Image.get_by_id({image})"
     rest = await value(client, f"[{shown}.is_dirty(), [l.get_id() for l in {shown}.get_layers()]]")
@@ -102,7 +102,6 @@ def test_pictures_of_odd_shapes(broken):
         async with broken.client(read_timeout_seconds=120) as client:
             for width, height in ((1, 1), (20000, 10)):
                 image = await picture_of(client, width, height)
-                before = await facts(client, image)
                 for name in ("denoise", "auto-enhance", "oil-painting"):
                     done = await call(client, "run_ai_filter", image=image, filter=name, result="new_layer")
                     assert (done["width"], done["height"]) == (width, height), done
@@ -114,10 +113,10 @@ def test_pictures_of_odd_shapes(broken):
                 await call(client, "close_image", image=done["new_image"], discard_changes=True)
                 await call(client, "select_all", image=image)
                 await value(client, f"Gimp.Image.get_by_id({image}).clean_all()")
+                before = await facts(client, image)
                 problem = await call(client, "run_ai_filter", _error=True, image=image, filter="remove-object")
                 assert problem["kind"] == "invalid_argument" and "the selection covers everything" in problem["message"], problem
-                assert (await facts(client, image))[0] == before[0]
-                assert (await facts(client, image))[1][0] is False
+                assert await facts(client, image) == before
                 await call(client, "close_image", image=image, discard_changes=True)
 
     asyncio.run(scenario())
