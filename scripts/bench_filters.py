@@ -1,6 +1,6 @@
 """Called by bench-filters: runs both sides in processes of their own and prints a table.
 
-usage: bench_filters.py BINARY FILTER THREADS MEGAPIXELS…
+usage: bench_filters.py BINARY FILTER THREADS "MEGAPIXELS…" "MEGAPIXELS OF THE ENGINE ALONE…"
        bench_filters.py --python MANIFEST THREADS IN OUT      (the Python side, in its own process)
 """
 
@@ -72,8 +72,8 @@ def measured(command):
     return time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
-def make_picture(megapixels, path):
-    """Waves with some noise."""
+def make_picture(megapixels, path, hole=None):
+    """Waves with some noise; a mask of 500x500 in the middle if one is wanted."""
     import numpy as np
     from PIL import Image
 
@@ -83,6 +83,10 @@ def make_picture(megapixels, path):
     noise = np.random.default_rng(1).normal(0, 8, (h, w, 1)).astype(np.float32)
     waves = np.stack([np.sin(x / 37) * np.cos(y / 53), np.sin(x / 11 + y / 19), np.cos(y / 23)], -1)
     Image.fromarray((128 + 90 * waves + noise).clip(0, 255).astype(np.uint8)).save(path, compress_level=1)
+    if hole:
+        mask = np.zeros((h, w), np.uint8)
+        mask[h // 2 - 250 : h // 2 + 250, w // 2 - 250 : w // 2 + 250] = 255
+        Image.fromarray(mask).save(hole, compress_level=1)
 
 
 def print_apart(a, b):
@@ -95,7 +99,33 @@ def print_apart(a, b):
     print(10 * np.log10(255**2 / max(float(np.mean((p - q) ** 2)), 1e-9)))
 
 
-def main(binary, name, threads, *sizes):
+# What native filters may hold of 12 megapixels of 8 bits, in MB: the picture and the result (72), the program (40), and
+# what src/filters/native/room.rs counts on.
+NATIVE = (
+    ("oil-painting", (), 72 + 40 + 12 * 30),
+    ("style-from-image", ("--style", "{source}"), 72 + 40 + 12 + 100),
+    ("auto-enhance", (), 72 + 40 + 12 * 6),
+)
+
+
+class Bounds:
+    """What the project promises, held against what was measured."""
+
+    def __init__(self):
+        self.rows = []
+
+    def at_most(self, what, found, most):
+        self.rows.append((found <= most, f"{what}: {found:.2f} of at most {most:.2f}"))
+
+    def say(self):
+        print()
+        for holds, text in self.rows:
+            print(f"{'holds' if holds else 'MISSED'}  {text}")
+        return all(holds for holds, _ in self.rows)
+
+
+def main(binary, name, threads, sizes, large):
+    sizes, large = sizes.split(), large.split()
     folder = ROOT / "filters" / name
     if not folder.is_dir():
         # An installed one, where the environment says that they are.
@@ -111,23 +141,48 @@ def main(binary, name, threads, *sizes):
     own = lambda *a: subprocess.run([sys.executable, __file__, *a], check=True, capture_output=True, text=True).stdout
     print(f"{name}, {threads} threads\n\n"
           "MP    engine s  python s  ratio  engine CPU  python CPU  ratio  engine MB  python MB  ratio  CPU/MP  dB apart")
+    bounds, each = Bounds(), {}
     with tempfile.TemporaryDirectory() as work:
-        for size in sizes:
-            source, a, b = (f"{work}/{n}.png" for n in ("in", "engine", "python"))
+        source, a, b, hole = (f"{work}/{n}.png" for n in ("in", "engine", "python", "hole"))
+        for size in sizes + large:
             own("--picture", size, source)
             t1, c1, m1 = measured([binary, "filters", "run", name, source, a, *parameters])
+            each[float(size)] = c1 / float(size)
+            if size in large:
+                print(f"{size:>4}  {t1:8.2f}  {'':8}  {'':5}  {c1:10.2f}  {'':10}  {'':5}  {m1:9.0f}  {'':9}  {'':5}"
+                      f"  {c1 / float(size):6.2f}", flush=True)
+                continue
             t2, c2, m2 = measured([sys.executable, __file__, "--python", str(manifest), threads, source, b])
             apart = float(own("--apart", a, b))
             print(f"{size:>4}  {t1:8.2f}  {t2:8.2f}  {t1 / t2:5.2f}  {c1:10.2f}  {c2:10.2f}  {c1 / c2:5.2f}"
                   f"  {m1:9.0f}  {m2:9.0f}  {m1 / m2:5.2f}  {c1 / float(size):6.2f}  {apart:8.1f}", flush=True)
+            bounds.at_most(f"{size} MP, whole path, the engine's time in Python's", t1 / t2, 1.0)
+            if float(size) >= 12:
+                bounds.at_most(f"{size} MP, the engine's memory in Python's", m1 / m2, 0.5)
+        # Of the processor's seconds, which others at work on the machine change least. A small picture has its few
+        # tiles to itself, and the larger ones must not do worse.
+        if len(each) > 1:
+            first, *others = (each[size] for size in sorted(each))
+            bounds.at_most("processor time a megapixel, the larger pictures' in the smallest's", max(others) / first, 1.15)
+            bounds.at_most("processor time a megapixel, largest of the larger ones in their smallest",
+                           max(others) / min(others), 1.15)
+        own("--picture", "12", source, hole)
+        t, c, m = measured([binary, "filters", "run", "remove-object", source, a, "--mask", hole])
+        print(f"\nremove-object, 500x500 in 12 MP: {t:.2f} s with reading and writing, {c:.2f} s of processor, {m:.0f} MB")
+        bounds.at_most("seconds to fill 500x500 in 12 MP", t, 3.0)
+        for filter, options, most in NATIVE:
+            t, c, m = measured([binary, "filters", "run", filter, source, a, *(o.format(source=source) for o in options)])
+            print(f"{filter}, 12 MP: {t:.2f} s, {c:.2f} s of processor, {m:.0f} MB")
+            bounds.at_most(f"{filter} in 12 MP, MB", m, most)
+    return 0 if bounds.say() else 1
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "--python":
         python_side(sys.argv[2], int(sys.argv[3]), *sys.argv[4:6])
     elif sys.argv[1] == "--picture":
-        make_picture(float(sys.argv[2]), sys.argv[3])
+        make_picture(float(sys.argv[2]), *sys.argv[3:])
     elif sys.argv[1] == "--apart":
         print_apart(*sys.argv[2:4])
     else:
-        main(*sys.argv[1:])
+        raise SystemExit(main(*sys.argv[1:]))

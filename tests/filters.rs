@@ -10,6 +10,13 @@ mod bad_input;
 mod bundled;
 #[path = "filters/command.rs"]
 mod command;
+#[cfg(unix)]
+#[path = "filters/full_disk.rs"]
+mod full_disk;
+#[path = "filters/golden.rs"]
+mod golden_runs;
+#[path = "filters/odd_sizes.rs"]
+mod odd_sizes;
 #[path = "filters/pictures.rs"]
 mod pictures;
 #[path = "filters/preview.rs"]

@@ -110,17 +110,18 @@ fn one(url: &str, part: &Path, download: &Download, watch: &Watch) -> Result<()>
             let _ = fs::remove_file(part);
             return Err(refused(format!("sends more than the {limit} bytes that were announced")));
         }
-        if let Err(error) = file.write_all(&block[..count]) {
-            // A full disk is freed of what filled it.
-            drop(file);
-            let _ = fs::remove_file(part);
-            return Err(fault(part, &error));
-        }
+        file.write_all(&block[..count]).map_err(|error| freed(part, &error))?;
         let share = total.map_or(0.0, |total| have as f32 / total.max(1) as f32);
         watch.step(share, &format!("{} of {} MB", have / 1_000_000, total.unwrap_or(0) / 1_000_000))?;
     }
     if total.is_some_and(|total| have < total) {
         return Err(refused(format!("broke off after {have} bytes; run it again to go on")));
     }
-    file.sync_all().map_err(|error| fault(part, &error))
+    file.sync_all().map_err(|error| freed(part, &error))
+}
+
+/// A full disk is freed of what filled it.
+fn freed(part: &Path, error: &std::io::Error) -> Error {
+    let _ = fs::remove_file(part);
+    fault(part, error)
 }

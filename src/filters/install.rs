@@ -97,7 +97,8 @@ fn fetch_all(
             unpack(&part, manifest, staging)?;
         } else {
             let target = staging.path().join(&file.path);
-            fs::copy(&part, &target).map_err(|error| fault(&target, &error))?;
+            // In the same folder, so that a large model needs its room once.
+            fs::rename(&part, &target).or_else(|_| copy(&part, &target))?;
         }
         parts.push(part);
     }
@@ -147,9 +148,21 @@ fn from_files(manifest: &Manifest, staging: &Staging, from: &[PathBuf]) -> Resul
             ))
         })?;
         let target = staging.path().join(&file.path);
-        fs::copy(&found, &target).map_err(|error| fault(&found, &error))?;
+        copy(&found, &target)?;
     }
     Ok(())
+}
+
+/// Copies a file, into folders that are made.
+///
+/// # Errors
+/// `io_error` with both paths: either may be at fault.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    let made = to.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::copy(from, to)).map(drop).map_err(|error| {
+        Error::new(Kind::IoError, format!("`{}` cannot be copied to `{}`: {error}", from.display(), to.display()))
+            .hint("check space and permissions there; nothing was installed")
+    })
 }
 
 /// Installs an ONNX file with the manifest that was inferred for it.
@@ -163,9 +176,7 @@ pub fn install_file(config: &Config, found: &Inspected, model: &Path) -> Result<
     let data = found.data.iter().map(|name| super::manifest::inside(folder, name).map(|path| (path, name)));
     for pair in own.map(Ok).chain(data) {
         let (source, name): (PathBuf, &String) = pair?;
-        let target = staging.path().join(name);
-        let copied = target.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::copy(&source, &target));
-        copied.map_err(|error| fault(&source, &error))?;
+        copy(&source, &staging.path().join(name))?;
     }
     let path = staging.path().join(MANIFEST);
     fs::write(&path, &found.text).map_err(|error| fault(&path, &error))?;

@@ -41,7 +41,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Found;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Pictures that are read while others still run, so that the next run begins at once.
+const READ_AHEAD: usize = 2;
 
 /// All filters of a process. Cheap to clone.
 #[derive(Clone)]
@@ -55,6 +58,8 @@ struct Inner {
     known: Mutex<Known>,
     /// Runs at once; more wait, so that memory is bounded.
     runs: Semaphore,
+    /// Pictures of callers who run a filter, are about to, or put its result away.
+    places: Arc<Semaphore>,
     sweeping: AtomicBool,
 }
 
@@ -73,6 +78,7 @@ impl Filters {
             inner: Arc::new(Inner {
                 cache: Arc::new(Cache::new((*config).clone())),
                 runs: Semaphore::new(config.filters.parallel.max(1)),
+                places: Arc::new(Semaphore::new(config.filters.parallel.max(1) + READ_AHEAD)),
                 known: Mutex::default(),
                 sweeping: AtomicBool::new(false),
                 config,
@@ -143,6 +149,15 @@ impl Filters {
         } else {
             error.hint(format!("did you mean {}?", near.join(" or ")))
         })
+    }
+
+    /// A place for one picture. Who fetches a picture for a filter waits for one before, and gives it back when the
+    /// result is away: however many callers there are, few hold a picture.
+    ///
+    /// # Errors
+    /// None that a caller could mend.
+    pub async fn place(&self) -> Result<OwnedSemaphorePermit> {
+        self.inner.places.clone().acquire_owned().await.map_err(Error::internal)
     }
 
     /// Runs a filter on a thread of its own, and waits. [`Output::image`] holds the picture.

@@ -7,8 +7,28 @@ use crate::gimp::Progress;
 use crate::metrics::METRICS;
 use serde_json::Value;
 use std::time::{Duration, Instant};
+use tokio::sync::OwnedSemaphorePermit;
 
 impl Ops {
+    /// Waits until a picture may be fetched for a filter; see [`Filters::place`](crate::filters::Filters::place).
+    ///
+    /// # Errors
+    /// `timeout`, `cancelled`.
+    pub async fn filter_place(&self, name: &str, limit: Duration, context: &Context) -> Result<OwnedSemaphorePermit> {
+        if let Some(sink) = &context.progress {
+            sink(Progress { progress: 0.0, total: Some(1.0), message: Some("waiting for other filters".into()) });
+        }
+        tokio::select! {
+            place = self.filters().place() => place,
+            () = context.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "the filter was cancelled")),
+            () = tokio::time::sleep(limit) => {
+                let seconds = limit.as_secs_f64();
+                let message = format!("`{name}` waited {seconds} s for other filters, its time limit");
+                Err(Error::new(Kind::Timeout, message).hint("give a larger `timeout`, or try again later"))
+            }
+        }
+    }
+
     /// Runs it within `limit`; its 0 to 1 is reported as `span.0` to `span.1`.
     ///
     /// # Errors

@@ -115,21 +115,50 @@ impl Uploads {
         let path = self.take(id, owner, piece)?;
         // Given back however this ends, also when the client hangs up and the future is dropped.
         let mut turn = Turn { uploads: self, id, received: piece.start, done: None };
-        let mut file = tokio::fs::OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .await
-            .map_err(|error| broken(&error))?;
-        file.seek(SeekFrom::Start(piece.start)).await.map_err(|error| broken(&error))?;
+        let opened = tokio::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).await;
+        let mut file = opened.map_err(|error| self.unwritable(&error))?;
+        file.seek(SeekFrom::Start(piece.start)).await.map_err(|error| self.unwritable(&error))?;
+        let received = self.receive(&mut file, &mut turn, piece, &mut body).await;
+        // The file writes behind: what the disk did not take shows here at the latest.
+        let received = match file.flush().await {
+            Ok(()) => received,
+            Err(error) => Err(self.unwritable(&error)),
+        };
+        if let Err(error) = received {
+            if error.kind == Kind::IoError {
+                // How much of the piece is there is not known: it is sent again, and its room is free until then.
+                let _ = file.set_len(piece.start).await;
+                self.disk.free(turn.received - piece.start);
+                turn.received = piece.start;
+                let mend = "free some space there, or set sessions.folder to another disk";
+                return Err(error.hint(format!("{mend}; then go on at byte {}", piece.start)));
+            }
+            return Err(error);
+        }
+        let complete = match piece.total {
+            Some(total) => turn.received == total,
+            None => piece.last,
+        };
+        turn.done = Some((piece.total.or(complete.then_some(turn.received)), complete));
+        drop(turn);
+        self.progress(id, owner)
+    }
+
+    /// Writes the body as it comes, and counts it in `turn`.
+    async fn receive<E: std::fmt::Display>(
+        &self,
+        file: &mut tokio::fs::File,
+        turn: &mut Turn<'_>,
+        piece: Piece,
+        body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    ) -> Result<()> {
         let limit = piece.total.unwrap_or(self.largest).min(self.largest);
         loop {
             let next = tokio::time::timeout(SILENT, body.next()).await.map_err(|_| {
                 Error::new(Kind::Timeout, format!("no byte of the upload came for {} s", SILENT.as_secs()))
                     .hint(format!("go on at byte {}", turn.received))
             })?;
-            let Some(chunk) = next else { break };
+            let Some(chunk) = next else { return Ok(()) };
             let chunk = chunk.map_err(|error| {
                 Error::new(Kind::ProtocolError, format!("the upload broke off: {error}"))
                     .hint(format!("go on at byte {}", turn.received))
@@ -138,18 +167,13 @@ impl Uploads {
                 return Err(self.too_large(piece.total));
             }
             self.disk.take(chunk.len() as u64)?;
-            let written = file.write_all(&chunk).await;
             turn.received += chunk.len() as u64;
-            written.map_err(|error| broken(&error))?;
+            file.write_all(&chunk).await.map_err(|error| self.unwritable(&error))?;
         }
-        file.flush().await.map_err(|error| broken(&error))?;
-        let complete = match piece.total {
-            Some(total) => turn.received == total,
-            None => piece.last,
-        };
-        turn.done = Some((piece.total.or(complete.then_some(turn.received)), complete));
-        drop(turn);
-        self.progress(id, owner)
+    }
+
+    fn unwritable(&self, error: &std::io::Error) -> Error {
+        Error::new(Kind::IoError, format!("the upload cannot be written in `{}`: {error}", self.folder.display()))
     }
 
     fn take(&self, id: &str, owner: &str, piece: Piece) -> Result<PathBuf> {
@@ -342,6 +366,24 @@ mod tests {
         let rest = Piece { start: 3, total: None, last: true };
         assert!(put(&uploads, &id, rest, b"def").await.unwrap().complete);
         assert_eq!(&uploads.read(&id, "me").await.unwrap()[..], b"abcdef");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_nothing_of_the_piece_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let uploads = uploads(folder.path(), 1);
+        let id = uploads.begin("me").unwrap().upload;
+        // The device that answers as a full disk does.
+        std::os::unix::fs::symlink("/dev/full", folder.path().join(&id)).unwrap();
+        let piece = |start| Piece { start, total: Some(6), last: false };
+        let error = put(&uploads, &id, piece(0), b"abcdef").await.unwrap_err();
+        assert!(error.kind == Kind::IoError && error.message.contains(folder.path().to_str().unwrap()), "{error:?}");
+        assert!(error.message.contains("No space left") && error.hint.unwrap().ends_with("go on at byte 0"));
+        assert_eq!((uploads.progress(&id, "me").unwrap().received, uploads.disk.used()), (0, 0));
+        std::fs::remove_file(folder.path().join(&id)).unwrap();
+        assert!(put(&uploads, &id, piece(0), b"abcdef").await.unwrap().complete);
+        assert_eq!((&uploads.read(&id, "me").await.unwrap()[..], uploads.disk.used()), (&b"abcdef"[..], 6));
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 /// Serves `body`, the first time only `first` bytes of it; the ranges that were asked for.
-fn breaking_server(body: Vec<u8>, first: usize) -> (String, Arc<Mutex<Vec<String>>>) {
+pub fn breaking_server(body: Vec<u8>, first: usize) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/model.onnx", listener.local_addr().unwrap());
     let ranges = Arc::new(Mutex::new(Vec::new()));

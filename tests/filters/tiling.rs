@@ -94,6 +94,22 @@ fn progress_rises_to_the_end_and_a_cancel_stops_within_a_tile() {
     assert_eq!((error.kind, *count.lock().unwrap()), (Kind::Cancelled, 3));
 }
 
+#[tokio::test]
+async fn few_callers_hold_a_picture_at_once() {
+    let installed = Installed::new();
+    let filters = Filters::new(&installed.config);
+    let mut held = Vec::new();
+    // As many as run, and two that are read meanwhile.
+    for _ in 0..installed.config.filters.parallel + 2 {
+        held.push(filters.place().await.unwrap());
+    }
+    let next = filters.place();
+    tokio::pin!(next);
+    assert!(futures_util::poll!(&mut next).is_pending());
+    held.pop();
+    drop(next.await.unwrap());
+}
+
 #[test]
 fn ten_callers_share_one_model_and_each_gets_its_own_pixels() {
     let installed = Installed::new();

@@ -155,7 +155,21 @@ def write_file(call, path=None, format=None, quality=None, options=None, overwri
 def save(call, image, path, name, quality=None, options=None, overwrite=True):
     """Writes `image` as format `name` to `path`, which the policy must allow: (facts of what was written, real path)."""
     with new_file(call, path, overwrite, name) as (temporary, target):
-        return _write(call, image, name, temporary, quality, options), target
+        try:
+            return _write(call, image, name, temporary, quality, options), target
+        except OperationError as error:
+            raise _named(error, temporary, target) from error
+
+
+def _named(error, temporary, target):
+    """The error about a file that could not be written, with the caller's own path and a look at the disk."""
+    if error.kind != "io_error":
+        return error
+    folder = os.path.dirname(target)
+    reason = error.message.replace(temporary, target)
+    free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free there"
+    hint = f"check the space and rights in `{folder}` ({free})" + (f", or {error.hint}" if error.hint else "")
+    return OperationError("io_error", f"`{target}` was not written: {reason}", hint, **{**error.details, "path": target})
 
 
 @contextlib.contextmanager
@@ -214,7 +228,10 @@ def _stream(call, name, quality, options):
     folder = tempfile.mkdtemp(prefix="gimp-bridge-")
     try:
         path = os.path.join(folder, f"image.{formats.ending(name)}")
-        result = _write(call, call.image, name, path, quality, options)
+        try:
+            result = _write(call, call.image, name, path, quality, options)
+        except OperationError as error:
+            raise _named(error, path, path) from error
 
         def chunks():
             with open(path, "rb") as file:
@@ -291,7 +308,7 @@ def _write_xcf(image, path, quality, options, width, height):
             raise OperationError(
                 "io_error",
                 f"GIMP could not save it: {Gimp.get_pdb().get_last_error()}",
-                "check the disk's space and rights",
+                "choose another folder",
             )
     finally:
         copy.delete()

@@ -141,10 +141,7 @@ fn folder(config: &Config, path: &Path, yes: bool) -> Result<Option<PathBuf>> {
     let files = manifest.file.iter().flat_map(|file| std::iter::once(&file.path).chain(&file.data));
     for name in files.map(String::as_str).chain([store::MANIFEST]) {
         let source = crate::filters::manifest::inside(path, name)?;
-        let target = staging.path().join(name);
-        let copied =
-            target.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::copy(&source, &target));
-        copied.map_err(|error| Error::new(Kind::IoError, format!("`{}`: {error}", source.display())))?;
+        install::copy(&source, &staging.path().join(name))?;
     }
     staging.finish().map(Some)
 }

@@ -124,9 +124,12 @@ impl FileSink {
         let colour = colour(picture.channels, picture.depth());
         let bytes = bytes(&picture.samples);
         let profile = self.profile(picture.channels);
-        let unsupported = |error: image::ImageError| {
-            Error::new(Kind::Unsupported, format!("`{}` cannot hold the result: {error}", self.target.display()))
-                .hint("write a PNG or TIFF file")
+        let unsupported = |error: image::ImageError| match error {
+            image::ImageError::IoError(error) => self.fault(error),
+            error => {
+                Error::new(Kind::Unsupported, format!("`{}` cannot hold the result: {error}", self.target.display()))
+                    .hint("write a PNG or TIFF file")
+            }
         };
         let color = colour.ok_or_else(|| {
             Error::new(

@@ -48,12 +48,8 @@ impl ModelFilter {
         for param in &self.manifest.param {
             let Some(what) = param.auto.filter(|_| job.params.is_auto(&param.name)) else { continue };
             let mut found = measure::measure(what, &job);
-            if let Value::Float(value) = &mut found {
-                *value *= param.auto_scale.unwrap_or(1.0);
-                *value = value.clamp(param.min.unwrap_or(f64::MIN), param.max.unwrap_or(f64::MAX));
-                if param.about().kind == (ParamKind::Int { min: 0, max: 0 }) {
-                    *value = value.round();
-                }
+            if let Value::Float(value) = found {
+                found = fitted(value * param.auto_scale.unwrap_or(1.0), &param.about().kind);
             }
             let shown = match &found {
                 Value::Float(value) => format!("{value:.2}"),
@@ -173,6 +169,15 @@ impl Filter for ModelFilter {
     }
 }
 
+/// A measured number as the parameter takes it, never outside of its range: a picture is as noisy as it likes.
+fn fitted(value: f64, kind: &ParamKind) -> Value {
+    match *kind {
+        ParamKind::Float { min, max, .. } => Value::Float(value.clamp(min, max)),
+        ParamKind::Int { min, max } => Value::Int((value.round() as i64).clamp(min, max)),
+        ParamKind::Bool | ParamKind::Choice { .. } => Value::Float(value),
+    }
+}
+
 fn uses(inputs: &[Input], source: &Source) -> bool {
     inputs.iter().any(|input| input.source == *source || uses(&input.parts, source))
 }
@@ -216,5 +221,20 @@ fn about(manifest: &Manifest, folder: &Folder) -> About {
         params: manifest.param.iter().map(manifest::Param::about).collect(),
         license: manifest.license.clone(),
         origin: folder.origin().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_measured_stays_in_the_parameter_s_range() {
+        let float = ParamKind::Float { min: 0.0, max: 100.0, step: None };
+        assert_eq!(fitted(151.2, &float), Value::Float(100.0));
+        assert_eq!(fitted(-3.0, &float), Value::Float(0.0));
+        assert_eq!(fitted(61.25, &float), Value::Float(61.25));
+        let int = ParamKind::Int { min: 1, max: 9 };
+        assert_eq!([12.0, 4.6, 0.2].map(|value| fitted(value, &int)), [9, 5, 1].map(Value::Int));
     }
 }

@@ -124,8 +124,14 @@ fn hole(job: &Job, task: Task) -> Result<Plane> {
         (None, _) => return Err(plan::no_mask()),
     };
     if hole.bounds(0.5).is_none() {
-        return Err(Error::new(Kind::InvalidArgument, "the mask is empty: no pixel is above 50 %")
-            .hint("paint white what the filter shall work on"));
+        let (what, mend) = match (&job.mask, job.area) {
+            (Some(_), _) => ("the mask is empty: no pixel is above 50 %", "paint white what the filter shall work on"),
+            (None, Some(_)) => {
+                ("the box holds no pixel of the picture", "its left and top count from the picture's own")
+            }
+            (None, None) => ("the selection is empty: no pixel is above 50 %", "select what the filter shall work on"),
+        };
+        return Err(Error::new(Kind::InvalidArgument, what).hint(mend));
     }
     if task == Task::Inpaint && hole.data.iter().all(|&value| value > 0.5) {
         return Err(Error::new(

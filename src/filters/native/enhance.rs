@@ -2,6 +2,8 @@
 //!
 //! It brings a picture to where it needs no more, so that a good one is hardly changed and a second run does little.
 
+use super::balance;
+use super::room;
 use super::{about, float};
 use crate::error::Result;
 use crate::filters::{About, Depth, Filter, Job, Output, Picture, Raster, Samples, Scope, Value, Watch};
@@ -30,9 +32,12 @@ impl Filter for AutoEnhance {
     }
 
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
+        // Once more in its new colours, and as bytes where it has more.
+        let more = job.image.channels as u64 * if job.image.depth() == Depth::F32 { 5 } else { 2 };
+        room::check("auto-enhance", &job.image, more)?;
         watch.step(0.0, "looking at the picture")?;
         let strength = if job.params.0.contains_key("strength") { job.params.number("strength") / 100.0 } else { 1.0 };
-        let mut changes = balanced(&figures(&job.image)?, strength);
+        let mut changes = balanced(&job.image, &figures(&job.image)?, strength);
         // Brightness is planned for the colours that will be there.
         let figures = match changes.is_empty() {
             true => figures(&job.image)?,
@@ -95,23 +100,17 @@ impl Plan {
 // Each correction begins only where the picture is clearly off, and then goes all the way to where it is not: what was
 // corrected is not corrected again.
 
-/// The white balance that a picture with these figures needs, `strength` 0 to 1.
-fn balanced(analysis: &Analysis, strength: f64) -> Vec<Change> {
-    // A dusk is blue, and a stronger cast than this is rather the evening sun's or the subject's own.
-    const STRONGEST: f64 = 13.0;
+/// The white balance that the picture needs, `strength` 0 to 1. A night is as coloured as its lamps.
+fn balanced(picture: &Picture, analysis: &Analysis, strength: f64) -> Vec<Change> {
     let mut plan = Plan::default();
-    let Some(details) = analysis.details.as_ref().filter(|_| !analysis.color_analysis.is_grayscale) else {
-        return plan.0;
-    };
-    let night = is_night(details);
-    if let Some(cast) = details.color_cast.as_ref().filter(|_| !night)
-        && cast.basis == "neutral_pixels"
-        && (4.0..STRONGEST).contains(&cast.strength)
+    let night = analysis.details.as_ref().is_none_or(is_night);
+    if !night
+        && !analysis.color_analysis.is_grayscale
+        && let Some(cast) = balance::cast(picture)
     {
-        let [red, blue] = gains(cast.a, cast.b, strength);
-        let why = format!("what should be grey leans to {} by {} in CIE Lab", cast.direction, cast.strength);
-        plan.add("red-gain", red, 3, why.clone());
-        plan.add("blue-gain", blue, 3, why);
+        let [red, blue] = cast.gains(strength);
+        plan.add("red-gain", red, 3, cast.why());
+        plan.add("blue-gain", blue, 3, cast.why());
     }
     plan.0
 }
@@ -206,18 +205,6 @@ fn quantile(histogram: &[u64], share: f64) -> f64 {
     255.0
 }
 
-/// Gains of red and blue, in light, that turn a tint of CIE Lab grey; green's is 1.
-fn gains(a: f64, b: f64, amount: f64) -> [f64; 2] {
-    // A middle grey of this tint: XYZ relative to white, then linear sRGB.
-    let f = (60.0 + 16.0) / 116.0;
-    let cube = |t: f64| t * t * t;
-    let (x, y, z) = (0.95047 * cube(f + a / 500.0), cube(f), 1.08883 * cube(f - b / 200.0));
-    let red = 3.2404542 * x - 1.5371385 * y - 0.4985314 * z;
-    let green = -0.9692660 * x + 1.8760108 * y + 0.0415560 * z;
-    let blue = 0.0556434 * x - 0.2040259 * y + 1.0572252 * z;
-    [red, blue].map(|channel| (green / channel.max(1e-3)).clamp(0.5, 2.0).powf(amount))
-}
-
 /// The corrections as one table a channel, and what needs more than one sample.
 struct Recipe {
     tables: [Vec<f32>; 3],
@@ -234,7 +221,7 @@ impl Recipe {
         let (gamma, contrast) = (get("gamma"), get("contrast"));
         let table = |gain: f64| {
             let tone = |index: usize| {
-                let value = balance(index as f64 / STEPS as f64, gain);
+                let value = gained(index as f64 / STEPS as f64, gain);
                 let value = ((value - black) / (white - black)).clamp(0.0, 1.0).powf(gamma);
                 // A smooth S through black, middle and white.
                 (value + contrast * (value * value * (3.0 - 2.0 * value) - value)) as f32
@@ -262,13 +249,13 @@ impl Recipe {
 }
 
 /// A gain on light, for an sRGB sample, that rolls off towards white so that nothing is cut off.
-fn balance(value: f64, gain: f64) -> f64 {
+fn gained(value: f64, gain: f64) -> f64 {
     if gain == 1.0 {
         return value;
     }
     let light = if value <= 0.04045 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) };
-    let gained = light * (gain + (1.0 - gain) * light.powi(4));
-    if gained <= 0.0031308 { gained * 12.92 } else { 1.055 * gained.powf(1.0 / 2.4) - 0.055 }
+    let more = light * (gain + (1.0 - gain) * light.powi(4));
+    if more <= 0.0031308 { more * 12.92 } else { 1.055 * more.powf(1.0 / 2.4) - 0.055 }
 }
 
 fn apply(picture: &Picture, changes: &[Change], watch: &Watch) -> Result<Picture> {

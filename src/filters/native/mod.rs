@@ -3,6 +3,7 @@
 //! Each is a [`Filter`]: bounded in time and memory, the same for the same seed on any number of threads, told by
 //! its [`Watch`](super::Watch) when nobody wants it any more. To add one: a file here, a line in [`all`], tests.
 
+mod balance;
 mod canvas;
 mod diffuse;
 pub mod enhance;
@@ -16,6 +17,7 @@ mod patches;
 mod pyramid;
 mod random;
 mod remove;
+mod room;
 mod smooth;
 mod style;
 

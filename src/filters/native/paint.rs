@@ -4,6 +4,7 @@
 use super::canvas::{Canvas, Stroke};
 use super::pyramid::{Pyramid, Sample};
 use super::random::Random;
+use super::room;
 use super::{about, auto, float, int, parallel};
 use crate::error::Result;
 use crate::filters::{About, Filter, Job, Output, Picture, Raster, Reach, Scope, Sight, Value, Values, Watch};
@@ -74,6 +75,8 @@ impl Filter for OilPainting {
     }
 
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
+        // The canvas takes 16, the picture at half its size and below 6, strokes the rest.
+        room::check("oil-painting", &job.image, 30)?;
         let params = &job.params;
         let broadest = broadest(params, (job.image.width, job.image.height));
         let detail = params.number("detail") as f32 / 100.0;

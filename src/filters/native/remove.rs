@@ -2,6 +2,7 @@
 
 use super::diffuse::diffuse;
 use super::fill::{State, Window, fill};
+use super::room;
 use super::{about, auto, float, hole, int};
 use crate::error::{Error, Kind, Result};
 use crate::filters::{About, Filter, Job, Output, Picture, Plane, Reach, Scope, Sight, Value, Values, Watch};
@@ -51,21 +52,24 @@ impl Filter for RemoveObject {
                 .hint("select what shall go, or pass `mask`, white where it lies")
         })?;
         let picture = &*job.image;
+        let what = if job.mask.is_some() { "mask" } else { "selection" };
         if (mask.width, mask.height) != (picture.width, picture.height) {
             let (mask, image) = ((mask.width, mask.height), (picture.width, picture.height));
-            let message = format!("the mask is {} x {}, the image {} x {}", mask.0, mask.1, image.0, image.1);
-            return Err(Error::new(Kind::InvalidArgument, message).hint("make the mask as large as the image"));
+            let message = format!("the {what} is {}x{}, the picture {}x{}", mask.0, mask.1, image.0, image.1);
+            return Err(Error::new(Kind::InvalidArgument, message).hint(format!("give a {what} of the picture's size")));
         }
+        // The mask and its feather as numbers, and what is open and filled; a hole as large as the picture takes more.
+        room::check("remove-object", picture, 12)?;
         let feather = job.params.number("feather") as f32;
         let cover = hole::coverage(mask, feather);
         let open: Vec<bool> = cover.data.iter().map(|&value| value > 0.0).collect();
         let holes = hole::rectangles(&open, mask.width, mask.height);
         if holes.is_empty() {
-            return Err(Error::new(Kind::InvalidArgument, "the mask is empty: there is nothing to fill")
+            return Err(Error::new(Kind::InvalidArgument, format!("the {what} is empty: there is nothing to fill"))
                 .hint("select what shall go, or pass a mask that is white there"));
         }
         let filled = vec![false; mask.data.len()];
-        let mut run = Run { picture, cover, open, filled, feather, out: picture.clone() };
+        let mut run = Run { picture, what, cover, open, filled, feather, out: picture.clone() };
         let mut used = job.params.clone();
         let mut thin = 0;
         let area = |hole: &Rect| (hole.2 * hole.3) as f32;
@@ -110,6 +114,8 @@ type Rect = (usize, usize, usize, usize);
 
 struct Run<'a> {
     picture: &'a Picture,
+    /// What the hole was given as, for errors.
+    what: &'static str,
     /// How much of the fill each pixel takes.
     cover: Plane,
     /// Pixels to fill.
@@ -150,9 +156,9 @@ impl Run<'_> {
             if whole {
                 return Err(Error::new(
                     Kind::InvalidArgument,
-                    "the mask covers everything that can be seen: nothing is left to fill the hole from",
+                    format!("the {} covers everything that can be seen: nothing is left to fill from", self.what),
                 )
-                .hint("leave some of the picture outside the mask and its feather"));
+                .hint("leave some of the picture outside of it and its feather"));
             }
             reach *= 2;
         }

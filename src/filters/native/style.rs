@@ -4,6 +4,7 @@
 use super::moments::{Colour, Moments, Transfer};
 use super::patches::{Grid, Matches, RADIUS, Search, Spot, Texel, vote};
 use super::random::Random;
+use super::room;
 use super::{about, float, int, parallel};
 use crate::error::{Error, Kind, Result};
 use crate::filters::{About, Depth, Filter, Job, Output, Picture, Scope, Watch};
@@ -48,6 +49,7 @@ impl Filter for StyleFromImage {
             Error::new(Kind::InvalidArgument, "`style-from-image` got no style picture")
                 .hint("pass the picture whose colours and texture are wanted as `style`")
         })?;
+        room::check("style-from-image", &job.image, 1)?;
         watch.step(0.0, "looking at both pictures")?;
         let share = |name: &str| job.params.number(name) as f32 / 100.0;
         let (colour, texture, strength) = (share("colour"), share("texture"), share("strength"));

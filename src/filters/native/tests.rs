@@ -166,7 +166,7 @@ fn holes_that_cannot_be_filled_are_refused() {
     for (mask, says) in [
         (hole(40, 30, |_, _| false), "empty"),
         (hole(40, 30, |_, _| true), "nothing is left"),
-        (hole(41, 30, |_, _| true), "41 x 30"),
+        (hole(41, 30, |_, _| true), "41x30"),
     ] {
         let error = refused(mask);
         assert_eq!(error.kind, Kind::InvalidArgument);

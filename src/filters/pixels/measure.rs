@@ -1,6 +1,8 @@
 //! What `auto` parameters are set from: noise, JPEG blocks.
 
+use super::blocks;
 use super::colour::luma;
+use super::noise::Noise;
 use crate::filters::job::{Job, Value};
 use crate::filters::manifest::Measure;
 use crate::filters::raster::{Plane, Raster};
@@ -8,20 +10,26 @@ use crate::filters::raster::{Plane, Raster};
 /// Enough pixels to measure on; larger pictures are sampled in windows.
 const WINDOW: usize = 512;
 
+/// Where `compressed` enlarges better than `clean`: below this quality, and from this noise on. Read off the table of
+/// scripts/measure-auto, which tries both on eight photos.
+const COMPRESSED: f64 = 86.0;
+const NOISY: f32 = 5.0;
+
 /// The measured value for an automatic parameter.
 pub fn measure(what: Measure, job: &Job) -> Value {
+    let windows = windows(job);
     match what {
-        Measure::NoiseLevel => Value::Float(f64::from(noise_level(job))),
-        Measure::JpegQuality => Value::Float((100.0 - quality(job)) / 200.0),
+        Measure::NoiseLevel => Value::Float(f64::from(Noise::of(&windows).level())),
+        Measure::JpegQuality => Value::Float((100.0 - quality(job, &windows)) / 200.0),
         Measure::Compression => {
-            let compressed = quality(job) < 88.0 || noise_level(job) > 5.0;
+            let compressed = quality(job, &windows) < COMPRESSED || Noise::of(&windows).sure() > NOISY;
             Value::Text(if compressed { "compressed" } else { "clean" }.into())
         }
     }
 }
 
-/// The luma of some windows, spread over the picture.
-fn windows(job: &Job) -> Vec<Plane> {
+/// Some windows, spread over the picture.
+fn windows(job: &Job) -> Vec<Raster> {
     let image = &job.image;
     // Multiples of 8, so that JPEG's grid stays where it is.
     let places = |side: usize| {
@@ -31,8 +39,7 @@ fn windows(job: &Job) -> Vec<Plane> {
     let mut found = Vec::new();
     for y in places(image.height) {
         for x in places(image.width) {
-            let part = image.region(x, y, WINDOW.min(image.width - x), WINDOW.min(image.height - y));
-            found.push(grey(&part));
+            found.push(image.region(x, y, WINDOW.min(image.width - x), WINDOW.min(image.height - y)));
         }
     }
     found
@@ -44,72 +51,13 @@ fn grey(part: &Raster) -> Plane {
     Plane { width: part.width, height: part.height, data }
 }
 
-/// Standard deviation of the noise in 8-bit levels: from the finest diagonal wavelets of the picture's calmest
-/// blocks, since texture only adds.
-pub fn noise_level(job: &Job) -> f32 {
-    let mut blocks: Vec<f32> = Vec::new();
-    for window in windows(job) {
-        for top in (0..window.height.saturating_sub(15)).step_by(16) {
-            for left in (0..window.width.saturating_sub(15)).step_by(16) {
-                let mut sum = 0.0;
-                let mut extreme = 0;
-                for y in (top..top + 16).step_by(2) {
-                    for x in (left..left + 16).step_by(2) {
-                        let (a, b) = (window.at(x, y), window.at(x + 1, y));
-                        let (c, d) = (window.at(x, y + 1), window.at(x + 1, y + 1));
-                        sum += (a - b - c + d) * (a - b - c + d) / 4.0;
-                        extreme += usize::from(!(0.01..=0.99).contains(&a));
-                    }
-                }
-                // Clipped areas show no noise that is there.
-                if extreme < 8 {
-                    blocks.push((sum / 64.0).sqrt() * 255.0);
-                }
-            }
-        }
-    }
-    if blocks.is_empty() {
-        return 0.0;
-    }
-    blocks.sort_by(f32::total_cmp);
-    // Luma averages the channels' noise: 0.299² + 0.587² + 0.114² = 0.447; its root is 0.668.
-    let share = if job.image.channels > 2 { 0.668 } else { 1.0 };
-    blocks[blocks.len() / 5] * 1.1 / share
-}
-
-/// JPEG quality from 1 to 100: as the file says, or estimated from the 8 by 8 grid; 100 where there is none.
-fn quality(job: &Job) -> f64 {
+/// JPEG quality from 1 to 100: as the file says, or from what is left in the pixels; 100 where nothing is.
+fn quality(job: &Job, windows: &[Raster]) -> f64 {
     if let Some(known) = job.jpeg_quality {
         return f64::from(known);
     }
-    let (mut on_grid, mut off_grid, mut counted) = (0.0f64, 0.0f64, 0usize);
-    for window in windows(job) {
-        for y in 0..window.height {
-            for x in (8..window.width.saturating_sub(5)).step_by(8) {
-                // The second difference across the boundary, against the same inside the block.
-                let bend = |at: usize| {
-                    let v = |i: usize| f64::from(window.at(i, y));
-                    (v(at) - v(at - 1) - (v(at - 1) - v(at - 2) + v(at + 1) - v(at)) / 2.0).abs()
-                };
-                on_grid += bend(x);
-                off_grid += bend(x + 4);
-                counted += 1;
-            }
-        }
-    }
-    if counted == 0 || on_grid <= off_grid {
-        return 100.0;
-    }
-    let excess = (on_grid - off_grid) / counted as f64 * 255.0;
-    let ratio = on_grid / off_grid.max(1e-9);
-    // A grid that is not clearly there is texture.
-    if ratio < 1.06 {
-        return 100.0;
-    }
-    // The step at block edges grows with the quantisation; the factor was fitted on seven photos saved at quality 20
-    // to 92. From there to quality as the common encoder counts it.
-    let coarseness = (excess * 0.17).clamp(0.05, 5.0);
-    if coarseness <= 1.0 { 100.0 - 50.0 * coarseness } else { 50.0 / coarseness }
+    let windows: Vec<Plane> = windows.iter().map(grey).collect();
+    blocks::quality(&windows).or_else(|| blocks::quality_by_edges(&windows)).unwrap_or(100.0)
 }
 
 #[cfg(test)]
@@ -135,29 +83,102 @@ mod tests {
         Job::new(Arc::new(Picture { width: 320, height: 240, channels: 3, samples: Samples::U8(samples.collect()) }))
     }
 
-    #[test]
-    fn noise_is_measured_within_a_fifth() {
-        for sigma in [5.0, 15.0, 25.0] {
-            let found = noise_level(&noisy(sigma));
-            assert!((found / sigma - 1.0).abs() < 0.2, "{sigma} was measured as {found}");
-        }
-        assert!(noise_level(&noisy(0.0)) < 1.0);
+    fn level(job: &Job) -> f32 {
+        Noise::of(&windows(job)).level()
+    }
+
+    fn quality_of(job: &Job) -> f64 {
+        quality(job, &windows(job))
     }
 
     #[test]
-    fn a_jpeg_is_known_by_its_blocks_and_by_its_tables() {
-        let mut job = noisy(3.0);
-        assert_eq!(quality(&job), 100.0);
+    fn noise_is_measured_within_a_fifth() {
+        for sigma in [5.0, 15.0, 25.0] {
+            let found = level(&noisy(sigma));
+            assert!((found / sigma - 1.0).abs() < 0.2, "{sigma} was measured as {found}");
+        }
+        assert!(level(&noisy(0.0)) < 1.0);
+    }
+
+    /// The small photo of the golden runs.
+    fn photo() -> Job {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/filters/golden/bundled/photo.png");
+        let photo = image::open(path).unwrap().into_rgb8();
+        let (width, height) = (photo.width() as usize, photo.height() as usize);
+        Job::new(Arc::new(Picture { width, height, channels: 3, samples: Samples::U8(photo.into_raw()) }))
+    }
+
+    /// The picture as a JPEG of this quality holds it.
+    fn jpeg(job: &Job, quality: u8) -> Picture {
+        let Picture { width, height, .. } = *job.image;
         let Samples::U8(pixels) = &job.image.samples else { panic!() };
         let mut bytes = Vec::new();
-        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 30);
-        image::ImageEncoder::write_image(encoder, pixels, 320, 240, image::ExtendedColorType::Rgb8).unwrap();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality);
+        let kind = image::ExtendedColorType::Rgb8;
+        image::ImageEncoder::write_image(encoder, pixels, width as u32, height as u32, kind).unwrap();
         let decoded = image::load_from_memory(&bytes).unwrap().into_rgb8().into_raw();
-        let picture = Picture { width: 320, height: 240, channels: 3, samples: Samples::U8(decoded) };
-        job.image = Arc::new(picture);
-        assert!(quality(&job) < 88.0, "{}", quality(&job));
+        Picture { width, height, channels: 3, samples: Samples::U8(decoded) }
+    }
+
+    #[test]
+    fn a_jpeg_is_known_by_its_steps_also_when_cropped_and_by_its_tables() {
+        let mut job = photo();
+        assert_eq!(quality_of(&job), 100.0);
+        assert_eq!(measure(Measure::Compression, &job), Value::Text("clean".into()));
+        for wanted in [30, 60, 80, 90] {
+            let found = quality_of(&Job::new(Arc::new(jpeg(&job, wanted))));
+            assert!((found - f64::from(wanted)).abs() <= 2.5, "{wanted}: {found}");
+        }
+        let whole = jpeg(&job, 40);
+        let cropped = Picture::from_raster(&whole.region(11, 5, 170, 130));
+        let found = quality_of(&Job::new(Arc::new(cropped)));
+        assert!((found - 40.0).abs() <= 2.0, "cropped: {found}");
+        job.image = Arc::new(whole);
         assert_eq!(measure(Measure::Compression, &job), Value::Text("compressed".into()));
         job.jpeg_quality = Some(60);
         assert_eq!(measure(Measure::JpegQuality, &job), Value::Float(0.2));
+        job.jpeg_quality = Some(90);
+        assert_eq!(measure(Measure::Compression, &job), Value::Text("clean".into()));
+    }
+
+    #[test]
+    fn a_jpeg_whose_tones_were_changed_is_known_by_its_edges() {
+        let job = photo();
+        let curve = |picture: &Picture| {
+            let Samples::U8(samples) = &picture.samples else { panic!() };
+            let bent = samples.iter().map(|&value| (255.0 * (f32::from(value) / 255.0).powf(0.7)) as u8).collect();
+            Job::new(Arc::new(Picture { samples: Samples::U8(bent), ..picture.clone() }))
+        };
+        assert_eq!(quality_of(&curve(&job.image)), 100.0);
+        let found = quality_of(&curve(&jpeg(&job, 25)));
+        assert!(found < COMPRESSED, "{found}");
+    }
+
+    #[test]
+    fn texture_is_not_taken_for_noise() {
+        // As sharp as pixels can be, alike in all channels, and nowhere calm.
+        let samples = (0..128 * 128).flat_map(|i: u32| {
+            let (x, y) = (i % 128, i / 128);
+            let mixed = (x ^ y << 8).wrapping_mul(2_654_435_761);
+            let light = (mixed ^ mixed >> 13).wrapping_mul(0x5bd1_e995) >> 24;
+            [light / 18 + 90, light / 18 + 80, light / 18 + 60].map(|value| value as u8)
+        });
+        let picture = Picture { width: 128, height: 128, channels: 3, samples: Samples::U8(samples.collect()) };
+        let job = Job::new(Arc::new(picture));
+        assert!(level(&job) > NOISY, "{}", level(&job));
+        assert_eq!(measure(Measure::Compression, &job), Value::Text("clean".into()));
+        assert_eq!(measure(Measure::Compression, &noisy(8.0)), Value::Text("compressed".into()));
+    }
+
+    #[test]
+    fn the_smallest_pictures_are_clean() {
+        for (width, height) in [(1, 1), (7, 300), (9, 9)] {
+            for channels in 1..=4 {
+                let samples = Samples::U8((0..width * height * channels).map(|i| (i * 37) as u8).collect());
+                let job = Job::new(Arc::new(Picture { width, height, channels, samples }));
+                assert_eq!(measure(Measure::JpegQuality, &job), Value::Float(0.0));
+                measure(Measure::NoiseLevel, &job);
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What the engine does to pixels itself: resizing, colour spaces, masks, transparent pixels. Knows no model.
 
+pub mod blocks;
 pub mod colour;
 pub mod evidence;
 pub mod grabcut;
@@ -7,5 +8,6 @@ pub mod guided;
 pub mod maxflow;
 pub mod measure;
 pub mod morph;
+pub mod noise;
 pub mod resize;
 pub mod transparent;

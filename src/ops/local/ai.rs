@@ -47,6 +47,8 @@ pub async fn run_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
     let params = filter_parameters(call.arguments.remove("parameters"))?;
     check_inputs(&call, &about)?;
 
+    // Until the result is in GIMP: ten callers with large pictures hold a few of these.
+    let _place = call.ops.filter_place(&name, call.timeout, call.context).await?;
     let began = Instant::now();
     let read = read_source(&call).await?;
     let mut job = job(&call, &about, &read).await?;
