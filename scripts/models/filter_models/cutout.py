@@ -1,11 +1,12 @@
 """Training samples for cutting out a subject, and the colour evidence that the network is given beside the picture.
 
-A sample is one subject (a cluster of overlapping shapes of related material, soft-edged at times) before a background
+A sample is one subject (overlapping parts of related material, soft-edged at times, see bodies.py) before a background
 with other things in it, and a selection as a person would draw it: a box, an ellipse, or a rough outline."""
 
 import cv2
 import numpy as np
 
+from . import bodies
 from .patches import cut
 from .scenes import SHIFT, fixed_point, outline
 
@@ -45,77 +46,132 @@ def evidence(image, prompt):
     return np.tanh(0.5 * ratio).astype(np.float32)
 
 
-def material(rng, bank, size, low, high):
-    """A patch of texture with its own mean colour, contrast and blur, float32 [size, size, 3]."""
-    side = int(rng.uniform(low, high))
-    piece = cut(rng, bank, side)
-    how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    piece = cv2.resize(piece, (size, size), interpolation=how).astype(np.float32) / 255
-    piece = np.rot90(piece, rng.integers(4))[..., rng.permutation(3)]
+def texture(rng, bank, high, wide, low, most):
+    """A cut of the bank between `low` and `most` pixels large brought to `high` x `wide`, float32 [high, wide, 3]."""
+    side, longest = rng.uniform(low, most), max(high, wide)
+    piece = cut(rng, bank, int(side))[: max(2, int(side * high / longest)), : max(2, int(side * wide / longest))]
+    soft = np.exp(rng.uniform(0, 2.5)) if rng.random() < 0.5 else 1.0
+    if soft > 1.5:  # out of focus, or smooth by nature
+        small = max(2, int(wide / soft)), max(2, int(high / soft))
+        piece = cv2.resize(piece, small, interpolation=cv2.INTER_AREA)
+    shrinks = piece.shape[0] > high
+    piece = cv2.resize(piece, (wide, high), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    if rng.random() < 0.5:
+        piece = piece[:, ::-1]
+    return piece[..., rng.permutation(3)].astype(np.float32) / 255
+
+
+def material(rng, bank, high, wide, low=40, most=320):
+    """Texture with its own mean colour and contrast; one in six is left as it is, of many colours."""
+    piece = texture(rng, bank, high, wide, low, most)
+    if rng.random() < 0.17:
+        return piece
     keep = rng.random()
     piece = piece * keep + piece.mean(2, keepdims=True) * (1 - keep)
     mean = piece.mean((0, 1))
-    piece = (piece - mean) * rng.uniform(0.15, 1) + np.clip(mean + rng.normal(0, 0.15, 3), 0.05, 0.95)
-    if rng.random() < 0.5:
-        piece = cv2.GaussianBlur(piece, (0, 0), rng.uniform(0.5, 8))
+    piece = (piece - mean) * rng.uniform(0.1, 1) + np.clip(mean + rng.normal(0, 0.15, 3), 0.05, 0.95)
     return np.clip(piece, 0, 1).astype(np.float32)
 
 
-def cover(corners, size, blur=0.0):
-    """An outline's antialiased coverage, float32 [size, size]."""
-    mask = np.zeros((2 * size, 2 * size), np.uint8)
-    cv2.fillPoly(mask, [fixed_point(2 * corners)], 255, shift=SHIFT)
-    mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return cv2.GaussianBlur(mask, (0, 0), blur) if blur else mask
+def covered(corners, size, blur=0.0):
+    """(rows, columns, antialiased coverage [h, w, 1]) of an outline's bounds in the picture; None where it is outside."""
+    margin = int(3 * blur) + 1
+    low = np.clip(np.floor(corners.min(0)).astype(int) - margin, 0, size)
+    end = np.clip(np.ceil(corners.max(0)).astype(int) + margin, 0, size)
+    wide, high = end - low
+    if wide < 2 or high < 2:
+        return None
+    mask = np.zeros((2 * high, 2 * wide), np.uint8)
+    cv2.fillPoly(mask, [fixed_point(2 * (corners - low))], 255, shift=SHIFT)
+    mask = cv2.resize(mask, (wide, high), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    mask = cv2.GaussianBlur(mask, (0, 0), blur) if blur else mask
+    return slice(low[1], end[1]), slice(low[0], end[0]), mask[..., None]
 
 
-def light(rng, size):
-    return cv2.resize(rng.uniform(0.6, 1.3, (2, 2)).astype(np.float32), (size, size))[..., None]
+def light(rng, high, wide):
+    """Uneven light, as a factor; at times with deep shadow."""
+    darkest = 0.3 if rng.random() < 0.25 else 0.6
+    corners = rng.uniform(darkest, 1.3, (2, 2)).astype(np.float32)
+    return cv2.resize(corners, (wide, high), interpolation=cv2.INTER_LINEAR)[..., None]
 
 
-def background(rng, bank, size):
-    picture = material(rng, bank, size, 120, 320)
-    for _ in range(rng.integers(0, 4)):
-        mask = cover(outline(rng, rng.uniform(6, 60)) + rng.uniform(0, size, 2), size)[..., None]
-        picture = picture * (1 - mask) + material(rng, bank, size, 40, 300) * mask
-    if rng.random() < 0.5:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.7, 6))
-    return picture * light(rng, size) if rng.random() < 0.5 else picture
+def paint(picture, spot, fill, alpha=1.0):
+    rows, columns, mask = spot
+    mask = mask * alpha
+    picture[rows, columns] += (fill - picture[rows, columns]) * mask
 
 
-def limb(rng, start, reach):
-    """Corners of a bent, tapering limb: legs, necks, handles, stems. Without them nothing thin is ever kept."""
-    angle = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.35, 7))
-    spine = start + np.cumsum(np.stack([np.cos(angle), np.sin(angle)], 1), 0) * (reach / 7)
-    across = np.stack([-np.sin(angle), np.cos(angle)], 1)
-    width = np.linspace(rng.uniform(0.06, 0.22), rng.uniform(0.02, 0.12), 7)[:, None] * reach
-    return np.concatenate([spine + across * width, (spine - across * width)[::-1]])
+def fresh(rng, bank, spot):
+    """A material of its own for a spot, at times unevenly lit."""
+    high, wide = spot[2].shape[:2]
+    fill = material(rng, bank, high, wide)
+    return fill * light(rng, high, wide) if rng.random() < 0.3 else fill
 
 
-def add_subject(rng, bank, picture):
-    """Paints the subject's parts over the picture; answers the picture and the subject's alpha."""
-    size = picture.shape[0]
-    alpha = np.zeros((size, size), np.float32)
-    centre, radius = rng.uniform(0.36 * size, 0.64 * size, 2), rng.uniform(0.11, 0.34) * size
-    blur = rng.uniform(0.5, 2.5) if rng.random() < 0.35 else 0.0
-    skin = material(rng, bank, size, 60, 320)
-    limbs = rng.integers(1, 7) if rng.random() < 0.45 else 0
-    parts = rng.integers(1, 7)
-    own = rng.choice([0.1, 0.5, 0.9])  # how often a part has a material of its own
-    for part in range(parts + limbs):
-        if part == 0:
-            corners = outline(rng, radius) + centre
-        elif part < parts:
-            corners = outline(rng, radius * rng.uniform(0.2, 0.8)) + centre + rng.normal(0, 0.7 * radius, 2)
+def background(rng, bank, size, skin, hard):
+    """A place with other things in it; some are of the subject's own material, some run across the whole picture."""
+    picture = material(rng, bank, size, size, 120, 320)
+    if rng.random() < 0.35:  # sky and ground, wall and floor
+        angle, middle = rng.normal(0, 0.25), rng.uniform(0.2, 0.8) * size
+        across = size * np.array([np.cos(angle), np.sin(angle)])
+        line = np.array([[size / 2, middle] - across, [size / 2, middle] + across])
+        spot = covered(np.concatenate([line, [[2 * size, 2 * size], [-size, 2 * size]]]), size)
+        if spot:
+            paint(picture, spot, fresh(rng, bank, spot))
+    for _ in range(rng.integers(2, 10) if hard else rng.integers(0, 6)):
+        if rng.random() < 0.6:
+            parts = [outline(rng, np.exp(rng.uniform(np.log(5), np.log(70))))]
         else:
-            corners = limb(rng, centre + rng.normal(0, 0.35 * radius, 2), radius * rng.uniform(0.8, 2))
-        mask = cover(corners, size, blur)
-        fill = material(rng, bank, size, 60, 320) if rng.random() < own else skin
-        if rng.random() < 0.4:
-            fill = fill * light(rng, size)
-        picture = picture * (1 - mask[..., None]) + fill * mask[..., None]
-        alpha = np.maximum(alpha, mask)
-    return picture, alpha
+            parts = [20 * rng.uniform(0.5, 3) * part for part in bodies.body(rng)]
+        where, own = rng.uniform(0, size, 2), rng.random() < 0.15
+        fill = None
+        for part in parts:
+            spot = covered(part + where, size)
+            if spot:
+                if fill is None or rng.random() < 0.2:
+                    fill = skin if own else material(rng, bank, size, size)
+                paint(picture, spot, fill[spot[0], spot[1]])
+    if rng.random() < 0.5:
+        picture = cv2.GaussianBlur(picture, (0, 0), np.exp(rng.uniform(-0.4, 1.4)))
+    return picture * light(rng, size, size) if rng.random() < 0.5 else picture
+
+
+def add_subject(rng, bank, picture, skin, hard):
+    """Paints the subject's parts over the picture; answers the subject's alpha."""
+    size = picture.shape[0]
+    behind = picture[::-1, ::-1].copy() if hard else None
+    alpha = np.zeros((size, size, 1), np.float32)
+    parts = bodies.place(rng, bodies.body(rng), size)
+    blur = rng.uniform(0.5, 2.0) if rng.random() < 0.3 else 0.0
+    own = rng.choice([0.0, 0.3, 0.8])  # how often a part has a material of its own
+    spots = [spot for spot in (covered(part, size, blur) for part in parts) if spot]
+    if rng.random() < 0.25:  # the shadow that it throws
+        shadow = np.zeros((size, size), np.float32)
+        for rows, columns, mask in spots:
+            shadow[rows, columns] = np.maximum(shadow[rows, columns], mask[..., 0])
+        move = np.float32([[1, 0, rng.normal(0, 0.07) * size], [0, 1, rng.uniform(0, 0.1) * size]])
+        shadow = cv2.warpAffine(cv2.GaussianBlur(shadow, (0, 0), rng.uniform(1, 5)), move, (size, size))
+        picture *= 1 - rng.uniform(0.2, 0.7) * shadow[..., None]
+    for spot in spots:
+        rows, columns, mask = spot
+        fill = fresh(rng, bank, spot) if rng.random() < own else skin[rows, columns]
+        paint(picture, spot, fill * light(rng, *mask.shape[:2]) if rng.random() < 0.3 else fill)
+        alpha[rows, columns] = np.maximum(alpha[rows, columns], mask)
+    if spots and rng.random() < 0.5:  # second colours inside it: windows, badges, what is in the cup
+        for _ in range(rng.integers(1, 5)):
+            rows, columns, mask = spots[rng.integers(len(spots))]
+            extent = np.array(mask.shape[1::-1])
+            where = np.array([columns.start, rows.start]) + rng.uniform(0.1, 0.9, 2) * extent
+            spot = covered(outline(rng, rng.uniform(0.1, 0.5) * extent.mean()) + where, size)
+            if not spot:
+                continue
+            within = alpha[spot[0], spot[1]]
+            if hard and rng.random() < 0.5:  # in the background's colours, as coffee is on a table; then well inside
+                within = cv2.erode(within, np.ones((7, 7)))[..., None]
+                paint(picture, spot, behind[spot[0], spot[1]], within)
+            else:
+                paint(picture, spot, fresh(rng, bank, spot), within)
+    return alpha
 
 
 def selection(rng, alpha):
@@ -137,14 +193,32 @@ def selection(rng, alpha):
     return prompt.astype(np.float32)
 
 
-def sample(rng, bank, size):
-    """(image, alpha, prompt, evidence), each float32 [size, size, channels]."""
+def scene(rng, bank, size, hard):
+    """(picture, alpha), float32 [size, size, channels], with enough of a subject in it."""
     while True:
-        picture, alpha = add_subject(rng, bank, background(rng, bank, size))
-        prompt = selection(rng, alpha) if (alpha > 0.5).sum() > 60 else None
-        if prompt is not None and prompt.any():  # an eroded sliver may vanish: then another sample
-            break
-    if rng.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.4, 1.2))
-    picture = np.clip(picture + rng.normal(0, rng.uniform(0, 0.03), picture.shape), 0, 1).astype(np.float32)
-    return picture, alpha[..., None], prompt[..., None], evidence(picture, prompt)[..., None]
+        skin = material(rng, bank, size, size)
+        picture = background(rng, bank, size, skin, hard)
+        alpha = add_subject(rng, bank, picture, skin, hard)
+        if 60 < (alpha > 0.5).sum() < 0.9 * size * size:
+            return picture, alpha
+
+
+def samples(rng, bank, size, count, hard=False):
+    """`count` times (image, alpha, prompt, evidence), each float32 [size, size, channels]. Scenes cost as much as a step
+    of the training: each is used twice, mirrored, in other colours, and with another selection. `hard`: in crowded
+    places, and with parts inside the subject that have the background's colours."""
+    made = []
+    while len(made) < count:
+        picture, alpha = scene(rng, bank, size, hard)
+        for _ in range(2):
+            picture, alpha = picture[:, ::-1, rng.permutation(3)], alpha[:, ::-1]
+            prompt = selection(rng, alpha[..., 0])
+            if not prompt.any():  # an eroded sliver may vanish
+                continue
+            image = picture * rng.uniform(0.7, 1.15) if rng.random() < 0.5 else picture
+            if rng.random() < 0.3:
+                image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.2))
+            noise = rng.standard_normal(picture.shape, np.float32) * rng.uniform(0, 0.03)
+            image = np.clip(image + noise, 0, 1).astype(np.float32)
+            made.append((image, alpha, prompt[..., None], evidence(image, prompt)[..., None]))
+    return made[:count]

@@ -6,7 +6,6 @@ left out; denoising and JPEG are RGB PSNR/SSIM on the photos' upper left 480x384
 import numpy as np
 import onnxruntime
 from PIL import Image
-from scipy.ndimage import binary_fill_holes
 from skimage.restoration import denoise_nl_means
 
 from . import degrade, photos, selecting, subjects
@@ -123,10 +122,8 @@ def cutting(model):
     for kind, _, picture, mask, box in subjects.cases(photos.load(4)):
         whole = np.zeros(mask.shape, np.uint8)
         whole[box[1] : box[3], box[0] : box[2]] = 1
-        alpha = selecting.network_alpha(model, picture, box)
-        answers = {"box": whole, "GrabCut": selecting.grabcut(picture, box), "model": alpha}
-        answers["model + GrabCut"] = refined = selecting.grabcut(picture, box, alpha)
-        answers["the same, holes filled"] = binary_fill_holes(refined)
+        alone, refined = selecting.cut_out(model, picture, box)
+        answers = {"box": whole, "GrabCut": selecting.grabcut(picture, box), "model": alone, "model, refined": refined}
         for name, answer in answers.items():
             found.setdefault((kind, name), []).append(iou(answer, mask))
     return [(*key, np.mean(values)) for key, values in found.items()]

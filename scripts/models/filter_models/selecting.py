@@ -1,21 +1,13 @@
-"""Cutting out as the engine does it: crop to the box with context, network, guided filter, and GrabCut in between."""
+"""Cutting out as the engine does it: crop to the box with context, network, refinement. And GrabCut alone beside it."""
 
 import cv2
 import numpy as np
 
+from . import refining
 from .cutout import evidence
 
 LONG_SIDE, CONTEXT, MULTIPLE = 192, 0.35, 16
 EDGE = 4  # GrabCut needs background: it gets at least this rim
-
-
-def guided(guide, mask, radius=6, eps=1e-4):
-    """The guided filter: `mask` takes over the edges of `guide`."""
-    grey = cv2.cvtColor(guide, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    mean = lambda plane: cv2.boxFilter(plane, -1, (2 * radius + 1,) * 2)  # noqa: E731
-    slope = (mean(grey * mask) - mean(grey) * mean(mask)) / (mean(grey * grey) - mean(grey) ** 2 + eps)
-    offset = mean(mask) - slope * mean(grey)
-    return np.clip(mean(slope) * grey + mean(offset), 0, 1)
 
 
 def surroundings(shape, box):
@@ -29,42 +21,38 @@ def surroundings(shape, box):
     return x, y, w, h
 
 
-def network_alpha(session, picture, box):
-    """The model's alpha along the picture's edges, [h, w] 0 to 1, zero outside the square that it saw."""
-    shape = picture.shape[:2]
-    x, y, w, h = surroundings(shape, box)
-    crop, prompt = picture[y : y + h, x : x + w], np.zeros(shape, np.float32)
-    prompt[box[1] : box[3], box[0] : box[2]] = 1
-    size = tuple(max(1, round(side * LONG_SIDE / max(w, h))) for side in (w, h))
+def network_alpha(session, crop, hint):
+    """The model's alpha for the crop, at the size that the model works at."""
+    high, wide = crop.shape[:2]
+    size = tuple(max(1, round(side * LONG_SIDE / max(wide, high))) for side in (wide, high))
     image = cv2.resize(crop, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    prompt = cv2.resize(prompt[y : y + h, x : x + w], size, interpolation=cv2.INTER_AREA)
+    prompt = cv2.resize(hint, size, interpolation=cv2.INTER_NEAREST)
     pads = ((0, -size[1] % MULTIPLE), (0, -size[0] % MULTIPLE))
     image, prompt = np.pad(image, (*pads, (0, 0)), "reflect"), np.pad(prompt, pads)
     planes = {"prompt": prompt[None, None], "evidence": evidence(image, prompt)[None, None]}
-    coarse = session.run(None, {"image": image.transpose(2, 0, 1)[None], **planes})[0][0, 0, : size[1], : size[0]]
-    alpha = np.zeros(shape, np.float32)
-    alpha[y : y + h, x : x + w] = guided(crop, cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR))
-    return alpha
+    return session.run(None, {"image": image.transpose(2, 0, 1)[None], **planes})[0][0, 0, : size[1], : size[0]]
 
 
-def grabcut(picture, box, alpha=None):
-    """OpenCV's GrabCut from the box alone (5 rounds), or seeded with an alpha (3 rounds); a mask of 0 and 1."""
+def cut_out(session, picture, box):
+    """(alpha of the model alone, alpha as the engine answers it), [h, w] of the picture, 0 to 1."""
+    x, y, w, h = surroundings(picture.shape[:2], box)
+    hint = np.zeros(picture.shape[:2], np.float32)
+    hint[box[1] : box[3], box[0] : box[2]] = 1
+    crop, hint = np.ascontiguousarray(picture[y : y + h, x : x + w]), hint[y : y + h, x : x + w]
+    coarse = network_alpha(session, crop, hint)
+    answers = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_LINEAR), refining.refined(crop, coarse, hint)
+    whole = np.zeros((2, *picture.shape[:2]), np.float32)
+    whole[:, y : y + h, x : x + w] = answers
+    return whole
+
+
+def grabcut(picture, box):
+    """OpenCV's GrabCut from the box alone, five rounds; a mask of 0 and 1."""
     high, wide = picture.shape[:2]
     left, top = max(box[0], EDGE), max(box[1], EDGE)
     right, bottom = min(box[2], wide - EDGE), min(box[3], high - EDGE)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    image = np.ascontiguousarray(picture[..., ::-1])
+    models, marks = (np.zeros((1, 65)), np.zeros((1, 65))), np.zeros((high, wide), np.uint8)
     cv2.setRNGSeed(1)
-    if alpha is None:
-        marks = np.zeros((high, wide), np.uint8)
-        cv2.grabCut(image, marks, (left, top, right - left, bottom - top), *models, 5, cv2.GC_INIT_WITH_RECT)
-    else:
-        marks = np.where(alpha > 0.5, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-        marks[alpha > 0.97] = cv2.GC_FGD
-        outside = np.ones((high, wide), bool)
-        outside[top:bottom, left:right] = False
-        marks[outside] = cv2.GC_BGD
-        if not ((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)).any():
-            return np.zeros((high, wide), np.uint8)
-        cv2.grabCut(image, marks, None, *models, 3, cv2.GC_INIT_WITH_MASK)
+    image = np.ascontiguousarray(picture[..., ::-1])
+    cv2.grabCut(image, marks, (left, top, right - left, bottom - top), *models, 5, cv2.GC_INIT_WITH_RECT)
     return ((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)).astype(np.uint8)

@@ -1,6 +1,7 @@
 """One class per kind of training: its network, its batch for iteration i, its loss. The trainer knows nothing else.
 
-A batch depends on the seed and the iteration alone, so a training that was interrupted goes on with the same data."""
+A batch depends on the seed and the iteration alone, and on whether it is `late`, in the descent of the learning rate: a
+training that was interrupted goes on with the same data."""
 
 import dataclasses
 
@@ -29,7 +30,7 @@ class Upscale:
     def network(self, plan):
         return nets.Upscaler(self.scale, plan.get("width", 32), plan.get("depth", 6), self.compressed)
 
-    def batch(self, rng, bank):
+    def batch(self, rng, bank, late=False):
         large = [eight_bit(patch(rng, bank, self.size * self.scale, self.mix)) for _ in range(self.count)]
         small = [degrade.shrink_somehow(rng, picture, self.scale) for picture in large]
         if self.compressed:
@@ -64,7 +65,7 @@ class Denoise:
     def network(self, plan):
         return nets.Restorer(tuple(plan["widths"]), tuple(plan["blocks"]))
 
-    def batch(self, rng, bank):
+    def batch(self, rng, bank, late=False):
         clean = [eight_bit(patch(rng, bank, self.size, self.mix)) for _ in range(self.count)]
         sigma = 60 * rng.random(self.count) ** 1.2
         noise = [degrade.camera_noise if rng.random() < 0.2 else degrade.gaussian_noise for _ in clean]
@@ -81,7 +82,7 @@ class Denoise:
 class Jpeg(Denoise):
     """Quality 10 to 95. A quarter of the patches is cut off the 8x8 grid, as in a picture that was cropped later."""
 
-    def batch(self, rng, bank):
+    def batch(self, rng, bank, late=False):
         worn, clean, quality = [], [], rng.integers(10, 96, self.count)
         for q in quality:
             picture = eight_bit(patch(rng, bank, self.size + 8, self.mix))
@@ -99,8 +100,8 @@ class CutOut:
     def network(self, plan):
         return nets.Segmenter(tuple(plan["widths"]), tuple(plan["blocks"]))
 
-    def batch(self, rng, bank):
-        samples = [cutout.sample(rng, bank, self.size) for _ in range(self.count)]
+    def batch(self, rng, bank, late=False):
+        samples = cutout.samples(rng, bank, self.size, self.count, hard=late)
         return tuple(planar(list(part)) for part in zip(*samples, strict=True))
 
     def loss(self, network, image, alpha, prompt, evidence, autocast):

@@ -22,14 +22,14 @@ SAVE_EVERY = 250
 
 
 class Batches(torch.utils.data.Dataset):
-    """Item i is iteration i's batch: from the seed and i alone."""
+    """Item i is iteration i's batch: from the seed and i alone, and late ones from `descent` on."""
 
-    def __init__(self, task, bank, seed):
-        self.task, self.bank, self.seed = task, bank, seed
+    def __init__(self, task, bank, seed, descent):
+        self.task, self.bank, self.seed, self.descent = task, bank, seed, descent
 
     def __getitem__(self, iteration):
         rng = np.random.default_rng([self.seed, iteration])
-        return tuple(torch.from_numpy(part) for part in self.task.batch(rng, self.bank))
+        return tuple(torch.from_numpy(part) for part in self.task.batch(rng, self.bank, iteration >= self.descent))
 
 
 class Average:
@@ -86,7 +86,7 @@ class Training:
         self.average = Average(self.network)
         if self.path.exists():
             self.resume()
-        self.batches = Batches(self.task, bank, plan["seed"])
+        self.batches = Batches(self.task, bank, plan["seed"], self.descent)
 
     def resume(self):
         """From the last checkpoint; if its descent had begun and more iterations are wanted, from before that."""

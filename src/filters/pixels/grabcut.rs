@@ -14,8 +14,11 @@ const SIDE: usize = 480;
 const COMPONENTS: usize = 5;
 const ROUNDS: usize = 3;
 const GAMMA: f32 = 50.0;
-/// Surely inside, by the model's opacity.
-const SURE: f32 = 0.97;
+/// How much the model's log-odds weigh beside those of the colours, in every round. Little: it knows the place, the
+/// colours know the edge. No pixel is sure from its opacity alone, or the model's mistakes could not be mended.
+const TRUST: f32 = 0.6;
+/// Opacities nearer to 0 and 1 than this say no more than that.
+const DOUBT: f32 = 1e-4;
 
 /// What may become of a pixel.
 #[derive(Clone, Copy, PartialEq)]
@@ -23,7 +26,6 @@ enum Label {
     Outside,
     MaybeOutside,
     MaybeInside,
-    Inside,
 }
 
 /// `alpha` refined on `image`; `hint`, as large as the image, bounds it: nothing outside of it becomes subject. The
@@ -44,12 +46,17 @@ pub fn refine(image: &Raster, alpha: &Plane, hint: Option<&Plane>, watch: &Watch
     let mut labels: Vec<Label> = (0..w * h)
         .map(|i| match alpha.data[i] {
             _ if hint.as_ref().is_some_and(|hint| hint.data[i] < 0.5) => Label::Outside,
-            value if value > SURE => Label::Inside,
             value if value > 0.5 => Label::MaybeInside,
             _ => Label::MaybeOutside,
         })
         .collect();
-    let inside = |label: Label| matches!(label, Label::Inside | Label::MaybeInside);
+    let odds: Vec<f32> = alpha
+        .data
+        .iter()
+        .map(|value| value.clamp(DOUBT, 1.0 - DOUBT))
+        .map(|value| TRUST * (value / (1.0 - value)).ln())
+        .collect();
+    let inside = |label: Label| label == Label::MaybeInside;
     let edges = edges(&pixels, w, h);
     for round in 0..ROUNDS {
         watch.step(round as f32 / ROUNDS as f32, "finding edges")?;
@@ -66,15 +73,14 @@ pub fn refine(image: &Raster, alpha: &Plane, hint: Option<&Plane>, watch: &Watch
         for (i, pixel) in pixels.iter().enumerate() {
             let (source, sink) = match labels[i] {
                 Label::Outside => (0.0, 9.0 * GAMMA),
-                Label::Inside => (9.0 * GAMMA, 0.0),
-                _ => (back.cost(pixel), fore.cost(pixel)),
+                _ => (back.cost(pixel) + odds[i], fore.cost(pixel)),
             };
             graph.attach(i, source, sink);
         }
         edges.iter().for_each(|&(a, b, cost)| graph.join(a as usize, b as usize, cost));
         let sides = graph.cut(|| watch.check())?;
         for (label, side) in labels.iter_mut().zip(sides) {
-            if matches!(label, Label::MaybeInside | Label::MaybeOutside) {
+            if *label != Label::Outside {
                 *label = if side { Label::MaybeInside } else { Label::MaybeOutside };
             }
         }
