@@ -72,6 +72,15 @@ def measured(command):
     return time.monotonic() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def undisturbed(command, threads, again):
+    """As `measured`; while others held the processors for most of the time, it is run `again`, and the fastest counts."""
+    runs = [measured(command)]
+    while again and runs[-1][0] > 2 * runs[-1][1] / threads + 1:
+        runs.append(measured(command))
+        again -= 1
+    return min(runs)
+
+
 def make_picture(megapixels, path, hole=None):
     """Waves with some noise; a mask of 500x500 in the middle if one is wanted."""
     import numpy as np
@@ -146,17 +155,21 @@ def main(binary, name, threads, sizes, large):
         source, a, b, hole = (f"{work}/{n}.png" for n in ("in", "engine", "python", "hole"))
         for size in sizes + large:
             own("--picture", size, source)
-            t1, c1, m1 = measured([binary, "filters", "run", name, source, a, *parameters])
+            # Large ones take long enough for disturbances to even out, and too long for doing them again.
+            again = 3 if float(size) <= 12 else 0
+            t1, c1, m1 = undisturbed([binary, "filters", "run", name, source, a, *parameters], int(threads), again)
             each[float(size)] = c1 / float(size)
             if size in large:
                 print(f"{size:>4}  {t1:8.2f}  {'':8}  {'':5}  {c1:10.2f}  {'':10}  {'':5}  {m1:9.0f}  {'':9}  {'':5}"
                       f"  {c1 / float(size):6.2f}", flush=True)
                 continue
-            t2, c2, m2 = measured([sys.executable, __file__, "--python", str(manifest), threads, source, b])
+            python = [sys.executable, __file__, "--python", str(manifest), threads, source, b]
+            t2, c2, m2 = undisturbed(python, int(threads), again)
             apart = float(own("--apart", a, b))
             print(f"{size:>4}  {t1:8.2f}  {t2:8.2f}  {t1 / t2:5.2f}  {c1:10.2f}  {c2:10.2f}  {c1 / c2:5.2f}"
                   f"  {m1:9.0f}  {m2:9.0f}  {m1 / m2:5.2f}  {c1 / float(size):6.2f}  {apart:8.1f}", flush=True)
             bounds.at_most(f"{size} MP, whole path, the engine's time in Python's", t1 / t2, 1.0)
+            bounds.at_most(f"{size} MP, whole path, the engine's processor time in Python's", c1 / c2, 1.0)
             if float(size) >= 12:
                 bounds.at_most(f"{size} MP, the engine's memory in Python's", m1 / m2, 0.5)
         # Of the processor's seconds, which others at work on the machine change least. A small picture has its few
@@ -167,7 +180,8 @@ def main(binary, name, threads, sizes, large):
             bounds.at_most("processor time a megapixel, largest of the larger ones in their smallest",
                            max(others) / min(others), 1.15)
         own("--picture", "12", source, hole)
-        t, c, m = measured([binary, "filters", "run", "remove-object", source, a, "--mask", hole])
+        fill = [binary, "filters", "run", "remove-object", source, a, "--mask", hole]
+        t, c, m = undisturbed(fill, int(threads), 3)
         print(f"\nremove-object, 500x500 in 12 MP: {t:.2f} s with reading and writing, {c:.2f} s of processor, {m:.0f} MB")
         bounds.at_most("seconds to fill 500x500 in 12 MP", t, 3.0)
         for filter, options, most in NATIVE:

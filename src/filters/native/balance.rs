@@ -265,6 +265,18 @@ mod tests {
         }
     }
 
+    /// Coffee on a wooden table: warm as can be, and nothing is wrong with it.
+    #[test]
+    fn a_warm_photo_stays_warm() {
+        for name in ["photo", "cup"] {
+            let path = format!("{}/tests/filters/golden/bundled/{name}.png", env!("CARGO_MANIFEST_DIR"));
+            let photo = image::open(path).unwrap().into_rgb8();
+            let (width, height) = (photo.width() as usize, photo.height() as usize);
+            let photo = Picture { width, height, channels: 3, samples: Samples::U8(photo.into_raw()) };
+            assert_eq!(cast(&photo), None, "{name}");
+        }
+    }
+
     #[test]
     fn a_grey_thing_speaks_for_the_light() {
         // Warm things all over, one grey scale along the edge.
