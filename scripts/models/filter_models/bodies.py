@@ -95,8 +95,8 @@ def body(rng):
 
 
 def place(rng, parts, size):
-    """The outlines in a picture of `size` pixels: as the crop around a selection shows a subject, or larger, or smaller;
-    a quarter is cut off by the picture's edge."""
+    """The outlines in a picture of `size` pixels: as the crop around a selection shows a subject, or larger, or
+    smaller; a fifth, and more of the large ones, reach over the picture's edge."""
     corners = np.concatenate(parts)
     low, high = corners.min(0), corners.max(0)
     share = rng.normal(0.57, 0.05) if rng.random() < 0.6 else rng.uniform(0.25, 1.0)

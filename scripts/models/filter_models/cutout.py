@@ -74,7 +74,7 @@ def material(rng, bank, high, wide, low=40, most=320):
 
 
 def covered(corners, size, blur=0.0):
-    """(rows, columns, antialiased coverage [h, w, 1]) of an outline's bounds in the picture; None where it is outside."""
+    """(rows, columns, antialiased coverage [h, w, 1]) of an outline's bounds in the picture; None if it is outside."""
     margin = int(3 * blur) + 1
     low = np.clip(np.floor(corners.min(0)).astype(int) - margin, 0, size)
     end = np.clip(np.ceil(corners.max(0)).astype(int) + margin, 0, size)
@@ -204,9 +204,9 @@ def scene(rng, bank, size, hard):
 
 
 def samples(rng, bank, size, count, hard=False):
-    """`count` times (image, alpha, prompt, evidence), each float32 [size, size, channels]. Scenes cost as much as a step
-    of the training: each is used twice, mirrored, in other colours, and with another selection. `hard`: in crowded
-    places, and with parts inside the subject that have the background's colours."""
+    """`count` times (image, alpha, prompt, evidence), each float32 [size, size, channels]. Scenes take time: each is
+    used twice, mirrored, in other colours, and with another selection. `hard`: in crowded places, and with parts
+    inside the subject that have the background's colours."""
     made = []
     while len(made) < count:
         picture, alpha = scene(rng, bank, size, hard)

@@ -1,6 +1,6 @@
-"""The engine's refinement of a cut (src/filters/pixels/grabcut.rs, morph.rs, guided.rs) once more in Python, so that the
-figures are those of what users get. OpenCV's GrabCut is another one: it begins from other colour models, and works on
-the whole picture, however large."""
+"""The engine's refinement of a cut (src/filters/pixels/grabcut.rs, morph.rs, guided.rs) once more in Python, so that
+the figures are those of what users get. OpenCV's GrabCut is another one: it begins from other colour models, takes
+opacities for certain, and works on the whole picture, however large."""
 
 import cv2
 import numpy as np

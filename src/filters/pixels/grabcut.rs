@@ -235,3 +235,53 @@ fn clusters(pixels: &[[f32; 3]]) -> Vec<usize> {
     }
     pixels.iter().map(|pixel| nearest(&centres, pixel)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filters::raster::Depth;
+
+    /// A disc of its own colour, grainy as photographs are.
+    fn disc(side: usize) -> (Raster, Vec<bool>) {
+        let inside: Vec<bool> = (0..side * side)
+            .map(|i| ((i % side) as f32 - side as f32 / 2.0).hypot((i / side) as f32 - side as f32 / 2.0) < 18.0)
+            .collect();
+        let data = inside.iter().enumerate().flat_map(|(i, inside)| {
+            let grain = (i * 7919 % 13) as f32 / 200.0;
+            if *inside { [0.7 + grain, 0.3, 0.2] } else { [0.2, 0.4 + grain, 0.5] }
+        });
+        (Raster { width: side, height: side, channels: 3, data: data.collect(), depth: Depth::F32 }, inside)
+    }
+
+    fn wrong(mask: &Plane, right: &[bool]) -> usize {
+        mask.data.iter().zip(right).filter(|(value, right)| (**value > 0.5) != **right).count()
+    }
+
+    #[test]
+    fn a_model_that_was_certain_and_wrong_is_mended() {
+        let (image, inside) = disc(64);
+        let mut alpha = Plane { width: 64, height: 64, data: inside.iter().map(|v| f32::from(u8::from(*v))).collect() };
+        // Certain of a corner of the ground, and that a part of the disc is ground.
+        (0..8).for_each(|y| alpha.data[y * 64..y * 64 + 8].fill(1.0));
+        (24..32).for_each(|y| alpha.data[y * 64 + 20..y * 64 + 28].fill(0.0));
+        assert!(wrong(&alpha, &inside) >= 100);
+        let mask = refine(&image, &alpha, None, &Watch::silent()).unwrap();
+        assert!(wrong(&mask, &inside) < 20, "{} pixels are wrong", wrong(&mask, &inside));
+    }
+
+    #[test]
+    fn nothing_outside_of_the_hint_becomes_subject() {
+        // Below the disc a bar of its colour, that the model takes for a part of it.
+        let (mut image, inside) = disc(64);
+        image.data[56 * 64 * 3..].chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&[0.73, 0.3, 0.2]));
+        let mut alpha = Plane { width: 64, height: 64, data: inside.iter().map(|v| f32::from(u8::from(*v))).collect() };
+        alpha.data[56 * 64..].fill(1.0);
+        let whole = refine(&image, &alpha, None, &Watch::silent()).unwrap();
+        assert!(whole.data[56 * 64..].iter().all(|value| *value > 0.5));
+        let mut hint = Plane::filled(64, 64, 1.0);
+        hint.data[56 * 64..].fill(0.0);
+        let mask = refine(&image, &alpha, Some(&hint), &Watch::silent()).unwrap();
+        assert!(mask.data[56 * 64..].iter().all(|value| *value < 0.5));
+        assert!(wrong(&mask, &inside) < 20, "{} pixels are wrong", wrong(&mask, &inside));
+    }
+}
