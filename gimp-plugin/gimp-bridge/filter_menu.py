@@ -106,7 +106,7 @@ class FilterMenu:
         for parameter in row["params"]:
             add_argument(procedure, parameter)
         if row.get("style"):
-            _add_file(procedure, "style", "_Style image", "The picture whose style is taken")
+            _add_file(procedure, "style", "Style _image", "The picture whose style is taken")
         choice = Gimp.Choice.new()
         for number, result in enumerate(BY_SCOPE.get(row.get("scope"), SAME_SIZE)):
             choice.add(result, number, RESULTS[result], "")

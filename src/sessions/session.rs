@@ -357,7 +357,9 @@ pub fn is_lost(error: &Error) -> bool {
 /// Whether an error says that the call never began, because its GIMP or its image is not there any more.
 fn is_gone(error: &Error) -> bool {
     let image = error.message.starts_with("no image `") && error.details.contains_key("open");
-    error.kind == Kind::NoGimp || error.kind == Kind::NotFound && (image || error.details.contains_key("instances"))
+    // A GIMP that ended leaves its port to whoever takes it next, and that one refuses us.
+    matches!(error.kind, Kind::NoGimp | Kind::Unauthorized)
+        || error.kind == Kind::NotFound && (image || error.details.contains_key("instances"))
 }
 
 fn unreadable(error: &std::io::Error) -> Error {

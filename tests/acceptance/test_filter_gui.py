@@ -180,3 +180,79 @@ def test_a_filter_runs_from_the_menu_and_a_step_back_takes_it_away(desk, version
     screen.key("ctrl+f")
     wait_for("the filter again", lambda: len(layers(made, image)) == 2, 120)
     call(made, "close_image", image=image, discard_changes=True)
+
+
+def pick(screen, title):
+    """Opens a filter's dialog by GIMP's search for actions."""
+    screen.key("slash")
+    screen.wait_window("Search Actions")
+    screen.type(title)
+    settled(screen)
+    screen.key("Return")
+    screen.wait_window(f"^{title}$", 30)
+
+
+def choose_file(screen, label, path):
+    """Gives the dialog's file entry a file, by the file dialog that its button opens."""
+    screen.key(label)
+    screen.key("space")
+    screen.wait_window("Select a File")
+    settled(screen)
+    screen.key("ctrl+l")
+    settled(screen)
+    screen.key("ctrl+a")
+    screen.type(path)
+    settled(screen)
+    # The first Return may only end the completion
+    wait_for("the file dialog to close", lambda: not screen.windows("Select a File") or screen.key("Return"), 10)
+    settled(screen)
+
+
+def test_every_filter_runs_from_its_dialog(desk, version):
+    """Each once: by the keyboard, within the selection, seen in pixels, and taken back by one step of GIMP's undo."""
+    made, screen = desk
+    picture = grainy(240, 160)
+    picture[50:110, 90:150] = (200, 40, 30)
+    image = open_picture(made, picture)
+    call(made, "create_rectangle_selection", image=image, x=80, y=40, width=80, height=80)
+    screen.focus("240x160", fill=True)
+    style = os.path.join(made.folder.name, "style.png")
+    Image.fromarray(255 - picture[::-1]).save(style)
+    outside = numpy.ones((160, 240), bool)
+    outside[40:120, 80:160] = False
+    with open(os.path.join(made.env["GIMP_BRIDGE_STATE_DIR"], "filters.json")) as file:
+        rows = json.load(file)["filters"]
+    assert len(rows) >= 8, rows
+    for row in rows:
+        state = lambda: {key: call(made, "get_image_metadata", image=image)[key] for key in ("structure", "selection")}  # noqa: E731
+        before = state()
+        pick(screen, row["title"])
+        if row.get("style"):
+            choose_file(screen, "alt+i", style)
+        screen.key("alt+o")
+        if row["name"] == "upscale":
+            images = lambda: call(made, "list_images")["images"]  # noqa: E731
+            wait_for("the larger image", lambda: len(images()) == 2, 120)
+            large = next(each for each in images() if each["id"] != image)
+            assert (large["width"], large["height"]) == (480, 320)
+            call(made, "close_image", image=large["id"], discard_changes=True)
+            assert (bitmap(made, image) == picture).all()
+            screen.focus("240x160")
+            continue
+        changed = lambda: state() != before  # noqa: E731
+        wait_for(f"the result of {row['name']}", lambda: changed() or not (bitmap(made, image) == picture).all(), 120)
+        settled(screen)
+        keep(screen, version, f"ai-{row['name']}")
+        now = bitmap(made, image)
+        if row["name"] == "cut-out":
+            after = state()
+            assert after["structure"] == before["structure"], "the same layer is the selected one"
+            found = after["selection"]["bounds"]
+            assert all(abs(found[key] - value) <= 15 for key, value in zip(("x", "y", "width", "height"), (90, 50, 60, 60))), found
+        else:
+            assert (now[outside] == picture[outside]).all(), row["name"]
+            assert (now[~outside] != picture[~outside]).any(), row["name"]
+        screen.focus("240x160")
+        screen.key("ctrl+z")
+        wait_for(f"undo of {row['name']}", lambda: not changed() and (bitmap(made, image) == picture).all(), 20)
+    call(made, "close_image", image=image, discard_changes=True)

@@ -103,7 +103,7 @@ def test_what_is_wrong_is_said_before_anything_runs(connect):
             for steps, part in [
                 ([INVERT, {"name": "undoo"}], "step 1: no operation `undoo`; did you mean `undo`?"),
                 ([INVERT, {"name": "undo", "arguments": {"steps": 99}}], "step 1: undo: `steps` must be from 1 to 20, got 99"),
-                ([INVERT, {"name": "batch"}], "step 1: `batch` cannot be a step of a batch"),
+                ([INVERT, {"name": "batch"}], "step 1: `batch` cannot be one of several steps"),
                 ([INVERT, {"name": "undo", "arguments": {"image": {"$ref": "1.image"}}}], "names no earlier step"),
                 ([{**INVERT, "id": "a"}, {**INVERT, "id": "a"}], "the id `a` is taken"),
                 ([{"nme": "undo"}], "unknown parameter `operations[0].nme`; did you mean `name`?"),

@@ -231,7 +231,10 @@ def test_a_daemon_that_is_not_there_is_started_or_the_line_says_why_not(dialog, 
     told = dialog.wait_for(["failed"])
     assert "/nowhere/gimp-bridge" in told[-1][1] and "gimp-bridge install" in told[-1][2]
     dialog.do("preview.switch(False)")
-    publish(own, [UPSCALE], program="/bin/false")
+    late = own.home / "late"  # ends without a word, but not before the first look
+    late.write_text("#!/bin/sh\nsleep 1\nexit 1\n")
+    late.chmod(0o755)
+    publish(own, [UPSCALE], program=str(late))
     dialog.do("bridge = preview._bridge; bridge.filters.refresh()", "view.told.clear()", "preview.switch(True)")
     told = dialog.wait_for(["failed"])
     assert told[0] == ["working", "Starting gimp-bridge…"] and "did not start" in told[-1][1]

@@ -18,7 +18,7 @@ from harness import Gimp
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugin"))
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=30):
     deadline = time.monotonic() + seconds
     while True:
         value = condition()

@@ -251,7 +251,8 @@ def _layer_mask(call, staged, source, name, offset):
             f"the mask is {staged.width}x{staged.height} pixels and the layer {mask.get_width()}x{mask.get_height()}",
             "the layer was changed while the filter ran: run it again",
         )
-    _write_values(call, mask, staged)
+    _write_values(call, mask.get_buffer(), mask, staged)
+    mask.update(0, 0, mask.get_width(), mask.get_height())
     source.add_mask(mask)
     return _placed(call, f"Added the result as mask of layer `{source.get_name()}`", staged, layer=source.get_id(),
                    mask=mask.get_id())
@@ -259,12 +260,14 @@ def _layer_mask(call, staged, source, name, offset):
 
 def _make_selection(call, staged, source, name, offset):
     image = call.image
-    channel = Gimp.Channel.new(image, name, image.get_width(), image.get_height(), 100, Gegl.Color.new("black"))
-    image.insert_channel(channel, None, 0)
-    channel.fill(Gimp.FillType.TRANSPARENT)
-    _write_values(call, channel, staged, offset)
-    image.select_item(Gimp.ChannelOps.REPLACE, channel)
-    image.remove_channel(channel)
+    # Past a channel that becomes the selection: that would take the layers' place as what is selected, in undo too
+    selection = image.get_selection()
+    buffer = selection.get_shadow_buffer()
+    buffer.clear(Gegl.Rectangle.new(0, 0, image.get_width(), image.get_height()))
+    _write_values(call, buffer, selection, staged, offset)
+    if not selection.merge_shadow(True):
+        raise OperationError("gimp_error", f"GIMP did not take the selection: {Gimp.get_pdb().get_last_error()}")
+    selection.update(0, 0, image.get_width(), image.get_height())
     _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
     bounds = {"x": left, "y": top, "width": right - left, "height": bottom - top} if some else None
     return _placed(call, "Made the result the selection" if some else "The result selects nothing", staged, selection=bounds)
@@ -304,15 +307,13 @@ def _copy(call, staged, buffer, drawable):
         buffer.set(area, encoding, staged.buffer.get(area, 1.0, staged.encoding, ABYSS))
 
 
-def _write_values(call, channel, staged, offset=(0, 0)):
-    """One channel of values into a channel or mask, as they are."""
-    buffer = channel.get_buffer()
+def _write_values(call, buffer, channel, staged, offset=(0, 0)):
+    """One channel of values into a buffer of a mask or selection, as they are."""
     encoding = _value_encoding(channel)
     for area in _areas(call, staged):
         data = staged.buffer.get(area, 1.0, staged.encoding, ABYSS)
         buffer.set(Gegl.Rectangle.new(offset[0], offset[1] + area.y, area.width, area.height), encoding, data)
     buffer.flush()
-    channel.update(0, 0, channel.get_width(), channel.get_height())
 
 
 def _areas(call, staged):
