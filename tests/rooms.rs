@@ -89,7 +89,10 @@ fn the_plug_ins_wire_never_imports_gimp_and_no_module_calls_it_at_import() {
             assert!(line.starts_with("Gimp.main("), "`{name}` calls GIMP at import: {line}");
         }
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
-        let silent = lines.windows(2).any(|pair| pair[0].starts_with("except Exception") && pair[1] == "pass");
-        assert!(!silent && !text.contains("except Exception: pass"), "`{name}` swallows every error");
+        let catches_all = |line: &str| {
+            ["except:", "except Exception", "except BaseException"].iter().any(|start| line.starts_with(start))
+        };
+        let silent = |pair: &[&str]| catches_all(pair[0]) && (pair[0].ends_with("pass") || pair[1] == "pass");
+        assert!(!lines.windows(2).any(silent), "`{name}` swallows every error");
     }
 }

@@ -8,12 +8,14 @@
 mod disk;
 mod expiry;
 mod list;
+mod request;
 mod session;
 mod store;
 pub mod uploads;
 
 pub use disk::Disk;
 pub use list::Info;
+pub use request::{Command, Done, Settled, Start, Target};
 pub use session::{begins_image, is_lost};
 pub use uploads::Uploads;
 
@@ -23,9 +25,8 @@ use crate::gimp::Client;
 use crate::metrics::{Counted, METRICS};
 use crate::ops::batch::Joined;
 use crate::ops::{Context, Ops, Outcome};
-use bytes::Bytes;
 use list::info;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use session::{Tools, Work};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -40,58 +41,6 @@ const DAEMONS: usize = 64;
 
 /// Requests that may wait for one session.
 const WAITING: usize = 64;
-
-/// One operation with its arguments.
-#[derive(Clone, Debug)]
-pub struct Command {
-    pub operation: String,
-    pub arguments: Map<String, Value>,
-}
-
-/// What to work on.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// An open session, or one whose work is kept.
-    Session(String),
-    /// A new one.
-    New,
-}
-
-/// What a request does beside its commands.
-#[derive(Clone, Debug, Default)]
-pub struct Start {
-    /// An image file that becomes the session's image first.
-    pub bytes: Option<Bytes>,
-    /// The name of the image in it.
-    pub name: Option<String>,
-    /// Whether opening it is a step with an answer of its own.
-    pub answers: bool,
-    /// Whether to look at the result.
-    pub picture: bool,
-    /// Whether the commands are one change: one undo step, one proof.
-    pub joined: bool,
-}
-
-/// What a session's state is after a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Settled {
-    pub width: u32,
-    pub height: u32,
-    pub generation: u64,
-}
-
-/// What a request did.
-#[derive(Debug)]
-pub struct Done {
-    /// `None`: nothing began a session.
-    pub session: Option<(String, Settled)>,
-    /// One for each command that ran, in order.
-    pub steps: Vec<Result<Outcome>>,
-    /// `effect` of joined commands together.
-    pub effect: Option<Result<Map<String, Value>>>,
-    /// What it looks like afterwards, if that was asked for.
-    pub picture: Option<Result<Outcome>>,
-}
 
 /// A session's turn, for those who read its image themselves. The image cannot change while this lives.
 pub struct Place {

@@ -55,6 +55,16 @@ def settled(screen):
     wait_for("a quiet screen", lambda: (screen.shot() == screen.shot()).all(), 20)
 
 
+def pick(screen, title):
+    """Opens a filter's dialog by GIMP's search for actions."""
+    screen.key("slash")
+    screen.wait_window("Search Actions")
+    screen.type(title)
+    settled(screen)
+    screen.key("Return")
+    screen.wait_window(f"^{title}$", 30)
+
+
 def layers(made, image):
     return call(made, "get_image_metadata", image=image)["structure"]["layers"]
 
@@ -104,12 +114,7 @@ def test_the_preview_shows_what_a_parameter_does_and_changes_nothing(desk, versi
     image = open_picture(made, picture)
     state = call(made, "get_image_metadata", image=image)
     screen.focus("600x400", fill=True)
-    screen.key("slash")
-    screen.wait_window("Search Actions")
-    screen.type("denoise")
-    settled(screen)
-    screen.key("Return")
-    screen.wait_window("Denoise", 30)
+    pick(screen, "Denoise")
 
     # Before: the layer's own middle, pixel by pixel
     middle = picture[40:360, 140:460]
@@ -160,12 +165,7 @@ def test_a_filter_runs_from_the_menu_and_a_step_back_takes_it_away(desk, version
     settled(screen)
     keep(screen, version, "ai-menu")
     screen.key("Escape", "Escape", "Escape")
-    screen.key("slash")
-    screen.wait_window("Search Actions")
-    screen.type("oil painting")
-    settled(screen)
-    screen.key("Return")
-    screen.wait_window("Oil painting", 30)
+    pick(screen, "Oil painting")
     settled(screen)
     keep(screen, version, "ai-dialog")
     screen.key("alt+o")
@@ -180,16 +180,6 @@ def test_a_filter_runs_from_the_menu_and_a_step_back_takes_it_away(desk, version
     screen.key("ctrl+f")
     wait_for("the filter again", lambda: len(layers(made, image)) == 2, 120)
     call(made, "close_image", image=image, discard_changes=True)
-
-
-def pick(screen, title):
-    """Opens a filter's dialog by GIMP's search for actions."""
-    screen.key("slash")
-    screen.wait_window("Search Actions")
-    screen.type(title)
-    settled(screen)
-    screen.key("Return")
-    screen.wait_window(f"^{title}$", 30)
 
 
 def choose_file(screen, label, path):

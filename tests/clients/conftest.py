@@ -8,8 +8,12 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
+import mcp_types as types
 import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -19,6 +23,26 @@ def binary():
     path = pathlib.Path(os.environ.get("GIMP_BRIDGE_BIN", ROOT / "target" / "debug" / "gimp-bridge"))
     assert path.is_file(), f"no binary `{path}`; run cargo build, or set GIMP_BRIDGE_BIN"
     return str(path)
+
+
+@pytest.fixture(params=[("http", "auto"), ("http", "legacy"), ("stdio", "auto"), ("stdio", "legacy")], ids="-".join)
+def connect(request, binary, gimp_environment):
+    """Makes clients of a real GIMP, over both transports and in both kinds of revision: `connect(name)`."""
+    transport, mode = request.param
+    if transport == "http":
+        server = request.getfixturevalue("gimp_daemon").url
+    else:
+        server = StdioServerParameters(command=binary, args=["stdio"], env=gimp_environment)
+    # A name for each test, since clients without a session are told apart by it.
+    run = f"{request.node.name}-{time.monotonic_ns()}"
+
+    def make(name="one", **options):
+        info = types.Implementation(name=f"{run}-{name}", version="1")
+        return Client(server, mode=mode, client_info=info, read_timeout_seconds=60, **options)
+
+    make.mode = mode
+    make.sessions = mode == "legacy" or transport == "stdio"
+    return make
 
 
 @pytest.fixture

@@ -5,28 +5,7 @@ import time
 import anyio
 import mcp_types as types
 import pytest
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters
 from test_with_gimp import done, python
-
-WAYS = [("http", "auto"), ("http", "legacy"), ("stdio", "auto"), ("stdio", "legacy")]
-
-
-@pytest.fixture(params=WAYS, ids="-".join)
-def connect(request, binary, gimp_environment):
-    transport, mode = request.param
-    if transport == "http":
-        server = request.getfixturevalue("gimp_daemon").url
-    else:
-        server = StdioServerParameters(command=binary, args=["stdio"], env=gimp_environment)
-    run = f"{request.node.name}-{time.monotonic_ns()}"
-
-    def make(name="one", **options):
-        info = types.Implementation(name=f"{run}-{name}", version="1")
-        return Client(server, mode=mode, client_info=info, read_timeout_seconds=60, **options)
-
-    make.mode = mode
-    return make
 
 
 async def new_image(client):

@@ -6,32 +6,7 @@ import json
 import time
 
 import anyio
-import mcp_types as types
-import pytest
-from mcp import Client
-from mcp.client.stdio import StdioServerParameters
 from PIL import Image
-
-WAYS = [("http", "auto"), ("http", "legacy"), ("stdio", "auto"), ("stdio", "legacy")]
-
-
-@pytest.fixture(params=WAYS, ids="-".join)
-def connect(request, binary, gimp_environment):
-    """Makes clients: `connect(name)`."""
-    transport, mode = request.param
-    if transport == "http":
-        server = request.getfixturevalue("gimp_daemon").url
-    else:
-        server = StdioServerParameters(command=binary, args=["stdio"], env=gimp_environment)
-    # A name for each test, since clients without a session are told apart by it.
-    run = f"{request.node.name}-{time.monotonic_ns()}"
-
-    def make(name="one"):
-        info = types.Implementation(name=f"{run}-{name}", version="1")
-        return Client(server, mode=mode, client_info=info, read_timeout_seconds=60)
-
-    make.sessions = mode == "legacy" or transport == "stdio"
-    return make
 
 
 async def done(client, tool, **arguments):
