@@ -3,6 +3,8 @@
 use crate::config::{Config, GimpMode};
 use crate::error::{Error, Result};
 use crate::filters::Filters;
+use crate::filters::watch::Watcher;
+use crate::generate::Generator;
 use crate::gimp::launch::{self, Launch, Mode, Running};
 use crate::gimp::{Gimp, Settings};
 use crate::ops::Ops;
@@ -13,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 /// What a running `serve` or `stdio` is made of.
 pub struct Daemon {
     pub ops: Ops,
+    /// Sees filters that are added and removed while the daemon runs.
+    pub watch: Watcher,
     /// Ends everything; cancelled by a signal or when the transport ends.
     pub shutdown: CancellationToken,
 }
@@ -21,7 +25,7 @@ impl Daemon {
     /// Connects to nothing yet. `label` is how this daemon is called in GIMP's status dialog.
     ///
     /// # Errors
-    /// `config` when there is no place for the state folder.
+    /// `config` when there is no place for the state folder, and for backends that cannot be.
     pub fn new(config: &Config, label: &str) -> Result<Daemon> {
         let shutdown = CancellationToken::new();
         let state_dir = launch::state_dir(config)?;
@@ -29,11 +33,19 @@ impl Daemon {
         if let Err(error) = filters.publish(&state_dir) {
             tracing::warn!(%error, "GIMP's menu of AI filters may be out of date");
         }
-        let settings = Settings { state_dir, port: config.gimp.port, label: label.into() };
-        let ops = Ops::new(Gimp::new(settings, shutdown.clone()), filters);
+        let policy = config.plugin.clone();
+        let settings = Settings { state_dir: state_dir.clone(), port: config.gimp.port, label: label.into(), policy };
+        let watch = Watcher::new(filters.clone(), state_dir);
+        let generator = Generator::new(config)?;
+        let gimp = Gimp::new(settings, shutdown.clone());
+        if config.gimp.mode == GimpMode::None {
+            gimp.set_absent();
+        }
+        let ops = Ops::new(gimp, filters).with_generator(generator);
         // The links and the operations know each other as long as the process lives.
         ops.gimp().set_inbound(Arc::new(ops.clone()));
-        Ok(Daemon { ops, shutdown })
+        tokio::spawn(watch.clone().run(shutdown.clone()));
+        Ok(Daemon { ops, watch, shutdown })
     }
 
     /// Starts the GIMP that `--gimp headless` and `--gimp gui` ask for, beside the server: clients get their first
@@ -41,7 +53,7 @@ impl Daemon {
     /// GIMP that cannot be started, or cannot be kept, ends the server with its error.
     pub fn start_gimp(&self, config: &Config) -> Result<JoinHandle<Result<()>>> {
         let mode = match config.gimp.mode {
-            GimpMode::Attach => return Ok(tokio::spawn(async { Ok(()) })),
+            GimpMode::Attach | GimpMode::None => return Ok(tokio::spawn(async { Ok(()) })),
             GimpMode::Headless => Mode::Headless,
             GimpMode::Gui => Mode::Gui,
         };
@@ -59,6 +71,19 @@ impl Daemon {
             shutdown.cancel();
             ended
         }))
+    }
+
+    /// Where a backend is configured: checks the image store, then sweeps it until `shutdown`.
+    ///
+    /// # Errors
+    /// What is wrong with the store, and what to set.
+    pub async fn start_generation(&self) -> Result<()> {
+        let generator = self.ops.generator()?;
+        if generator.is_on() {
+            generator.store().check().await?;
+            tokio::spawn(generator.clone().sweep(self.shutdown.clone()));
+        }
+        Ok(())
     }
 
     /// Cancels `shutdown` on SIGINT and SIGTERM (Ctrl-C elsewhere). A second signal ends the process as usual.
@@ -98,6 +123,41 @@ impl Signals {
             _ = self.0.recv() => {}
             _ = self.1.recv() => {}
         }
+    }
+}
+
+/// SIGHUP from now on, which then ends nothing; no such thing elsewhere.
+#[cfg(unix)]
+pub struct Hangups(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Hangups {
+    pub fn new() -> Result<Hangups> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Hangups(signal(SignalKind::hangup()).map_err(Error::internal)?))
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending().await
+        }
+    }
+}
+
+/// SIGHUP from now on, which then ends nothing; no such thing elsewhere.
+#[cfg(not(unix))]
+pub struct Hangups;
+
+#[cfg(not(unix))]
+impl Hangups {
+    pub fn new() -> Result<Hangups> {
+        Ok(Hangups)
+    }
+
+    /// Never comes.
+    pub async fn next(&mut self) {
+        std::future::pending().await
     }
 }
 

@@ -3,6 +3,9 @@
 //! Rooms have their own error enums where callers tell cases apart; at the edge they become this. Internals go to
 //! the log, never into `message`.
 
+mod reason;
+
+pub use reason::Reason;
 use serde_json::{Map, Value, json};
 use std::fmt;
 
@@ -32,10 +35,11 @@ pub enum Kind {
     VersionMismatch,
     Unauthorized,
     Config,
+    ImageGone,
 }
 
 /// One row per kind: name on the wire, JSON-RPC code, HTTP status.
-const KINDS: [(Kind, &str, i32, u16); 23] = [
+const KINDS: [(Kind, &str, i32, u16); 24] = [
     (Kind::InvalidArgument, "invalid_argument", -32602, 400),
     (Kind::UnknownOperation, "unknown_operation", -32601, 404),
     (Kind::ProtocolError, "protocol_error", -32600, 400),
@@ -59,6 +63,7 @@ const KINDS: [(Kind, &str, i32, u16); 23] = [
     (Kind::VersionMismatch, "version_mismatch", -32017, 409),
     (Kind::Unauthorized, "unauthorized", -32018, 401),
     (Kind::Config, "config", -32019, 500),
+    (Kind::ImageGone, "image_gone", -32020, 404),
 ];
 
 impl Kind {
@@ -116,6 +121,11 @@ impl Error {
     pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Error {
         self.details.insert(key.into(), value.into());
         self
+    }
+
+    /// Tells what stands in the way, for GIMP's windows.
+    pub fn because(self, reason: Reason) -> Error {
+        self.detail("reason", reason.name())
     }
 
     /// A fault of ours: the cause goes to the log, the client gets a plain sentence.
@@ -187,7 +197,7 @@ mod tests {
 
     #[test]
     fn an_error_survives_the_wire() {
-        let error = Error::new(Kind::NotFound, "no image `7`").hint("call list_images").detail("open", vec![1, 2]);
+        let error = Error::new(Kind::ImageGone, "no image `7`").hint("call list_images").detail("open", vec![1, 2]);
         let back = Error::from_json_rpc(&error.to_json_rpc());
         assert_eq!((back.kind, back.message, back.hint), (error.kind, error.message, error.hint));
         assert_eq!(back.details, error.details);

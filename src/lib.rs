@@ -8,13 +8,16 @@
 //! | [`config`] | one struct; defaults < file < `.env` < environment < flags | error |
 //! | [`metrics`] | what the daemon counts, for `/metrics` | nothing |
 //! | [`images`] | encode and decode with limits, formats, scale maps | error |
-//! | [`filters`] | AI filters: manifests, ONNX sessions, tiles, native filters; alone names ort | images, error, config |
+//! | [`upstream`] | HTTP to model servers: pool, retries, circuit breaker; alone names reqwest | error, metrics |
+//! | [`filters`] | AI filters: manifests, ONNX sessions, tiles, native filters; alone names ort | upstream, images, error, config |
+//! | [`storage`] | generated images in a folder or bucket until they expire; alone names object_store | upstream, error, config, metrics |
+//! | [`generate`] | images from words: backends, queue, prompt rules | storage, upstream, images, error, config, metrics |
 //! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config |
-//! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, filters, images, error, config |
+//! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, filters, generate, storage, images, error, config |
 //! | [`assistant`] | wishes in words to operations of the catalogue, embedded or by a model | ops, error, config |
 //! | [`sessions`] | JSON-RPC sessions: one image each, on disk before each answer; uploads | ops, gimp, images, error, config |
 //! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, error, config |
-//! | [`http`] | the listener, keys and limits, JSON-RPC, jobs, health, metrics; mounts `/mcp` | mcp, sessions, assistant, ops, filters, images, error, config |
+//! | [`http`] | the listener, keys and limits, JSON-RPC, jobs, the gallery, health, metrics; mounts `/mcp` | mcp, sessions, assistant, ops, generate, storage, filters, images, error, config |
 //! | [`daemon`] | builds the rooms, owns shutdown | all above |
 //! | [`cli`] | one file per subcommand | daemon and below |
 //!
@@ -23,6 +26,8 @@
 //!
 //! To add an AI filter: a folder `filters/NAME` with a manifest (docs/filter-manifest.md) and an ONNX file; or, without a
 //! model, a file and a line in `filters::native`.
+//!
+//! To add a backend that generates images: a file and a line in `generate`, a stand-in in `tests/generate/`.
 //!
 //! Invariants: stdout belongs to MCP in `stdio`; logs never hold image data or secrets; no request waits for
 //! ever; no buffer grows without a bound; no telemetry, and nothing is downloaded that nobody asked for.
@@ -33,6 +38,7 @@ pub mod config;
 pub mod daemon;
 pub mod error;
 pub mod filters;
+pub mod generate;
 pub mod gimp;
 pub mod http;
 pub mod images;
@@ -40,3 +46,5 @@ pub mod mcp;
 pub mod metrics;
 pub mod ops;
 pub mod sessions;
+pub mod storage;
+pub mod upstream;

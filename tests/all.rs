@@ -7,6 +7,7 @@ mod config;
 mod doctor;
 mod fake_plugin;
 mod filters;
+mod generate;
 mod images;
 mod install;
 mod instances;

@@ -10,10 +10,18 @@ use tokio_util::sync::CancellationToken;
 
 async fn run(name: &str, arguments: Value) -> Error {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
+    let settings =
+        Settings { state_dir: folder.path().into(), port: None, label: "test".into(), policy: Default::default() };
     let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
     let client = Client { id: "test".into(), name: "test".into() };
-    let context = Context { client, cancel: CancellationToken::new(), progress: None, rights: Default::default() };
+    let context = Context {
+        client,
+        cancel: CancellationToken::new(),
+        progress: None,
+        rights: Default::default(),
+        pictures: Default::default(),
+        base_url: None,
+    };
     ops.run(name, arguments.as_object().unwrap().clone(), context).await.err().unwrap()
 }
 
@@ -55,11 +63,11 @@ async fn the_four_modes_reach_gimp() {
 #[tokio::test]
 async fn opening_and_saving_check_where_the_file_is() {
     for (name, arguments, message) in [
-        ("open_image", json!({}), "open_image: `path` or `image_data` is missing"),
+        ("open_image", json!({}), "open_image: `path`, `image_data` or `image_id` is missing"),
         (
             "open_image",
             json!({"path": "/a.png", "image_data": "UE5H"}),
-            "open_image: `path` and `image_data` were both given",
+            "open_image: `path`, `image_data` and `image_id` stand for one image each",
         ),
         ("open_image", json!({"path": "a.png"}), "`path` must be absolute, got `a.png`"),
         ("save_image", json!({"path": "out/a.png"}), "`path` must be absolute, got `out/a.png`"),
@@ -73,7 +81,8 @@ async fn opening_and_saving_check_where_the_file_is() {
 #[tokio::test]
 async fn a_cancelled_call_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
+    let settings =
+        Settings { state_dir: folder.path().into(), port: None, label: "test".into(), policy: Default::default() };
     let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
     let cancel = CancellationToken::new();
     cancel.cancel();
@@ -82,6 +91,8 @@ async fn a_cancelled_call_does_not_start() {
         cancel,
         progress: None,
         rights: Default::default(),
+        pictures: Default::default(),
+        base_url: None,
     };
     let error = ops.run("list_images", Default::default(), context).await.err().unwrap();
     assert_eq!(error.kind, Kind::Cancelled);

@@ -90,14 +90,13 @@ fn common_parameters_and_fields_are_added_where_they_belong() {
     let names = |name: &str| operation(name).parameter_names().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(names("list_images"), ["timeout", "instance"]);
     assert_eq!(names("checkpoint"), ["label", "image", "timeout", "instance"]);
-    assert_eq!(names("undo"), ["steps", "image", "preview", "verify", "timeout", "instance"]);
+    assert_eq!(names("undo"), ["steps", "image", "preview", "max_bytes", "verify", "timeout", "instance"]);
     let fields = |name: &str| {
         operation(name).output_schema()["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
     };
-    assert!(
-        fields("undo")
-            .ends_with(&["image", "message", "effect", "effects", "preview", "preview_error"].map(str::to_owned))
-    );
+    assert!(fields("undo").ends_with(
+        &["image", "message", "effect", "effects", "next_image", "preview", "preview_error"].map(str::to_owned)
+    ));
     assert!(!fields("list_instances").contains(&"image".to_owned()));
     for operation in Catalogue::get().all() {
         assert_eq!(operation.input_schema()["additionalProperties"], false, "{}", operation.name);
@@ -154,6 +153,23 @@ fn defaults_are_filled_in_and_safe_conversions_made() {
     }
     let odd = check("draw_brush_stroke", json!({"stroke_points": [1, 2, 3]})).unwrap_err();
     assert!(odd.message.contains("`stroke_points[0]` must be an array"), "{odd}");
+    for (name, parameter, given, taken) in [
+        ("create_layer", "type_id", "RGB_IMAGE", "RGB"),
+        ("create_layer", "type_id", "graya-image", "GRAYA"),
+        ("create_layer", "mode", "LAYER_MODE_MULTIPLY", "multiply"),
+        ("create_layer", "mode", "NORMAL-MODE", "normal"),
+        ("fill_selection", "fill_type", "FOREGROUND-FILL", "foreground"),
+        ("fill_selection", "fill_type", "PATTERN_FILL", "pattern"),
+        ("merge_layers", "merge_type", "EXPAND-AS-NECESSARY", "expand_as_necessary"),
+        ("flip_image", "direction", "ORIENTATION_VERTICAL", "vertical"),
+    ] {
+        let checked = check(name, json!({"name": "L", parameter: given}));
+        let checked = checked.or_else(|_| check(name, json!({parameter: given})));
+        assert_eq!(checked.unwrap()[parameter], taken, "{name}: {given}");
+    }
+    let box_ = |operation: &str| json!({"x": 0, "y": 0, "width": 5, "height": 5, "operation": operation});
+    assert_eq!(check("create_rectangle_selection", box_("CHANNEL_OP_ADD")).unwrap()["operation"], "add");
+    assert!(check("create_rectangle_selection", box_("CHANNEL_OP_")).is_err());
     // Text stays text where text is wanted.
     assert_eq!(check("checkpoint", json!({"label": "12"})).unwrap(), json!({"label": "12"}));
 }

@@ -16,7 +16,7 @@ fn folders() -> Folders {
     let (user, work) = (keep.path().join("user"), keep.path().join("work"));
     std::fs::create_dir_all(&user).unwrap();
     std::fs::create_dir_all(&work).unwrap();
-    let sources = Sources { user_folder: Some(user), working_folder: work, ..Sources::default() };
+    let sources = Sources { user_folder: Some(user), working_folder: work, shared_names: true, ..Sources::default() };
     Folders { _keep: keep, sources }
 }
 
@@ -77,19 +77,31 @@ fn another_value(name: &str) -> &'static str {
     match name {
         "server.host" => "192.0.2.7",
         "gimp.mode" => "gui",
-        "storage.backend" => "s3",
+        "storage.backend" | "storage.fallback" => "s3",
+        "storage.presigned" => "true",
+        "storage.quota_mb" => "77",
+        "images.public" => "false",
+        "server.anonymous" => "read,generate",
+        "generate.order" => "a,b",
+        "generate.context_margin" => "0.5",
+        "generate.parallel" | "generate.retries" => "7",
         "log.level" => "trace",
         "log.json" | "plugin.read_only" | "server.exec_remote" => "true",
         "log.rotate" => "size",
         "server.api_keys" => "ci:read:0123456789abcdef",
         "sessions.upload_mb" | "log.keep" => "101",
         "plugin.exec" => "false",
-        "storage.s3_endpoint_url" | "kserve.endpoint" | "assistant.url" => "https://example.test/v1",
+        "storage.s3_endpoint_url" | "kserve.endpoint" | "assistant.url" | "server.public_url" => {
+            "https://example.test/v1"
+        }
         "plugin.folders"
         | "gimp.executable"
         | "gimp.profile"
         | "gimp.state_dir"
         | "storage.path"
+        | "generate.backends"
+        | "generate.prompt_patterns"
+        | "generate.prompt_hook"
         | "sessions.folder"
         | "log.file"
         | "server.tls_certificate"
@@ -100,6 +112,7 @@ fn another_value(name: &str) -> &'static str {
                 "/x/y"
             }
         }
+        "server.trusted_proxies" => "10.0.0.0/8,::1",
         "server.allowed_hosts" | "server.allowed_origins" => "a.test,b.test",
         "service.name" | "kserve.model_name" => "other",
         name if name.starts_with("storage.") || name == "server.api_key" => "text",
@@ -120,7 +133,9 @@ fn every_key_is_set_by_every_one_of_its_names() {
             let config = folders.env(&[(&name, text)]).load();
             assert_ne!(key.get(&config), key.get(&Config::default()), "{name} did not change {}", key.name);
             assert_eq!(config.origin(key.name), Origin::Environment(name));
-            for other in KEYS.iter().filter(|other| other.name != key.name) {
+            // Setting the folders turns code off, as its own test says.
+            let follows = |other: &str| key.name == "plugin.folders" && other == "plugin.exec";
+            for other in KEYS.iter().filter(|other| other.name != key.name && !follows(other.name)) {
                 assert_eq!(other.get(&config), other.get(&Config::default()), "{} moved {}", key.name, other.name);
             }
         }
@@ -150,6 +165,28 @@ fn later_sources_win() {
     assert_eq!(folders.load().origin("server.port").to_string(), "flag --port");
 }
 
+/// Python knows no folders: one who sets them and does not name `exec` there means to limit what clients reach.
+#[test]
+fn folders_turn_exec_off_unless_the_same_place_allows_it() {
+    let set = |text: &str, env: &[(&str, &str)]| {
+        let mut folders = folders();
+        folders.user(text);
+        let config = folders.env(env).load();
+        (config.plugin.exec, config.origin("plugin.exec").to_string())
+    };
+    let (exec, origin) = set("[plugin]\nfolders = [\"/pictures\"]\n", &[]);
+    assert!(
+        !exec && origin.contains("follows from plugin.folders") && origin.contains("gimp-bridge.toml:2"),
+        "{origin}"
+    );
+    assert!(!set("[plugin]\nfolders = []\n", &[]).0);
+    assert!(set("[plugin]\nfolders = [\"/pictures\"]\nexec = true\n", &[]).0);
+    assert!(set("[plugin]\nfolders = false\n", &[]).0);
+    assert!(!set("[plugin]\nexec = true\n", &[("GIMP_BRIDGE_FOLDERS", "/pictures")]).0);
+    assert!(!set("[plugin]\nfolders = [\"/pictures\"]\n", &[("GIMP_BRIDGE_EXEC", "true")]).0);
+    assert!(set("", &[("GIMP_BRIDGE_FOLDERS", "/pictures"), ("GIMP_BRIDGE_EXEC", "true")]).0);
+}
+
 #[test]
 fn a_named_file_replaces_the_other_two() {
     let mut folders = folders();
@@ -173,10 +210,13 @@ fn the_specified_variables_work() {
             ("SERVICE_NAME", "mcp-image-server"),
             ("LOG_LEVEL", "WARNING"),
             ("STORAGE_BACKEND", "S3"),
-            ("S3_BUCKET", "image-generation"),
-            ("S3_PREFIX", "mcp-server/"),
+            ("STORAGE_PATH", "/mnt/shared-storage/images"),
+            ("S3_BUCKET", "pictures"),
+            ("S3_PREFIX", "other/"),
             ("S3_ENDPOINT_URL", ""),
+            ("AWS_ACCESS_KEY_ID", "id"),
             ("AWS_SECRET_ACCESS_KEY", "hush"),
+            ("KSERVE_MODEL_NAME", "other"),
             ("KSERVE_ENDPOINT", "http://diffusers-runtime:8080/v1/models/stable-diffusion"),
             ("KSERVE_TIMEOUT", "90"),
             ("IMAGE_CLEANUP_INTERVAL", "30"),
@@ -194,7 +234,24 @@ fn the_specified_variables_work() {
         (config.server.host.to_string().as_str(), config.server.port, config.server.workers),
         ("0.0.0.0", 80, 4)
     );
+    assert_eq!((config.storage.s3_bucket.as_str(), config.storage.s3_prefix.as_str()), ("pictures", "other/"));
+    assert_eq!(config.storage.path, Path::new("/mnt/shared-storage/images"));
+    assert_eq!((config.kserve.model_name.as_str(), config.storage.aws_access_key_id.as_deref()), ("other", Some("id")));
     assert!(!format!("{config:?}").contains("hush"), "a secret is printed");
+    // Where generation is configured, what is left out is as the plan has it.
+    let defaults = Config::default();
+    if cfg!(unix) {
+        assert_eq!(defaults.storage.path, Path::new("/tmp/mcp-images"));
+    }
+    assert_eq!(
+        (defaults.storage.s3_bucket.as_str(), defaults.storage.s3_prefix.as_str()),
+        ("image-generation", "mcp-server/")
+    );
+    assert_eq!(
+        (defaults.images.cleanup_interval, defaults.images.ttl, defaults.images.max_size),
+        (300, 3600, 10_485_760)
+    );
+    assert_eq!((defaults.kserve.model_name.as_str(), defaults.kserve.timeout), ("stable-diffusion", 60));
 }
 
 #[test]
@@ -209,7 +266,7 @@ fn toml_values_have_their_types() {
         (GimpMode::Headless, None, false)
     );
     assert_eq!(config.plugin.port, 256);
-    assert_eq!(config.storage.path, Some(folders.sources.user_folder.as_ref().unwrap().join("out")));
+    assert_eq!(config.storage.path, folders.sources.user_folder.as_ref().unwrap().join("out"));
 }
 
 #[test]
@@ -241,7 +298,7 @@ fn an_unknown_key_names_the_line_and_the_nearest() {
 
 #[test]
 fn a_bad_value_names_place_value_and_what_is_allowed() {
-    let mut folders = folders();
+    let folders = folders();
     let file = folders.sources.user_folder.as_ref().unwrap().join("gimp-bridge.toml");
     folders.user("[server]\nport = 70000\n");
     let error = folders.refused();
@@ -260,12 +317,95 @@ fn a_bad_value_names_place_value_and_what_is_allowed() {
     folders.user("[server\n");
     assert!(folders.refused().message.starts_with(&format!("{}:1: ", file.display())));
     folders.user("");
-    folders.env(&[("HOST", "my-laptop")]);
-    let error = folders.refused();
-    assert_eq!(error.message, "environment variable HOST: `my-laptop` is not allowed for `server.host`");
-    assert!(error.hint.unwrap().ends_with("GIMP_BRIDGE_SERVER_HOST wins over HOST"));
+}
+
+/// Shells, hosting platforms and Kubernetes set such names for purposes of their own.
+#[test]
+fn names_that_are_not_ours_stop_nothing() {
+    let foreign = [
+        ("HOST", "mybox"),
+        ("HOST", "x86_64-pc-linux-gnu"),
+        ("PORT", "tcp://10.0.0.1:80"),
+        ("PORT", "http"),
+        ("PORT", "70000"),
+        ("WORKERS", "auto"),
+        ("WORKERS", "0"),
+        ("LOG_LEVEL", "verbose"),
+        ("LOG_LEVEL", "3"),
+        ("STORAGE_BACKEND", "gcs"),
+        ("S3_ENDPOINT_URL", "minio:9000"),
+        ("KSERVE_ENDPOINT", "diffusers"),
+        ("KSERVE_TIMEOUT", "1m"),
+        ("IMAGE_TTL", "1h"),
+        ("MAX_IMAGE_SIZE", "10MB"),
+    ];
+    for (name, value) in foreign {
+        let mut folders = folders();
+        let config = folders.env(&[(name, value)]).load();
+        let [warning] = &config.warnings[..] else { panic!("{name}={value}: {:?}", config.warnings) };
+        assert!(warning.starts_with(&format!("environment variable {name}: `{value}` is not allowed")), "{warning}");
+        assert!(warning.contains(&format!("wins over {name}")), "{warning}");
+        for key in KEYS {
+            assert_eq!(key.get(&config), key.get(&Config::default()), "{name} moved {}", key.name);
+        }
+        // Nobody but `serve` looks at them at all.
+        folders.sources.shared_names = false;
+        assert!(folders.load().warnings.is_empty(), "{name}");
+    }
+    let mut folders = folders();
     folders.env(&[("HOST", "my-laptop"), ("GIMP_BRIDGE_SERVER_HOST", "localhost")]);
-    assert!(folders.load().server.host.is_loopback());
+    let config = folders.load();
+    assert!(config.server.host.is_loopback() && config.warnings.is_empty());
+    folders.env(&[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", "eu-west-1"), ("PORT", "81")]);
+    assert_eq!((folders.load().storage.aws_region.as_deref(), folders.load().server.port), (Some("eu-west-1"), 81));
+    folders.sources.shared_names = false;
+    assert_eq!((folders.load().storage.aws_region, folders.load().server.port), (None, 8000));
+}
+
+#[test]
+fn the_variables_of_kubernetes_services_are_left_alone() {
+    let mut folders = folders();
+    let config = folders
+        .env(&[
+            ("GIMP_BRIDGE_PORT", "tcp://10.0.0.1:80"),
+            ("GIMP_BRIDGE_PORT_8000_TCP", "tcp://10.0.0.1:8000"),
+            ("GIMP_BRIDGE_PORT_8000_TCP_PROTO", "tcp"),
+            ("GIMP_BRIDGE_PORT_8000_TCP_PORT", "8000"),
+            ("GIMP_BRIDGE_PORT_8000_TCP_ADDR", "10.0.0.1"),
+            ("GIMP_BRIDGE_SERVICE_HOST", "10.0.0.1"),
+            ("GIMP_BRIDGE_SERVICE_PORT", "8000"),
+            ("GIMP_BRIDGE_SERVICE_PORT_HTTP", "8000"),
+            ("GIMP_BRIDGE_SERVER_PORT", "tcp://10.0.0.2:81"),
+            ("GIMP_BRIDGE_SERVER_SERVICE_HOST", "10.0.0.2"),
+        ])
+        .load();
+    assert_eq!((config.plugin.port, config.server.port, config.warnings.len()), (9877, 8000, 0));
+    for (name, value) in [
+        ("GIMP_BRIDGE_PORT", "http://10.0.0.1:80"),
+        ("GIMP_BRIDGE_PORT", "99999"),
+        ("GIMP_BRIDGE_SERVER_PORT", "auto"),
+        ("GIMP_BRIDGE_SERVER_HOST", "mybox"),
+        ("GIMP_BRIDGE_LOG_LEVEL", "verbose"),
+        ("GIMP_BRIDGE_SERVICE_HOSTS", "10.0.0.1"),
+        ("GIMP_BRIDGE_PORT_TCP", "10.0.0.1"),
+        ("GIMP_BRIDGE_SERVER_TRUSTED_PROXIES", "everybody"),
+    ] {
+        folders.env(&[(name, value)]);
+        assert!(folders.refused().message.contains(name), "{name}={value}");
+    }
+}
+
+#[test]
+fn seconds_may_be_a_switch() {
+    let mut folders = folders();
+    for (text, seconds) in [("true", Some(300)), ("false", None), ("17", Some(17)), ("1", Some(1))] {
+        folders.env(&[("GIMP_BRIDGE_AUTO_DISCONNECT", text)]);
+        assert_eq!(folders.load().plugin.auto_disconnect, seconds, "{text}");
+        folders.env(&[]);
+        folders.user(&format!("[plugin]\nauto_disconnect = {text}\n"));
+        assert_eq!(folders.load().plugin.auto_disconnect, seconds, "{text}");
+        folders.user("");
+    }
 }
 
 #[test]
@@ -278,23 +418,85 @@ fn an_unknown_variable_is_named_only_if_it_is_ours() {
     folders.env(&[("GIMP_BRIDGE_TEST_GIMP", "3.0"), ("GIMP_BRIDGE_BIN", "x"), ("GIMP_BRIDGE_CACHE_DIR", "y")]);
     folders.local(".env", "THEIRS=\"unclosed\n SOME WORDS\nAWS_PROFILE=x\n");
     folders.load();
+    std::fs::write(folders.sources.working_folder.join(".env"), b"NAME=caf\xe9\nPORT=\"\n").unwrap();
+    folders.load();
     folders.local(".env", "A=1\nGIMP_BRIDGE_NO=1\n");
     let env = folders.sources.working_folder.join(".env");
     assert_eq!(folders.refused().message, format!("{}:2: unknown variable `GIMP_BRIDGE_NO`", env.display()));
 }
 
-/// A cloned repository must not choose what is run or loosen the policies.
+/// What a cloned repository may choose: a new key is not among it until somebody has thought about that.
+const FROM_A_PROJECT: [&str; 20] = [
+    "server.port",
+    "server.workers",
+    "server.tools",
+    "gimp.mode",
+    "gimp.port",
+    "plugin.port",
+    "plugin.auto_disconnect",
+    "log.level",
+    "log.json",
+    "service.name",
+    "images.cleanup_interval",
+    "images.max_size",
+    "filters.provider",
+    "filters.threads",
+    "filters.memory_mb",
+    "filters.models",
+    "filters.model_memory_mb",
+    "filters.idle",
+    "filters.parallel",
+    "pictures.max_kb",
+];
+
+/// A cloned repository must not choose what is run, where pictures and keys go, or loosen the policies.
 #[test]
-fn the_working_folder_cannot_set_guarded_keys() {
-    for key in KEYS.iter().filter(|key| key.guarded) {
+fn the_working_folder_sets_only_what_the_list_allows() {
+    for key in KEYS {
+        let free = FROM_A_PROJECT.contains(&key.name);
+        assert!(key.guarded || free, "{} may come from a project's files, and the list does not know it", key.name);
+        let text = another_value(key.name);
+        let text = if key.name == "server.workers" { "101" } else { text };
+        for name in key.env_names() {
+            let folders = folders();
+            folders.local(".env", &format!("\n{name}={text}\n"));
+            if !key.guarded {
+                assert_ne!(key.get(&folders.load()), key.get(&Config::default()), "{name}");
+            } else if name.starts_with("GIMP_BRIDGE_") {
+                let error = folders.refused();
+                assert!(error.message.contains(".env:2: ") && error.message.contains(key.name), "{}", error.message);
+            } else {
+                // Other programs have such lines for themselves: left alone, and `serve` says so.
+                let config = folders.load();
+                assert_eq!(key.get(&config), key.get(&Config::default()), "{name}");
+                assert!(config.warnings[0].contains(key.name), "{:?}", config.warnings);
+            }
+        }
+    }
+    for text in [
+        "[storage]\ns3_endpoint_url = 'http://evil.example'\n",
+        "[storage]\nbackend = 's3'\n",
+        "[kserve]\nendpoint = 'http://evil.example'\n",
+        "[assistant]\nurl = 'http://evil.example'\n",
+        "[server]\nhost = '0.0.0.0'\n",
+        "[server]\napi_key = '0123456789abcdef'\n",
+        "[server]\ntrusted_proxies = ['0.0.0.0/0']\n",
+    ] {
         let folders = folders();
-        folders.local(".env", &format!("\n{}={}\n", key.env_name(), another_value(key.name)));
-        let error = folders.refused();
-        assert!(error.message.contains(".env:2: ") && error.message.contains(key.name), "{}", error.message);
+        folders.local("gimp-bridge.toml", text);
+        assert!(folders.refused().message.contains("is not taken from the working folder"), "{text}");
     }
     let folders = folders();
     folders.local("gimp-bridge.toml", "[gimp]\nexecutable = './evil'\n");
     assert!(folders.refused().hint.unwrap().contains("--config"));
     folders.user("[gimp]\nexecutable = '/usr/bin/gimp'\n").local("gimp-bridge.toml", "");
     assert!(folders.load().gimp.executable.is_some());
+}
+
+/// Python's virtual environments are called so now and then.
+#[test]
+fn a_folder_called_env_is_no_configuration() {
+    let folders = folders();
+    std::fs::create_dir(folders.sources.working_folder.join(".env")).unwrap();
+    assert!(folders.load().warnings.is_empty());
 }

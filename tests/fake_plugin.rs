@@ -68,7 +68,12 @@ impl Fake {
     }
 
     pub fn gimp(&self) -> Gimp {
-        let settings = Settings { state_dir: self.state.path().into(), port: None, label: "test".into() };
+        let settings = Settings {
+            state_dir: self.state.path().into(),
+            port: None,
+            label: "test".into(),
+            policy: Default::default(),
+        };
         Gimp::new(settings, CancellationToken::new())
     }
 

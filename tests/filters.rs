@@ -8,19 +8,30 @@ mod adding;
 mod bad_input;
 #[path = "filters/bundled.rs"]
 mod bundled;
+#[cfg(target_os = "linux")]
+#[path = "filters/child.rs"]
+mod child;
 #[path = "filters/command.rs"]
 mod command;
+#[path = "filters/films.rs"]
+mod films;
 #[cfg(unix)]
 #[path = "filters/full_disk.rs"]
 mod full_disk;
 #[path = "filters/golden.rs"]
 mod golden_runs;
+#[path = "filters/kept.rs"]
+mod kept;
 #[path = "filters/odd_sizes.rs"]
 mod odd_sizes;
 #[path = "filters/pictures.rs"]
 mod pictures;
 #[path = "filters/preview.rs"]
 mod preview;
+#[path = "filters/strokes.rs"]
+mod strokes;
+#[path = "filters/subject.rs"]
+mod subject;
 #[path = "filters/tiling.rs"]
 mod tiling;
 
@@ -42,7 +53,7 @@ fn runtime() -> PathBuf {
         .get_or_init(|| {
             let mut config = Config::default();
             config.filters.folder = Some(dirs::cache_dir().unwrap().join("gimp-bridge/filters"));
-            find(&config).or_else(|_| setup::setup(&config, None)).unwrap()
+            find(&config).or_else(|_| setup::setup(&config, None, &Watch::silent())).unwrap()
         })
         .clone()
 }
@@ -60,6 +71,7 @@ impl Installed {
         config.filters.folder = Some(folder.path().join("filters"));
         config.filters.runtime = Some(runtime());
         config.filters.threads = 1;
+        config.filters.worker = Some(env!("CARGO_BIN_EXE_gimp-bridge").into());
         Installed { folder, config }
     }
 
@@ -215,6 +227,7 @@ same_as_the_reference! {
     depth_on_multiples_of_14 "depth-anything-v2-small" 0.5 2.0;
     mosaic_freed_of_its_224 "fns-mosaic-9" 0.5 1.0;
     gfpgan_mixed_by_a_parameter "gfpgan-1.4" 0.5 2.0;
+    isnet_stretched_to_1024 "isnet-small" 0.5 2.0;
     lama_cropped_around_the_mask "lama-carve-512" 0.5 3.0;
     magenta_of_two_graphs "magenta-arbitrary" 0.5 2.0;
     migan_with_a_turned_mask_in_u8 "migan-512-v2" 0.5 3.0;

@@ -4,9 +4,9 @@ use gimp_bridge::cli::install::clients::Client;
 use gimp_bridge::cli::install::found::{Found, flatpak_lacks};
 use gimp_bridge::cli::install::machine::{Machine, Os};
 use gimp_bridge::cli::install::profiles::{self, Packaging};
-use gimp_bridge::cli::install::uninstall::uninstall;
+use gimp_bridge::cli::install::uninstall;
 use gimp_bridge::cli::install::{Args, Target, install, json_edit, payload};
-use gimp_bridge::config::Plugin;
+use gimp_bridge::config::{Config, Plugin};
 use gimp_bridge::error::{Kind, Result};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -65,14 +65,18 @@ impl Home {
         found: &[Found],
     ) -> (Result<std::process::ExitCode>, String) {
         let mut out = Vec::new();
-        let args = Args { client: clients.to_vec(), print };
-        let result = install(&args, &self.target, found, &Plugin::default(), &mut out);
+        let args = Args { client: clients.to_vec(), runtime: false, print };
+        let result = install(&args, &self.target, found, &[], &Plugin::default(), &mut out);
         (result, String::from_utf8(out).unwrap())
     }
 
     fn uninstall(&self, print: bool) -> (Result<std::process::ExitCode>, String) {
+        self.uninstall_with(&uninstall::Args { print, ..Default::default() })
+    }
+
+    fn uninstall_with(&self, args: &uninstall::Args) -> (Result<std::process::ExitCode>, String) {
         let mut out = Vec::new();
-        let result = uninstall(print, &self.target, &mut out);
+        let result = uninstall::uninstall(args, &self.target, &Config::default(), &mut out);
         (result, String::from_utf8(out).unwrap())
     }
 
@@ -251,6 +255,41 @@ fn an_installation_can_be_used_repeated_and_taken_back() {
     before.retain(|path, _| left.contains_key(path) || !path.ends_with("org.gimp.GIMP/config/GIMP/3.0"));
     assert_eq!(left, before);
     assert_eq!(home.uninstall(false).1, "nothing is installed\n");
+}
+
+#[test]
+fn what_stays_is_named_and_all_takes_it() {
+    let home = home(Os::Linux);
+    home.folder(".config/GIMP/3.0").install(&[], false).0.unwrap();
+    home.file(".local/share/gimp-bridge/filters/mine/manifest.toml", b"id = 'mine'")
+        .file(".local/share/gimp-bridge/onnxruntime/1/lib.so", b"x")
+        .file(".config/gimp-bridge/gimp-bridge.toml", b"[server]\nport = 8001\n")
+        .file("state/gimp-bridge/sessions/s1/image.xcf", b"unsaved")
+        .file(".cache/gimp-bridge/gimp-3.0/usr/bin/gimp", b"");
+    let kept = [".local/share/gimp-bridge", ".config/gimp-bridge", "state/gimp-bridge"];
+    let before = home.snapshot();
+    let all = uninstall::Args { all: true, print: true };
+    let told = home.uninstall_with(&all).1;
+    assert_eq!(home.snapshot(), before, "--print removed something");
+    for folder in kept {
+        assert!(told.contains("would remove") && told.contains(&home.path(folder).display().to_string()), "{told}");
+    }
+    let told = home.uninstall(false).1;
+    for folder in kept.into_iter().chain([".cache/gimp-bridge"]) {
+        let place = format!("`{}`", home.path(folder).display());
+        let line = told.lines().find(|line| line.starts_with("left ") && line.contains(&place));
+        assert_eq!(
+            line.unwrap_or_else(|| panic!("{folder}: {told}")).contains("--all"),
+            folder != ".cache/gimp-bridge"
+        );
+    }
+    assert_eq!(home.read("state/gimp-bridge/sessions/s1/image.xcf"), "unsaved");
+    assert!(!home.path("state/gimp-bridge/secret").exists());
+    home.uninstall_with(&uninstall::Args { all: true, print: false }).0.unwrap();
+    for folder in kept {
+        assert!(!home.path(folder).exists(), "{folder}");
+    }
+    assert!(home.path(".cache/gimp-bridge/gimp-3.0").exists(), "the scripts' own folder");
 }
 
 #[test]

@@ -24,7 +24,12 @@ async fn a_relay_on_another_port_gets_no_proof_that_serves() {
     let fake = Fake::new().await;
     let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = relay.local_addr().unwrap().port();
-    let settings = Settings { state_dir: fake.state.path().into(), port: Some(port), label: "test".into() };
+    let settings = Settings {
+        state_dir: fake.state.path().into(),
+        port: Some(port),
+        label: "test".into(),
+        policy: Default::default(),
+    };
     let gimp = Gimp::new(settings, CancellationToken::new());
     let relaying = async {
         let (mut daemon, _) = relay.accept().await.unwrap();
@@ -45,9 +50,35 @@ async fn a_relay_on_another_port_gets_no_proof_that_serves() {
 }
 
 #[tokio::test]
+async fn a_stopped_bridge_sends_its_clients_to_the_user() {
+    let state = tempfile::tempdir().unwrap();
+    let settings =
+        |port| Settings { state_dir: state.path().into(), port, label: "test".into(), policy: Default::default() };
+    let pid = std::process::id();
+    let record = json!({"id": format!("{pid}-0"), "port": 0, "pid": pid, "gimp_pid": pid, "stopped": true,
+        "gimp_version": "3.2.6"});
+    std::fs::create_dir(state.path().join("instances")).unwrap();
+    std::fs::write(state.path().join(format!("instances/{pid}.json")), record.to_string()).unwrap();
+    for port in [None, Some(9)] {
+        let gimp = Gimp::new(settings(port), CancellationToken::new());
+        let began = Instant::now();
+        let error = gimp.call(request("echo", 0)).await.unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(1), "nothing is waited for");
+        assert_eq!(error.kind, Kind::Forbidden);
+        assert_eq!(error.message, format!("the user has stopped GIMP Bridge in GIMP 3.2.6 (pid {pid}); ask them"));
+        let hint = error.hint.unwrap();
+        assert!(hint.contains("Start Listening") && !hint.contains("gimp-bridge gimp"), "{hint}");
+        assert_eq!(gimp.instances().await[0].state, "stopped");
+        let named = gimp.call(gimp_bridge::gimp::Request { instance: Some(format!("{pid}-0")), ..request("echo", 0) });
+        assert_eq!(kind(named.await), Kind::Forbidden);
+    }
+}
+
+#[tokio::test]
 async fn without_gimp_a_call_waits_a_little_once() {
     let state = tempfile::tempdir().unwrap();
-    let settings = Settings { state_dir: state.path().into(), port: None, label: "test".into() };
+    let settings =
+        Settings { state_dir: state.path().into(), port: None, label: "test".into(), policy: Default::default() };
     let gimp = Gimp::new(settings, CancellationToken::new());
     let began = Instant::now();
     let error = gimp.call(request("echo", 0)).await.unwrap_err();

@@ -350,5 +350,8 @@ async fn an_operation_that_cannot_be_ended_is_named() {
     let error = gimp.call(request("echo", 0)).await.unwrap_err();
     assert_eq!(error.kind, Kind::Busy);
     assert!(error.message.contains("still busy with `call_api` for 90 s"), "{}", error.message);
+    // Nobody is advised to lose work.
+    let hint = error.hint.unwrap();
+    assert!(!hint.contains("lost") && !hint.contains("end it by hand") && !hint.contains("end GIMP"), "{hint}");
     first.abort();
 }

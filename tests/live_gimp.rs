@@ -52,7 +52,8 @@ pub async fn shared() -> Live {
 
 impl Live {
     pub fn in_folder(state_dir: PathBuf) -> Live {
-        let settings = Settings { state_dir: state_dir.clone(), port: None, label: "test".into() };
+        let settings =
+            Settings { state_dir: state_dir.clone(), port: None, label: "test".into(), policy: Default::default() };
         Live { state_dir, gimp: Gimp::new(settings, CancellationToken::new()) }
     }
 

@@ -195,7 +195,9 @@ async fn sessions() {
         let name = case["name"].as_str().unwrap();
         let fake = Fake::new().await;
         let (secret, shutdown) = (secret::load(fake.state.path()).unwrap(), CancellationToken::new());
-        let (mut conn, link) = tokio::join!(fake.accept(), Link::connect(fake.port, &secret, "test", None, &shutdown));
+        let free = Default::default();
+        let (mut conn, link) =
+            tokio::join!(fake.accept(), Link::connect(fake.port, &secret, "test", &free, None, &shutdown));
         let _link = link.unwrap();
         play(&mut conn, case["exchange"].as_array().unwrap(), name).await;
     }

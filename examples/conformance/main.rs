@@ -25,10 +25,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let shutdown = CancellationToken::new();
     // No GIMP: the suite is about the protocol.
     let state_dir = tempfile::tempdir()?;
-    let gimp = Settings { state_dir: state_dir.path().into(), port: None, label: "conformance".into() };
+    let gimp = Settings {
+        state_dir: state_dir.path().into(),
+        port: None,
+        label: "conformance".into(),
+        policy: Default::default(),
+    };
     let ops = Ops::new(Gimp::new(gimp, shutdown.clone()), Filters::new(&Config::default()));
-    let settings = Server { port: 0, ..Server::default() };
-    let listener = gimp_bridge::http::bind(&settings).await?;
+    let config = Config { server: Server { port: 0, ..Server::default() }, ..Config::default() };
+    let settings = &config.server;
+    let listener = gimp_bridge::http::bind(settings).await?;
     println!("http://{}/mcp", listener.local_addr()?);
     let mcp = Mcp::new(ops.clone());
     let shared = Arc::new(Shared::new(mcp.clone()));
@@ -43,5 +49,5 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut rest).await;
         stop.cancel();
     });
-    Ok(gimp_bridge::http::serve_routes(&settings, ops, routes, shutdown, listener).await?)
+    Ok(gimp_bridge::http::serve_routes(&config, ops, routes, shutdown, listener).await?)
 }

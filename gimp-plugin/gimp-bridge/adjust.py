@@ -6,6 +6,7 @@ in linear light only on perceptual values.
 
 from gi.repository import Gegl, Gimp
 
+import buffers
 import gegl_filter
 import gegl_known
 import targets
@@ -106,12 +107,12 @@ def perceptual(drawable, function):
 def _copy(source, source_format, target_buffer, target_format, width, height):
     for top in range(0, height, STRIP):
         area = Gegl.Rectangle.new(0, top, width, min(STRIP, height - top))
-        target_buffer.set(area, target_format, source.get(area, 1.0, source_format, ABYSS))
+        buffers.put_area(target_buffer, area, target_format, source.get(area, 1.0, source_format, ABYSS))
     target_buffer.flush()
 
 
 def length(call, value, low=0.1, high=1500.0):
-    """A length in image pixels, inside of what the filter takes: a relative or a preview's one may lead out of it."""
+    """A length in image pixels, inside of what the filter takes: a preview's one may lead out of it."""
     return min(max(call.places().length(value), low), high)
 
 

@@ -1,10 +1,13 @@
-"""Animated files: what a GIF, WebP or PNG says of its frames, and how PNGs become an APNG. Never imports Gimp."""
+"""Files of several pictures: what they say of their frames, and how PNGs become an APNG. Never imports Gimp."""
 
 import dataclasses
+import mmap
 import struct
 import zlib
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_PAGES = 100_000
+_BESIDE_PIXELS = (b"sRGB", b"gAMA", b"cHRM", b"iCCP", b"pHYs", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 
 
 @dataclasses.dataclass
@@ -77,6 +80,41 @@ def _png(data):
     return found if found.delays else Animation([0])
 
 
+def count(path):
+    """How many pictures a GIF, WebP, PNG, TIFF, ICO or CUR file has, or None for another kind."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] in (b"\0\0\1\0", b"\0\0\2\0"):
+            return struct.unpack_from("<H", data, 4)[0]
+        if data[:2] in (b"II", b"MM"):
+            return _tiff_pages(data)
+        found = read(data)
+        return found.frames if found is not None else None
+
+
+def set_loops(path, loops):
+    """Sets how often an animated GIF or WebP runs, which GIMP writes wrongly from 3 on, or as for ever."""
+    with open(path, "r+b") as file:
+        head = file.read(1 << 20)  # a colour profile may stand before
+        at = head.find(b"ANIM") + 12 if head.startswith(b"RIFF") else head.find(b"\x0bNETSCAPE2.0") + 14
+        if at >= 14:
+            file.seek(at)
+            file.write(struct.pack("<H", min(loops, 65_535)))
+
+
+def _tiff_pages(data):
+    order = "<" if data[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    at = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0]
+    pages, seen = 0, set()
+    while at and at not in seen and pages < MAX_PAGES:
+        seen.add(at)
+        entries = struct.unpack_from(order + ("Q" if big else "H"), data, at)[0]
+        pages += 1
+        at += (8 + entries * 20) if big else (2 + entries * 12)
+        at = struct.unpack_from(order + ("Q" if big else "I"), data, at)[0]
+    return pages
+
+
 def chunks(data):
     """(kind, body) of a PNG's chunks."""
     at = 8
@@ -103,7 +141,7 @@ class ApngWriter:
             self._chunk(b"IHDR", header)
             self._chunk(b"acTL", struct.pack(">II", self._count, self._loops))
             for kind, body in parts:
-                if kind in (b"sRGB", b"gAMA", b"cHRM", b"iCCP", b"pHYs"):
+                if kind in _BESIDE_PIXELS:
                     self._chunk(kind, body)
         elif header != self._header:
             raise ValueError("the frames differ in size or type")

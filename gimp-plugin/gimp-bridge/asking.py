@@ -74,6 +74,11 @@ class Asking:
             message = params.get("message")
             ask._report(min(max(done / total, 0.0), 1.0), message if isinstance(message, str) else None)
 
+    @property
+    def idle(self):
+        """Whether nothing waits for an answer."""
+        return not self._open
+
     def close(self):
         with self._lock:
             self._closed = True
@@ -83,11 +88,15 @@ class Asking:
 
 
 def _lost():
-    return OperationError("connection_lost", "gimp-bridge ended while it worked", "the image is as it was: try again")
+    message, hint = "gimp-bridge ended while it worked", "the image is as it was: try again"
+    return OperationError("connection_lost", message, hint, reason="program_ended")
 
 
 def _read_error(error):
     data = error.get("data") if isinstance(error, dict) and isinstance(error.get("data"), dict) else {}
     kind = data.get("kind") if data.get("kind") in CODES else "internal"
     message = error.get("message") if isinstance(error, dict) else None
-    return OperationError(kind, str(message or "the daemon answered with an error"), data.get("hint"))
+    details = data["details"] if isinstance(data.get("details"), dict) else {}
+    error = OperationError(kind, str(message or "the daemon answered with an error"), data.get("hint"))
+    error.details = details
+    return error

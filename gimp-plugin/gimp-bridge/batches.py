@@ -23,13 +23,14 @@ class Batch:
     operation = "batch"
     timeout = 180  # to end it
 
-    def __init__(self, request, client, transaction, seconds, restore_if_abandoned, close):
+    def __init__(self, request, client, transaction, seconds, restore_if_abandoned, close, name):
         self.token = f"b{next(_numbers)}"
         self.connection, self.client = request.connection, client
+        self.name = name  # of its undo steps
         self.transaction, self.close = transaction, close
         self.restore_if_abandoned = restore_if_abandoned
         self.chosen = client.image_id  # before it
-        self.undoable = ()  # [(checkpoint, whether `undo` would use it)] before it
+        self.ways_back = []  # of its steps, see registry.Call
         self.started = self.last_used = time.monotonic()
         self._deadline = self.started + seconds
 

@@ -8,7 +8,6 @@ import os
 from errors import PROTOCOL_DIR, OperationError
 
 COMMON = ("image", "timeout", "instance", "preview", "verify", "batch", "files")
-PLACES = ("units", "from_preview")
 SHARED = "shared.json"  # schemas that several operations use by name
 
 
@@ -17,10 +16,16 @@ class Entry:
 
     def __init__(self, row):
         self.name, self.access, self.image = row["name"], row["access"], row["image"]
+        self.title, self.places = row.get("title", row["name"]), frozenset(row.get("places", ()))
         self.checkpoint = row.get("checkpoint", self.access != "read" and self.image == "required")
         properties = row["params"].get("properties", {})
+        self.order = tuple(properties)
         self.known = frozenset(properties)
-        self.common = COMMON + PLACES if row.get("places") else COMMON
+        self.common = COMMON
+        if row.get("places"):
+            self.common += ("units",)
+        if row.get("places") or row.get("lengths"):
+            self.common += ("from_preview",)
         self.required = tuple(row["params"].get("required", ()))
         self.defaults = {name: schema["default"] for name, schema in properties.items() if "default" in schema}
 

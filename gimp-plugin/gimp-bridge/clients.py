@@ -12,6 +12,7 @@ class Client:
         self.id, self.name = client_id, name
         self.namespace = {}
         self.image_id = None
+        self.may_patch = False  # see exec_scope.py
 
 
 class Clients:

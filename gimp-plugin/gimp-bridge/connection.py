@@ -7,6 +7,7 @@ import threading
 import time
 
 import auth
+import unframed
 import wire
 from asking import Asking
 from errors import OperationError
@@ -66,6 +67,8 @@ class Connection:
         except wire.WireError as error:
             if self.authenticated:
                 self._refuse(error)
+        except unframed.Unframed:
+            unframed.answer(self._sock)
         except (Goodbye, OSError):
             pass  # a peer that is gone, or never proved itself, gets no word
         finally:
@@ -73,10 +76,14 @@ class Connection:
             self.server.gone(self)
 
     def _frames(self, decoder):
+        first = True
         while True:
             data = self._sock.recv(_RECEIVE)
             if not data:
                 return
+            if first:
+                unframed.check(data)
+                first = False
             yield from decoder.feed(data)
 
     def _refuse(self, error):
@@ -85,15 +92,7 @@ class Connection:
             wire.encode_message(_error(None, OperationError("protocol_error", str(error), reason=error.reason)))
         )
         self._outbox.drain(1)
-        try:
-            # Unread input would turn the close into a reset, which could overtake the message.
-            self._sock.shutdown(socket.SHUT_WR)
-            self._sock.settimeout(1)
-            for _ in range(64):
-                if not self._sock.recv(_RECEIVE):
-                    break
-        except OSError:
-            pass  # it is closed next in any case
+        unframed.let_read(self._sock, 64 * _RECEIVE)
 
     def close(self):
         """Ends the connection and its requests. Any thread; twice is fine."""
@@ -147,12 +146,21 @@ class Connection:
         return self._outbox.full
 
     @property
+    def handle(self):
+        return self._sock.fileno()
+
+    @property
     def is_open(self):
         return not self._closed
 
     def send(self, message):
         """Queues a message."""
         self._outbox.send(wire.encode_message(message))
+
+    def drain(self, seconds):
+        """Waits until all is sent, at most `seconds`."""
+        if self._outbox is not None:
+            self._outbox.drain(seconds)
 
     def send_chunk(self, request_id, data, patience):
         """See Outbox.send_chunk."""

@@ -38,6 +38,17 @@ def enter(client, text):
     _owner = weakref.ref(client)
 
 
+def way_back():
+    """A function that sets the context to what it is now."""
+    values, dynamics = _read(), Gimp.context_are_dynamics_enabled()
+
+    def put_back():
+        _write(values)
+        Gimp.context_enable_dynamics(dynamics)
+
+    return put_back
+
+
 def _read():
     if not _names:
         pairs = {n.removeprefix("context_get_") for n in dir(Gimp) if n.startswith("context_get_")}

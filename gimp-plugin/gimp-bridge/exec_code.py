@@ -4,9 +4,11 @@ Never imports Gimp.
 """
 
 import collections
+import re
 import textwrap
 import traceback
 
+import exec_baseline
 import purity
 from errors import OperationError
 
@@ -18,7 +20,7 @@ _MAX_TEXT = 10_000  # of an exception's message
 
 # What people and models write from GIMP 2 habit, and what GIMP 3 has instead.
 _HINTS = (
-    ("get_active_layer", "GIMP 3 has several selected layers: use `image.get_selected_layers()[0]`"),
+    ("get_active_layer", "it is a method of an image: `image.get_active_layer()`"),
     ("get_active_drawable", "use `image.get_selected_drawables()[0]`"),
     ("get_active_image", "use `Gimp.get_images()`, newest first"),
     ("list_images", "use `Gimp.get_images()`"),
@@ -28,8 +30,19 @@ _HINTS = (
 )
 
 
+_FUNCTION = re.compile(r"Gimp(\.[A-Za-z_][A-Za-z0-9_]*)+")
+
+
+def of_function(api_path, args, kwargs):
+    """`exec` arguments that call a function of GIMP's API by its name, such as `Gimp.version`; None for another name."""
+    if not _FUNCTION.fullmatch(api_path):
+        return None
+    given = [*map(repr, args), *(f"{name}={value!r}" for name, value in kwargs.items() if name.isidentifier())]
+    return [EVAL, [f"{api_path}({', '.join(given)})"]]
+
+
 class Script:
-    """Compiled code. `verdict` says whether it can change anything."""
+    """Compiled code. `verdict` says whether it can change anything, `may_patch` whether it may replace others' code."""
 
     def __init__(self, number, kind, source):
         self.kind, self.source = kind, source
@@ -37,6 +50,7 @@ class Script:
         mode = _MODES[kind]
         self.code = compile(source, self.filename, mode, dont_inherit=True)
         self.verdict = purity.judge(source, mode)
+        self.may_patch = exec_baseline.may_patch(source, mode)
 
 
 class Scripts:

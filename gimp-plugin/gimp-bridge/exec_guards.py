@@ -66,6 +66,51 @@ def install(gimp=None):
         _replace(gimp, "main", _refuse("Gimp.main", _RETURN))
 
 
+def keep_handles(handles):
+    """Refuses client code to close or replace the file handles that `handles()` gives: GIMP's and the clients' lines."""
+    close, dup2, closerange = os.close, os.dup2, os.closerange
+
+    def refuse_own(name, numbers):
+        if not handles().isdisjoint(numbers):
+            raise ForbiddenCall(f"{name} of a file handle of the plug-in's is not allowed: {_WHY}; close your own")
+
+    @functools.wraps(close)
+    def guarded_close(fd):
+        refuse_own("os.close", (fd,))
+        return close(fd)
+
+    @functools.wraps(dup2)
+    def guarded_dup2(fd, fd2, inheritable=True):
+        refuse_own("os.dup2", (fd2,))
+        return dup2(fd, fd2, inheritable)
+
+    @functools.wraps(closerange)
+    def guarded_closerange(fd_low, fd_high):
+        refuse_own("os.closerange", range(fd_low, fd_high))
+        return closerange(fd_low, fd_high)
+
+    for module in {os, sys.modules.get(os.name, os)}:
+        for function in (guarded_close, guarded_dup2, guarded_closerange):
+            _replace(module, function.__name__, function)
+
+
+def open_handles():
+    """The file handles that are open now; only the standard ones where the system does not tell."""
+    try:
+        numbers = {int(name) for name in os.listdir("/dev/fd")}
+    except OSError:
+        return {0, 1, 2}
+    return {number for number in numbers if _is_open(number)}  # the one of the list itself is not any more
+
+
+def _is_open(number):
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
 def _replace(module, name, function):
     if hasattr(module, name):
         setattr(module, name, function)

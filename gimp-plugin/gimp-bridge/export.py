@@ -1,23 +1,21 @@
-"""Runs GIMP's export procedures: which exist, their options, and a copy of the image in the shape that a format holds.
+"""Runs GIMP's export procedures: which exist, their options, and the one call that lets pixels out."""
 
-Works on duplicates only, so that the image's file, dirty flag, export state, undo history and selection stay.
-"""
-
-import contextlib
 import difflib
 
 from gi.repository import Gegl, Gimp, Gio, GObject
 
 import formats
-import projection
+import hidden_colors
+import targets
 from errors import OperationError
 
 DEFAULT_QUALITY = 90
 # Brush files, which need arguments of their own: file-gih-export waits for ever without
 _REFUSED = ("gih", "gbr")
 _SKIPPED = ("run-mode", "image", "drawables", "file", "options")
-# With one of these true a format holds several pictures: the layers are left alone
-_SEVERAL = ("as-animation", "animation", "layers-as-pages")
+# With one of these true the caller wants the colours below full transparency in the file
+_HIDDEN_TOO = ("save-transparent", "save-transparent-pixels")
+_NO_REASON = ("", "success", "execution error", "calling error")
 
 
 def writable_formats():
@@ -43,22 +41,27 @@ def find_procedure(name):
     return procedure
 
 
-def prepare_options(procedure, name, quality, options, has_profile, alpha):
+def specs(procedure):
+    """{option: its declaration} of an export procedure."""
+    return {spec.name: spec for spec in procedure.get_arguments() if spec.name not in _SKIPPED}
+
+
+def prepare_options(procedure, name, quality, options, alpha):
     """({property: value} to set, note). Options are checked against the procedure's own declarations."""
-    specs = {spec.name: spec for spec in procedure.get_arguments() if spec.name not in _SKIPPED}
+    known = specs(procedure)
     values, note = {}, None
     for key, value in (options or {}).items():
-        spec = specs.get(key.replace("_", "-"))
+        spec = known.get(key.replace("_", "-"))
         if spec is None:
-            near = difflib.get_close_matches(key.replace("_", "-"), specs, 1, 0.5)
+            near = difflib.get_close_matches(key.replace("_", "-"), known, 1, 0.5)
             raise OperationError(
                 "invalid_argument",
                 f"format `{name}` has no option `{key}`",
-                f"did you mean `{near[0]}`?" if near else f"its options are {', '.join(specs) or 'none'}",
-                options=sorted(specs),
+                f"did you mean `{near[0]}`?" if near else f"its options are {', '.join(known) or 'none'}",
+                options=sorted(known),
             )
         values[spec.name] = _checked(name, spec, value)
-    mapped = _quality_options(name, specs, DEFAULT_QUALITY if quality is None else quality)
+    mapped = _quality_options(name, known, DEFAULT_QUALITY if quality is None else quality)
     if quality is not None and not mapped:
         note = f"`quality` has no meaning for {name} and was not used"
     if quality is not None and any(key in values for key in mapped):
@@ -71,12 +74,9 @@ def prepare_options(procedure, name, quality, options, has_profile, alpha):
         values.update(mapped)
     if alpha and name == "bmp":
         values.setdefault("rgb-format", "rgba-8888")  # GIMP's default drops the alpha channel that BMP can hold
-    if "include-thumbnail" in specs:
+    if "include-thumbnail" in known:
         # GIMP's default adds one: it makes small files large, and GIMP 3.2 then opens a TIFF's thumbnail as the picture
         values.setdefault("include-thumbnail", False)
-    if has_profile and "include-color-profile" in specs:
-        # Without its profile the colours would be read wrongly
-        values.setdefault("include-color-profile", True)
     return values, note
 
 
@@ -133,46 +133,21 @@ def _checked(name, spec, value):
     )
 
 
-@contextlib.contextmanager
-def shaped_copy(image, name, options):
-    """(a duplicate in the shape that the format holds, whether that merged layers)."""
-    copy = image.duplicate()
-    try:
-        several = name in formats.LAYERED or any(options.get(key) for key in _SEVERAL)
-        layers = copy.get_layers()
-        flattened = not several and (len(layers) > 1 or any(isinstance(layer, Gimp.GroupLayer) for layer in layers))
-        if not several:
-            with projection.visible(copy, need_layer=False) as source:
-                alpha, as_it_is = source.alpha, source.image is None
-            if not as_it_is:
-                _merge(copy, alpha)
-        yield copy, flattened
-    finally:
-        copy.delete()
-
-
-def _merge(copy, alpha):
-    """Puts the composed picture in the place of all layers: whole canvas, nothing hidden, nothing left to apply."""
-    projection.remove_overlays(copy)
-    if copy.get_base_type() == Gimp.ImageBaseType.INDEXED:
-        # The composition of an indexed image is RGB: merging keeps the palette
-        if any(layer.get_visible() for layer in copy.get_layers()):
-            copy.merge_visible_layers(Gimp.MergeType.CLIP_TO_IMAGE).resize_to_image_size()
-        return
-    merged = Gimp.Layer.new_from_visible(copy, copy, "Background")
-    for layer in copy.get_layers():
-        copy.remove_layer(layer)
-    copy.insert_layer(merged, None, 0)
-    if not alpha:
-        merged.flatten()
-
-
 def run(procedure, image, path, values):
-    """Writes `image` to `path`; raises io_error with GIMP's own message."""
+    """Writes `image`, which is changed, to `path`; raises io_error with GIMP's own message.
+
+    Everything that is exported passes here: colours below full transparency stay behind.
+    """
+    if not any(values.get(key) for key in _HIDDEN_TOO):
+        hidden_colors.clean(image)
     config = procedure.create_config()
     config.set_property("run-mode", Gimp.RunMode.NONINTERACTIVE)
     config.set_property("image", image)
     config.set_property("file", Gio.File.new_for_path(path))
+    known = specs(procedure)
+    if "include-color-profile" in known:
+        # Without its profile the colours would be read wrongly
+        config.set_property("include-color-profile", image.get_color_profile() is not None)
     for key, value in values.items():
         config.set_property(key, value)
     Gimp.context_push()
@@ -183,14 +158,23 @@ def run(procedure, image, path, values):
     finally:
         Gimp.context_pop()
     if int(result.index(0)) != int(Gimp.PDBStatusType.SUCCESS):
-        raise OperationError(
-            "io_error",
-            f"GIMP could not write it: {_reason(result)}",
-            "choose another format, or change the image's mode or size",
-        )
+        raise OperationError("io_error", f"GIMP could not write it: {_reason(result, image)}", _other_format(procedure))
 
 
-def _reason(result):
-    """GIMP's own message: in the return values, or kept by the PDB (which may say `success` of an earlier call)."""
+def _reason(result, image):
+    """GIMP's own message, in the return values or kept by the PDB (which may say `success` of an earlier call).
+
+    Where it has none that says anything, what the picture is: most exporters stop at a kind that they do not know.
+    """
     texts = [result.index(i) for i in range(1, result.length())] + [Gimp.get_pdb().get_last_error()]
-    return next((text for text in texts if isinstance(text, str) and text not in ("", "success")), "it gave no reason")
+    given = next((text for text in texts if isinstance(text, str) and text.lower() not in _NO_REASON), None)
+    profile = image.get_color_profile()
+    what = f"a picture of {image.get_width()}x{image.get_height()} pixels, {targets.base_type(image)}" + (
+        f", with the profile `{profile.get_label()}`" if profile is not None else ""
+    )
+    return f"{given} ({what})" if given else f"its exporter stopped at {what}, without a reason"
+
+
+def _other_format(procedure):
+    other = "tiff" if "-png-" in procedure.get_name() else "png"
+    return f"save it as {other}, or change the image's mode or size"

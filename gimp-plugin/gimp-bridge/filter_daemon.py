@@ -4,23 +4,28 @@ import os
 import subprocess
 import time
 
+from auth import SecretError
 from errors import OperationError
+from settings import SettingsError
 
 START_SECONDS = 30  # for a daemon that we start
 ABLE = ("serve", "stdio", "attend")  # labels of daemons that run filters
 _starting = None  # a preview and a run may want one at the same time
 
 
+def able_connections(bridge):
+    """The connections to daemons that run filters, the newest last."""
+    return [c for c in bridge.connections() if c.authenticated and c.is_open and c.label in ABLE]
+
+
 def able_connection(bridge):
     """The newest connection to a daemon that runs filters, or None."""
-    if bridge.server is None:
-        return None
-    able = [c for c in bridge.server.connections() if c.authenticated and c.is_open and c.label in ABLE]
+    able = able_connections(bridge)
     return able[-1] if able else None
 
 
 def start(bridge):
-    """The daemon that is on its way already, or a new one. Raises OperationError."""
+    """The daemon that is on its way already, or a new one, beside those that are connected. Raises OperationError."""
     global _starting
     if _starting is None or _starting.over:
         _starting = Starting(bridge)
@@ -31,23 +36,28 @@ class Starting:
     """`gimp-bridge attend` from its start until it is connected."""
 
     def __init__(self, bridge):
-        if bridge.server is None and not bridge.listen():
-            message = f"GIMP Bridge does not listen: {bridge.problem}"
-            raise OperationError("no_gimp", message, "see Tools > GIMP Bridge > Status")
         program = os.environ.get("GIMP_BRIDGE_BIN") or bridge.filters.listed.program
         if program is None or not os.path.isfile(program):
             raise OperationError(
                 "not_found",
                 f"the program `{program or 'gimp-bridge'}`, which runs the AI filters, is not there",
                 "install it again with: gimp-bridge install",
+                reason="program_missing",
             )
+        try:
+            server, folder = bridge.door()
+        except (SettingsError, SecretError, OSError) as error:
+            message = f"the filter's worker cannot connect: {error}"
+            hint = "see Tools > GIMP Bridge > Status"
+            raise OperationError("no_gimp", message, hint, reason="no_door") from error
         self._over = False
         self._bridge, self._program = bridge, program
+        self._before = able_connections(bridge)
         self._deadline = time.monotonic() + START_SECONDS
         self._log = os.path.join(bridge.state_dir, "attend.log")
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
-                [program, "attend", "--port", str(bridge.server.port), "--state-dir", bridge.state_dir],
+                [program, "attend", "--port", str(server.port), "--state-dir", folder],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -61,10 +71,10 @@ class Starting:
 
     def poll(self):
         """The connection, or None as long as there is none. Raises OperationError when there will be none."""
-        connection = able_connection(self._bridge)
-        if connection is not None:
+        others = [c for c in able_connections(self._bridge) if c not in self._before]
+        if others:
             self._over = True
-            return connection
+            return others[-1]
         ended = self._process.poll() is not None
         if not ended and time.monotonic() < self._deadline:
             return None
@@ -72,7 +82,14 @@ class Starting:
         if not ended:
             self._process.terminate()
         message = f"gimp-bridge did not start: {_tail(self._log)}"
-        raise OperationError("no_gimp", message, f"try it in a terminal: {self._program} doctor")
+        hint = f"try it in a terminal: {self._program} doctor"
+        raise OperationError("no_gimp", message, hint, reason="program_fails")
+
+    def end(self):
+        """Ends it again: nobody asked it for anything yet."""
+        self._over = True
+        if self._process.poll() is None:
+            self._process.terminate()
 
 
 def _tail(path):

@@ -1,53 +1,91 @@
-"""The windows of a filter: its dialog made from its parameters, and its progress with a way to cancel."""
+"""A filter's dialog, made from its parameters, and the window of its progress, with a way to cancel."""
+
+import time
+from typing import NamedTuple
 
 import gi
 
 gi.require_version("GimpUi", "3.0")
 gi.require_version("Gtk", "3.0")
-from gi.repository import GimpUi, GLib, Gtk  # noqa: E402
+from gi.repository import Gdk, GimpUi, GLib, Gtk  # noqa: E402
 
 import filter_run  # noqa: E402
+import people  # noqa: E402
+from errors import OperationError  # noqa: E402
+from filter_follow import Follower  # noqa: E402
 from filter_view import FilterView  # noqa: E402
 
+PULSE_SECONDS = 0.25
 
-def run(bridge, procedure, image, drawables, config, row):
-    """Asks for the parameters and runs the filter; False if the user cancelled the dialog."""
+
+class Answers(NamedTuple):
+    """What the user said beside the parameters, and the notes that the dialog showed."""
+
+    marks: filter_run.Marks | None
+    shown: tuple
+
+
+def ask(procedure, run):
+    """Asks for the parameters: Answers, or None if the user cancelled. The run's layers may be others afterwards."""
     GimpUi.init("gimp-bridge")
+    row, config = run.row, run.config
     dialog = GimpUi.ProcedureDialog.new(procedure, config, row["title"])
+    without_help(dialog)
     for parameter in row["params"]:
         name = parameter["name"].replace("_", "-")
         if parameter["type"] in ("float", "int"):
-            dialog.get_scale_entry(name, 1.0)
+            dialog.get_scale_entry(name, 1.0).set_logarithmic(bool(parameter.get("logarithmic")))
         if filter_run.has_switch(parameter):
             _bind(dialog, config, name)
-    help_label = dialog.get_label("help", row["help"].replace("`", ""), False, False)
+    help_label = dialog.get_label("help", people.note(row["help"]), False, False)
     help_label.set_line_wrap(True)
     help_label.set_max_width_chars(60)
     help_label.set_width_chars(50)
     help_label.set_xalign(0)
-    view = _lay_out(dialog, row, FilterView(bridge, image, drawables[0], config, row))
+    view = _lay_out(dialog, row, FilterView(run))
+    closed = []
+
+    def gone():
+        closed.append(True)
+        dialog.response(Gtk.ResponseType.CANCEL)
+
+    def moved(layers):
+        run.drawables = layers
+        view.aim(layers[0])
+
+    follower = Follower(run.image, run.drawables, gone, moved, view.changed)
     try:
         view.start()
         wanted = dialog.run()
     finally:
+        follower.close()
         view.close()
         dialog.destroy()
-    if not wanted:
-        return False
-    return filter_run.run(bridge, image, drawables, config, row, ProgressWindow(row["title"]))
+    if closed:
+        raise OperationError("cancelled", "the image was closed")
+    return Answers(view.marks, view.shown_notes) if wanted else None
+
+
+def without_help(dialog):
+    """GIMP's manual has no page of ours, and its button would lead nowhere."""
+    button = dialog.get_widget_for_response(Gtk.ResponseType.HELP)
+    if button is not None:
+        button.destroy()
 
 
 def _lay_out(dialog, row, view):
-    """The preview at the left, as wide as it is, and the parameters beside it."""
+    """The preview at the left, which takes what room the window has, and the parameters beside it."""
     controls = dialog.fill_box("controls", ["help"] + _order(row))
     controls.set_spacing(6)
+    controls.set_hexpand(False)  # its sliders want all the room there is
     dialog.fill(["controls"])
     parent = controls.get_parent()
     parent.remove(controls)
     both = Gtk.Box(spacing=18, border_width=12)
-    both.pack_start(view, False, False, 0)
-    both.pack_start(controls, True, True, 0)
+    both.pack_start(view, True, True, 0)
+    both.pack_start(controls, False, False, 0)
     parent.pack_start(both, True, True, 0)
+    parent.child_set_property(both, "expand", True)
     both.show()
     return view
 
@@ -62,7 +100,7 @@ def choose(rows):
     box = Gtk.ListBox(selection_mode=Gtk.SelectionMode.BROWSE, activate_on_single_click=False)
     for row in rows:
         label = Gtk.Label(xalign=0, wrap=True, max_width_chars=60, margin=6)
-        title, text = (GLib.markup_escape_text(part) for part in (row["title"], row["help"].replace("`", "")))
+        title, text = (GLib.markup_escape_text(part) for part in (row["title"], people.note(row["help"])))
         label.set_markup(f"<b>{title}</b>\n{text}")
         box.add(label)
     box.connect("row-activated", lambda *_: dialog.response(Gtk.ResponseType.OK))
@@ -91,7 +129,7 @@ def _bind(dialog, config, name):
 
 
 class ProgressWindow:
-    """A bar with a Cancel button, shown after a moment, so that short runs do not flicker."""
+    """A bar with a Cancel button, shown after a moment, so that short runs do not flicker. Escape cancels too."""
 
     DELAY_MS = 300
 
@@ -100,7 +138,7 @@ class ProgressWindow:
         self.cancelled = False
         self._title, self._window, self._bar = title, None, None
         self._timer = GLib.timeout_add(self.DELAY_MS, self._open)
-        self._shown = (0.0, None)
+        self._shown = (0.0, None, None)
 
     def _open(self):
         self._timer = 0
@@ -113,12 +151,16 @@ class ProgressWindow:
         button.set_halign(Gtk.Align.END)
         button.connect("clicked", self._cancel)
         self._window.connect("delete-event", self._cancel)
+        self._window.connect("key-press-event", self._key)
         box.pack_start(self._bar, False, False, 0)
         box.pack_start(button, False, False, 0)
         self._window.add(box)
         self._window.show_all()
         self._update()
         return GLib.SOURCE_REMOVE
+
+    def _key(self, _window, event):
+        return event.keyval == Gdk.KEY_Escape and self._cancel()
 
     def _cancel(self, *_):
         self.cancelled = True
@@ -127,15 +169,22 @@ class ProgressWindow:
         return True
 
     def show(self, fraction, message):
-        self._shown = (fraction, message)
-        self._update()
+        """`fraction` None: nobody knows how far it is. Draws only what is new: who is asked again and again between two
+        events would else leave the requests of others no time."""
+        now = fraction, people.doing(message), None if fraction is not None else int(time.monotonic() / PULSE_SECONDS)
+        if now != self._shown:
+            self._shown = now
+            self._update()
 
     def _update(self):
         if self._bar is None:
             return
-        fraction, message = self._shown
-        self._bar.set_fraction(fraction)
-        self._bar.set_text("cancelling …" if self.cancelled else message or f"{fraction:.0%}")
+        fraction, message, _ = self._shown
+        if fraction is None:
+            self._bar.pulse()
+        else:
+            self._bar.set_fraction(fraction)
+        self._bar.set_text("Cancelling…" if self.cancelled else f"{message}…" if message else f"{fraction or 0:.0%}")
 
     def close(self):
         if self._timer:

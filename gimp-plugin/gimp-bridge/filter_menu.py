@@ -7,7 +7,9 @@ waits in a nested main loop, so that GIMP and all clients go on.
 from gi.repository import Gimp, Gio, GLib, GObject
 
 import filter_list
+import filter_mend
 import filter_run
+import people
 from errors import OperationError
 
 MENU = "<Image>/Filters/AI"
@@ -19,6 +21,7 @@ RESULTS = {
     "new_layer": "A new layer",
     "replace": "The layer's own pixels",
     "new_image": "A new image",
+    "scaled_image": "This image, with all its layers",
     "layer_mask": "The layer's mask",
     "selection": "The selection",
 }
@@ -26,6 +29,8 @@ BY_SCOPE = {
     "subject": ("auto", "layer_mask", "selection"),
     "whole": ("auto", "new_image", "new_layer"),
 }
+ENLARGED = ("auto", "new_image", "scaled_image", "new_layer")
+CHOICES = {"auto": "Automatic"}
 SAME_SIZE = ("auto", "new_layer", "replace", "new_image")
 
 
@@ -84,7 +89,7 @@ class FilterMenu:
 
     def _choose(self, procedure, run_mode, image, drawables, config, _data):
         if int(run_mode) != int(Gimp.RunMode.INTERACTIVE):
-            return _failed(procedure, OperationError("unsupported", "this entry is a dialog", "call the filter's own procedure"))
+            return filter_mend.failed(procedure, OperationError("unsupported", "this entry is a dialog", "call the filter's own procedure"))
         import filter_dialog
 
         row = filter_dialog.choose(self.listed.filters)
@@ -100,7 +105,8 @@ class FilterMenu:
             Gimp.ProcedureSensitivityMask.DRAWABLE | Gimp.ProcedureSensitivityMask.DRAWABLES
         )
         procedure.set_menu_label(row["title"] + "…")
-        procedure.set_documentation(row["help"], row["help"], name)
+        text = people.note(row["help"])
+        procedure.set_documentation(text, text, name)
         procedure.set_attribution("gimp-bridge", row.get("license") or "gimp-bridge", "2026")
         procedure.add_menu_path(f"{MENU}/{row['group']}")
         for parameter in row["params"]:
@@ -108,39 +114,66 @@ class FilterMenu:
         if row.get("style"):
             _add_file(procedure, "style", "Style _image", "The picture whose style is taken")
         choice = Gimp.Choice.new()
-        for number, result in enumerate(BY_SCOPE.get(row.get("scope"), SAME_SIZE)):
+        for number, result in enumerate(ENLARGED if row.get("enlarges") else BY_SCOPE.get(row.get("scope"), SAME_SIZE)):
             choice.add(result, number, RESULTS[result], "")
         procedure.add_choice_argument("result", "_Result", "Where the result goes", choice, "auto", FLAGS)
         return procedure
 
     def _run(self, procedure, run_mode, image, drawables, config, row):
-        try:
-            if int(run_mode) == int(Gimp.RunMode.INTERACTIVE):
-                import filter_dialog
-
-                done = filter_dialog.run(self.bridge, procedure, image, drawables, config, row)
+        run = filter_mend.Run(self.bridge, image, filter_run.layers(drawables), config, row)
+        with self.bridge.worker():
+            if int(run_mode) == int(Gimp.RunMode.NONINTERACTIVE):
+                try:
+                    run.check()
+                    done = filter_run.run(self.bridge, image, run.drawables, config, row, filter_run.Silent())
+                except OperationError as error:
+                    return filter_mend.failed(procedure, error)
             else:
                 # Also "repeat the last filter", where GIMP has filled in the last values
-                windows = int(run_mode) == int(Gimp.RunMode.WITH_LAST_VALS)
-                done = filter_run.run(self.bridge, image, drawables, config, row, _watch(windows, row))
-        except OperationError as error:
-            return _failed(procedure, error)
+                done = _with_windows(procedure, run, int(run_mode) == int(Gimp.RunMode.INTERACTIVE))
         status = Gimp.PDBStatusType.SUCCESS if done else Gimp.PDBStatusType.CANCEL
         return procedure.new_return_values(status, None)
 
 
-def _failed(procedure, error):
-    status = Gimp.PDBStatusType.CANCEL if error.kind == "cancelled" else Gimp.PDBStatusType.EXECUTION_ERROR
-    text = f"{error.message}. {error.hint}" if error.hint else error.message
-    return procedure.new_return_values(status, GLib.Error.new_literal(Gimp.PlugIn.error_quark(), text, 0))
-
-
-def _watch(windows, row):
-    if not windows:
-        return filter_run.Silent()
+def _with_windows(procedure, run, ask):
+    """Asks for the parameters, runs the filter, and tells what stands in its way, until it is done or given up. What goes
+    wrong is told here, in whole sentences: GIMP would put the words "execution error" before them."""
     import filter_dialog
+    import filter_message
 
-    return filter_dialog.ProgressWindow(row["title"])
+    title, mend = run.row["title"], None
+    answers = None if ask else filter_dialog.Answers(None, ())
+    while True:
+        layer = run.layer_name
+        try:
+            if mend is not None:
+                filter_mend.ACTIONS[mend](run)
+            run.check()
+            answers = answers or filter_dialog.ask(procedure, run)
+            if answers is None:
+                return False
+            layer, watch = run.layer_name, filter_dialog.ProgressWindow(title)
+            results = filter_run.run(run.bridge, run.image, run.drawables, run.config, run.row, watch, answers.marks)
+            _tell(run, results, answers.shown)
+            return True
+        except OperationError as error:
+            if error.kind == "cancelled":
+                return False
+            told = people.told(error, title, run.layer_name or layer)
+        if not filter_message.ask(title, told):
+            return False
+        mend = told.action
+
+
+def _tell(run, results, shown):
+    """What the filter notes and the dialog did not show, and above all that there was nothing to do."""
+    import filter_message
+
+    if all(result.get("result") == "unchanged" for result in results):
+        filter_message.mention(run.row["title"], ["There was nothing to do, and nothing was added."])  # the preview says why
+        return
+    notes = (people.note(note) for result in results for note in result.get("notes") or ())
+    filter_message.mention(run.row["title"], (note for note in notes if note not in shown))
 
 
 def add_argument(procedure, parameter):
@@ -148,7 +181,7 @@ def add_argument(procedure, parameter):
     name = parameter["name"].replace("_", "-")
     label = parameter.get("label") or name
     unit = f" ({parameter['unit']})" if parameter.get("unit") else ""
-    help_text, default, kind = parameter.get("help") or label, parameter.get("default"), parameter["type"]
+    help_text, default, kind = people.note(parameter.get("help") or label), parameter.get("default"), parameter["type"]
     if filter_run.has_switch(parameter):
         procedure.add_boolean_argument(
             f"{name}-auto", f"{label}: _automatic", "Measured from the image", default == "auto", FLAGS
@@ -158,7 +191,7 @@ def add_argument(procedure, parameter):
     elif kind == "choice":
         choice = Gimp.Choice.new()
         for number, value in enumerate(parameter["choices"]):
-            choice.add(value, number, value.replace("-", " ").replace("_", " ").capitalize(), "")
+            choice.add(value, number, CHOICES.get(value) or value.replace("-", " ").replace("_", " ").capitalize(), "")
         procedure.add_choice_argument(name, label, help_text, choice, default, FLAGS)
     else:
         low, high = parameter["min"], parameter["max"]

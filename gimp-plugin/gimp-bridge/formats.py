@@ -57,6 +57,7 @@ FORMATS = {
     "mng": ("mng", ("mng",), "video/x-mng"),
     "html": ("html-table", ("html", "htm"), "text/html"),
 }
+ENDINGS = frozenset(ending for _, endings, _ in FORMATS.values() for ending in endings)
 _BY_NAME = {ending: name for name, (_, endings, _) in FORMATS.items() for ending in (name, *endings)}
 
 # Text, or raw data: what GIMP reads back of them says nothing of the size
@@ -64,6 +65,33 @@ SIZELESS = ("svg", "html", "raw", "aa", "csource", "header", "colorxhtml")
 
 # Formats that keep GIMP's layers when asked for nothing else; all others hold one picture
 LAYERED = ("xcf", "psd", "psb", "ora")
+
+# Formats of several pictures, and what their pictures are called. Those of one kind take each other's
+FRAMES = {
+    "gif": "frames",
+    "webp": "frames",
+    "png": "frames",
+    "tiff": "pages",
+    "pdf": "pages",
+    "ico": "sizes",
+    "cur": "sizes",
+    "icns": "sizes",
+}
+
+# What a pixel's transparency can be: on or off, or nothing but opaque; any degree of it in all other formats
+ON_OFF_ALPHA = ("gif", "xpm")
+NO_ALPHA = (
+    "jpeg", "ppm", "pgm", "pbm", "pnm", "pfm", "hdr", "pcx", "ps", "eps", "xbm", "html", "sunras", "xwd", "fits",
+)  # fmt: skip
+
+# Formats that hold a colour profile, or say in a way of their own what their colours are, without an option for it
+OWN_COLORS = ("xcf", "jxl", "exr", "hdr", "psb", "ora", "pdf", "svg", "mng", "jp2")
+
+# Formats of 8 bits a channel at most
+EIGHT_BIT = (
+    "jpeg", "webp", "gif", "bmp", "tga", "ico", "cur", "icns", "pcx", "qoi", "xpm", "xbm", "html", "ps", "eps", "pdf",
+    "dds", "sunras", "xwd", "pat", "mng", "sgi",
+)  # fmt: skip
 
 
 def by_name(name):
@@ -286,6 +314,11 @@ def _isobmff(head):
     return Sniffed(kind, width, height, b"auxC" in head or None)
 
 
+def _cur(head, _):
+    """An uncompressed TGA begins with the same bytes, and has no pictures to count."""
+    return Sniffed("cur") if struct.unpack_from("<H", head, 4)[0] else None
+
+
 def _plain(name):
     return lambda head, file: Sniffed(name)
 
@@ -310,7 +343,7 @@ _MAGIC = (
     (b"\xff\x0a", _plain("jxl")),
     (b"\xff\x4f\xff\x51", _plain("j2k")),
     (b"\0\0\x01\0", _plain("ico")),
-    (b"\0\0\x02\0", _plain("cur")),
+    (b"\0\0\x02\0", _cur),
     (b"icns", _plain("icns")),
     (b"%PDF", _plain("pdf")),
     (b"%!PS", _plain("ps")),

@@ -6,15 +6,18 @@ Refuses what is known to end GIMP (gegl_known.py) before GIMP hears of it.
 from gi.repository import Gimp
 
 import gegl_known
+import registry
 from errors import OperationError
 
+LARGE = 2_000_000  # pixels from which a filter takes over a second on a slow machine, if it is a slow one
 
-def apply(drawable, operation, properties, as_effect=False, name=None, opacity=100, mode=None, clip=True, aux=None):
+
+def apply(drawable, operation, properties, as_effect=False, name=None, opacity=100, mode=None, clip=True, inputs=None):
     """Applies `operation` with `properties` ({name: value}, of the types that its config wants; or `set(config)`).
 
     Returns the Gimp.DrawableFilter for an effect, else None. `opacity` is 0 to 100, `mode` a Gimp.LayerMode.
-    `clip`: the layer keeps its size, although a blur or a shadow reaches beyond it (an effect always may). `aux` is a
-    drawable for the operation's second input.
+    `clip`: the layer keeps its size, although a blur or a shadow reaches beyond it (an effect always may). `inputs`
+    is {pad: drawable} for the operation's other inputs.
     """
     if as_effect:
         check_effect(drawable, operation)
@@ -29,8 +32,8 @@ def apply(drawable, operation, properties, as_effect=False, name=None, opacity=1
         made.set_opacity(opacity / 100)
         if mode is not None:
             made.set_blend_mode(mode)
-        if aux is not None:
-            made.set_aux_input("aux", aux)
+        for pad, drawn in (inputs or {}).items():
+            made.set_aux_input(pad, drawn)
         made.update()
         if as_effect:
             drawable.append_filter(made)
@@ -40,8 +43,16 @@ def apply(drawable, operation, properties, as_effect=False, name=None, opacity=1
         if made.is_valid():
             made.delete()
         raise
+    _announce(operation, drawable.get_width() * drawable.get_height())
     _merge(drawable, made, clip)
     return None
+
+
+def _announce(what, pixels):
+    """Says that GIMP itself works now, and that it neither answers nor can be stopped meanwhile."""
+    if pixels > LARGE:
+        seconds = pixels // 250_000 + 1
+        registry.running.progress(0, f"{what}: GIMP does not answer until it is done; it may take up to {seconds} s")
 
 
 def new(drawable, operation, name=None):
@@ -83,18 +94,19 @@ def _check_appended(drawable, made, operation):
 def _merge(drawable, made, clip):
     """Merges the filter. GIMP lets a layer grow by what a filter reaches beyond it, unless a selection holds it."""
     image = drawable.get_image()
-    if not clip or not drawable.is_layer() or drawable.is_floating_sel() or not Gimp.Selection.is_empty(image):
+    if not clip or not drawable.is_layer() or drawable.is_floating_sel():
         drawable.merge_filter(made)
         return
     width, height = drawable.get_width(), drawable.get_height()
     x, y = drawable.get_offsets()[-2:]
     inside = x >= 0 and y >= 0 and x + width <= image.get_width() and y + height <= image.get_height()
-    if inside:
+    holds = inside and Gimp.Selection.is_empty(image)
+    if holds:
         image.select_rectangle(Gimp.ChannelOps.REPLACE, x, y, width, height)
     try:
         drawable.merge_filter(made)
     finally:
-        if inside:
+        if holds:
             Gimp.Selection.none(image)
     now_x, now_y = drawable.get_offsets()[-2:]
     if (drawable.get_width(), drawable.get_height(), now_x, now_y) != (width, height, x, y):

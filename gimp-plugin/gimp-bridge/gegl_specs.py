@@ -11,12 +11,13 @@ from gi.repository import Gegl, Gimp, GObject
 
 import gegl_known
 import pdb_values
+import rules
 from errors import OperationError
 
 _KEYS = ("title", "description", "categories")
 _PLAIN = {"gint": "integer", "guint": "integer", "gint64": "integer", "gdouble": "number", "gfloat": "number",
           "gboolean": "boolean", "gchararray": "string", "GeglColor": "color", "GimpCurve": "curve"}
-_FILE_WORDS = ("src", "path", "file", "uri")
+_FILE_WORDS = ("src", "path", "file", "uri")  # of operations that the table does not know
 
 
 def check_exists(operation):
@@ -60,16 +61,19 @@ def describe(operation):
     refused = gegl_known.refusal(operation)
     if refused:
         found["refused"] = "; ".join(part for part in refused if part)
-    found["has_aux"] = has_aux(operation)
+    found["has_aux"] = "aux" in inputs(operation)
+    found["inputs"] = [f"{pad}_layer" for pad in inputs(operation)]
     found["properties"] = [describe_spec(spec) for spec in specs(operation)]
     return found
 
 
-def has_aux(operation):
+@functools.lru_cache(maxsize=None)
+def inputs(operation):
+    """The pads for pictures other than the drawable's own, ("aux", "aux2") at most."""
     if operation not in Gegl.list_operations():
-        return False
+        return ()
     node = Gegl.Node().create_child(operation)
-    return node is not None and node.has_pad("aux")
+    return tuple(pad for pad in ("aux", "aux2") if node is not None and node.has_pad(pad))
 
 
 def specs(operation):
@@ -113,11 +117,11 @@ def choices_of(spec):
     if type(spec).__name__ == "ParamChoice":
         return list(Gimp.param_spec_choice_get_choice(spec).list_nicks())
     if spec.value_type.is_a(GObject.TYPE_ENUM):
-        return list(_members(spec))
+        return list(enum_members(spec))
     return None
 
 
-def _members(spec):
+def enum_members(spec):
     """{nick: member} of an enum property."""
     kind = spec.value_type
     if kind.name not in _enums:
@@ -152,25 +156,43 @@ def _default(spec, choices):
             return None
         if type(spec).__name__ == "ParamChoice":
             return None
-        return next((nick for nick, member in _members(spec).items() if int(member) == int(value)), None)
+        return next((nick for nick, member in enum_members(spec).items() if int(member) == int(value)), None)
     return value if isinstance(value, (bool, int, float, str)) else None
 
 
 def set_all(target, found, values, operation, files):
-    """Sets `values` ({name: JSON}) on a filter's config or a node, each checked against its spec in `found`."""
+    """Sets `values` ({name: JSON}) on a filter's config or a node, each checked against its spec in `found`.
+
+    All or none: a layer effect keeps what it had when one of them is refused.
+    """
+    rules.check_operation(files.settings, operation)
     by_name = {spec.name: spec for spec in found}
-    for given, value in values.items():
-        name = given if given in by_name else given.replace("_", "-")
-        spec = by_name.get(name)
-        if spec is None:
-            near = difflib.get_close_matches(name, by_name, 1, 0.5)
-            raise OperationError(
-                "invalid_argument",
-                f"`{operation}` has no property `{given[:100]}`",
-                (f"did you mean `{near[0]}`? " if near else "")
-                + f"its properties are {', '.join(sorted(by_name)) or 'none'}",
-            )
-        _set(target, spec, value, operation, files)
+    before = []
+    try:
+        for given, value in values.items():
+            spec = _spec(by_name, given, operation)
+            if not isinstance(target, Gegl.Node):  # a node is new, and goes with the failure
+                before.append((spec.name, target.get_property(spec.name)))
+            _set(target, spec, value, operation, files)
+    except BaseException:
+        for name, value in reversed(before):
+            target.set_property(name, value)
+        raise
+
+
+def _spec(by_name, given, operation):
+    """The spec of a property; `_` may stand for `-`."""
+    name = given if given in by_name else given.replace("_", "-")
+    spec = by_name.get(name)
+    if spec is None:
+        near = difflib.get_close_matches(name, by_name, 1, 0.5)
+        raise OperationError(
+            "invalid_argument",
+            f"`{operation}` has no property `{given[:100]}`",
+            (f"did you mean `{near[0]}`? " if near else "")
+            + f"its properties are {', '.join(sorted(by_name)) or 'none'}",
+        )
+    return spec
 
 
 def _set(target, spec, value, operation, files):
@@ -180,13 +202,27 @@ def _set(target, spec, value, operation, files):
     elif isinstance(target, Gegl.Node) and kind.is_a(GObject.TYPE_ENUM):
         target.set_property(spec.name, _member(spec, value, operation))
     else:
-        if kind.name == "gchararray" and value and any(word in spec.name.split("-") for word in _FILE_WORDS):
-            value = files.path(value)
+        if kind.name == "gchararray" and value and choices_of(spec) is None:
+            value = _text(spec, value, operation, files)
         pdb_values.set_argument(files, target, spec, value, operation)
 
 
+def _text(spec, value, operation, files):
+    """A text as it is, or the checked path where it names a file."""
+    named = any(word in spec.name.split("-") for word in _FILE_WORDS) and not rules.is_text_property(operation, spec.name)
+    if isinstance(value, str) and (named or rules.is_file_property(operation, spec.name)):
+        return files.path(value)
+    if files.settings.bound and not rules.is_text_property(operation, spec.name):
+        raise OperationError(
+            "forbidden",
+            f"`{operation}`: `{spec.name}` is a text that may mean anything, and {files.settings.binding()}",
+            "leave it out",
+        )
+    return value
+
+
 def _member(spec, value, operation):
-    members = _members(spec)
+    members = enum_members(spec)
     nick = str(value).replace("_", "-").lower()
     for candidate, member in members.items():
         if nick == candidate.lower():
@@ -226,7 +262,7 @@ def values(config):
         value = config.get_property(spec.name)
         kind = spec.value_type
         if kind.is_a(GObject.TYPE_ENUM) and value is not None:
-            shown[spec.name] = next((nick for nick, member in _members(spec).items() if int(member) == int(value)),
+            shown[spec.name] = next((nick for nick, member in enum_members(spec).items() if int(member) == int(value)),
                                     int(value))
         elif kind.name == "GimpCurve" and value is not None:
             points = [value.get_point(i) for i in range(value.get_n_points())]

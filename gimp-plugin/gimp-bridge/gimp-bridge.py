@@ -58,7 +58,7 @@ class GimpBridge(Gimp.PlugIn):
 
     def do_quit(self):
         if self.bridge is not None:
-            self.bridge.stop()
+            self.bridge.quit()
 
 
 Gimp.main(GimpBridge.__gtype__, sys.argv)

@@ -1,6 +1,26 @@
 """What the dispatcher asks of GIMP. The only part of it that names Gimp, so that the rest is tested without."""
 
+import contextlib
+
 from gi.repository import Gimp, GLib
+
+
+@contextlib.contextmanager
+def called_by(client):
+    """Round everything that is done for a client's call: what it may not know, it does not find (privacy.py).
+
+    Gives a function that is told the call's result, so that an image which a session made is the session's at once.
+    """
+    import privacy
+
+    with privacy.called_by(client.id):
+        before = _open_ids() if privacy.is_session(client.id) else None
+
+        def made(result):
+            if before is not None and result.get("image") not in before:
+                privacy.mark_made(client.id, result.get("image"))
+
+        yield made
 
 
 def resolve_image(call, value, entry):
@@ -15,6 +35,20 @@ def transaction(images, call, verify):
     if not images:
         return _NoImages()
     return history.Transaction(images, call.operation, call.client, verify)
+
+
+def step(images, call):
+    """For a call that has no transaction of its own: `take_back()` if it fails, `end()` in any case."""
+    import rollback
+
+    return rollback.Step(images, call.operation) if images else rollback.NewImages()
+
+
+def named(name, work):
+    """Runs `work`; the undo steps that it begins are called `name`."""
+    import undo_step
+
+    return undo_step.within(name, work)
 
 
 def push_context():
@@ -34,13 +68,26 @@ def image_id(image):
     return image.get_id() if image is not None and image.is_valid() else None
 
 
+def is_open(image_id):
+    """Whether it is the id of an image that clients may name."""
+    return image_id is not None and image_id in _open_ids()
+
+
 def is_gimp_error(error):
-    return isinstance(error, GLib.Error)
+    return isinstance(error, GLib.Error) or _is_null(error)
 
 
 def error_text(error):
     """GIMP's own message."""
+    if _is_null(error):
+        said = Gimp.get_pdb().get_last_error()
+        return f"GIMP could not make what the call needs: {said or 'it gave no reason'}"
     return error.message or str(error)
+
+
+def _is_null(error):
+    """PyGObject's word for a constructor of GIMP's that gave nothing."""
+    return isinstance(error, TypeError) and "constructor returned NULL" in str(error)
 
 
 class _NoImages:
@@ -62,6 +109,11 @@ class _NoImages:
         return [{**effect, "images_added": added, "images_removed": removed}]
 
     abort = finish
+
+    def take_back(self):
+        import rollback
+
+        return [], rollback.close_new(self._before)
 
 
 def _open_ids():

@@ -10,7 +10,8 @@ The dispatcher's part:
     try:
         result = function(call, **arguments)
     except BaseException:
-        effects = transaction.abort()       groups ended, what had changed keeps its checkpoint; put in error details
+        lost, differed = transaction.take_back()    what the call had changed is as before, but for `lost`
+        effects = transaction.abort()       groups ended, what is changed keeps its checkpoint; put in error details
         raise
     effects = transaction.finish()          effects[0] is `effect`, all of them `effects`
 
@@ -27,6 +28,7 @@ every lookup of a layer, channel or path by id.
 from gi.repository import Gimp
 
 import effect as effects
+import privacy
 from checkpoints import HISTORY, MARK, current_id, file_path, file_stamp, note_moved  # noqa: F401  offered here
 from snapshot import Snapshot
 
@@ -45,6 +47,7 @@ def install(per_image=20, memory_mb=1024):
         for image in _get_images():
             if MARK in (image.get_parasite_list() or ()):
                 image.delete()  # left by a plug-in process that died
+        privacy.install(_get_images())
         guard_undo_calls()
 
 
@@ -71,13 +74,14 @@ def guard_undo_calls():
 
 
 def is_hidden(image):
-    """Whether this image is a checkpoint, which no client may see. Takes an image or its id."""
-    return (image if isinstance(image, int) else image.get_id()) in HISTORY.hidden
+    """Whether this image is a checkpoint, or a session's whose call this is not. Takes an image or its id."""
+    image_id = image if isinstance(image, int) else image.get_id()
+    return image_id in HISTORY.hidden or privacy.is_private(image_id)
 
 
 def visible_images():
-    """The open images without the checkpoints, newest first, as `Gimp.get_images` has them."""
-    return [image for image in (_get_images or Gimp.get_images)() if image.get_id() not in HISTORY.hidden]
+    """The open images that the running call may know, newest first, as `Gimp.get_images` has them."""
+    return [image for image in (_get_images or Gimp.get_images)() if not is_hidden(image)]
 
 
 def sweep():
@@ -129,6 +133,12 @@ class Transaction:
             if image.get_id() not in known:
                 self._begin(image)
 
+    def leave(self, image):
+        """Lets go of an image that was made in here and is whole only now: it has no state to go back to."""
+        for row in [row for row in self.begun if row[0].get_id() == image.get_id()]:
+            self.begun.remove(row)
+            row[1].delete()
+
     def checkpoint(self, image):
         """The checkpoint that this call took of `image`, or None."""
         return next((taken for begun, taken, _ in self.begun if begun.get_id() == image.get_id()), None)
@@ -148,6 +158,12 @@ class Transaction:
 
     # After a failure the same holds: what had changed before it is proved, kept and undoable
     abort = finish
+
+    def take_back(self):
+        """After a failure of a call that is all or nothing, before `abort`: see rollback.take_back."""
+        import rollback
+
+        return rollback.take_back([(image, checkpoint) for image, checkpoint, _ in self.begun], self.visible)
 
     def _keep(self):
         for image, checkpoint, _ in self.begun:

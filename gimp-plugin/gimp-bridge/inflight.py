@@ -54,6 +54,7 @@ class FairQueue:
         self._by_client = collections.OrderedDict()
         self._count = 0
         self.asleep = True  # whether the main loop has to be woken; set by `take` when it finds nothing
+        self.woken = 0.0  # monotonic, when it last was
 
     def __len__(self):
         return self._count
@@ -62,16 +63,21 @@ class FairQueue:
         with self._lock:
             self._by_client.setdefault(request.key, collections.deque()).append(request)
             self._count += 1
-            wake, self.asleep = self.asleep, False
+            wake = self._wakes()
         if wake:
             self._wake()
+
+    def _wakes(self):
+        """With the lock: whether the main loop has to be woken now."""
+        if not self.asleep:
+            return False
+        self.woken, self.asleep = time.monotonic(), False
+        return True
 
     def poke(self):
         """Something that held a client back is gone: look again."""
         with self._lock:
-            wake = self.asleep and self._count > 0
-            if wake:
-                self.asleep = False
+            wake = self._count > 0 and self._wakes()
         if wake:
             self._wake()
 
@@ -107,11 +113,14 @@ class FairQueue:
                 del self._by_client[request.key]
             return True
 
+    def all(self):
+        """What waits."""
+        with self._lock:
+            return [request for queue in self._by_client.values() for request in queue]
+
     def expire(self, now):
         """Answers `busy` to those that waited too long."""
-        with self._lock:
-            waiting = [r for queue in self._by_client.values() for r in queue]
-        for request in waiting:
+        for request in self.all():
             limit = request.timeout + QUEUE_PATIENCE
             if now - request.arrived > limit and self.remove(request):
                 request.finish(

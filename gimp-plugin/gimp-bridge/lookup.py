@@ -34,10 +34,8 @@ def resolve_image(call, value, entry):
     call.image_given = value is not None
     if entry.image == "none":
         return None
-    if value is not None:
-        image = image_by_id(value)
-        call.client.image_id = image.get_id()
-        return image
+    if value is not None:  # a change goes on with it (registry.py); looking at it chooses nothing
+        return image_by_id(value)
     owner = _owner(getattr(call, "arguments", {}))
     if owner is not None:  # the checkpoint has to be of the image that the layer is in
         return owner
@@ -91,9 +89,9 @@ def image_by_id(value):
     image = next((image for image in images if image.get_id() == value), None) if isinstance(value, int) else None
     if image is None:
         if not images:
-            raise OperationError("not_found", f"no image `{value}`: no image is open", _OPEN_HINT, open=[])
+            raise OperationError("image_gone", f"no image `{value}`: no image is open", _OPEN_HINT, open=[])
         raise OperationError(
-            "not_found", f"no image `{value}`", "use one of the open images' ids", open=open_images(images)
+            "image_gone", f"no image `{value}`", "use one of the open images' ids", open=open_images(images)
         )
     return image
 
@@ -123,8 +121,11 @@ def open_images(images):
 
 
 def resolve_layer(call, value):
-    """A layer (or group, text layer) of the call's image."""
+    """A layer (or group, text layer) of the call's image. A layer's mask stands for its layer: GIMP names an active
+    mask where a menu's entry wants a layer."""
     item = _item(call, value, "layer")
+    if item.is_layer_mask():
+        item = layer_of(item)
     if not item.is_layer():
         raise OperationError(
             "invalid_argument",
@@ -133,6 +134,11 @@ def resolve_layer(call, value):
             layers=_layers(item.get_image()),
         )
     return item
+
+
+def layer_of(item):
+    """The layer that a mask belongs to; any other item is itself."""
+    return (Gimp.Layer.from_mask(item) or item) if item.is_layer_mask() else item
 
 
 def resolve_drawable(call, value):
@@ -186,6 +192,7 @@ def _item(call, value, what):
             f"no {what} `{value}`{where}",
             "use an id from get_image_metadata",
             layers=_layers(call.image) if call.image else [],
+            reason="layer_gone",
         )
     if call.image is not None and image.get_id() != call.image.get_id():
         if getattr(call, "image_given", True):

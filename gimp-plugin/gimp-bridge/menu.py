@@ -7,7 +7,7 @@ STATUS, START, STOP = (f"plug-in-gimp-bridge-{name}" for name in ("status", "sta
 _ENTRIES = (
     (STATUS, "_Status…", "Shows whether AI clients can reach this GIMP, and which ones are connected"),
     (START, "St_art Listening", "Lets AI clients connect to this GIMP"),
-    (STOP, "St_op Listening", "Ends all connections of AI clients, and takes no new ones"),
+    (STOP, "St_op Listening", "Ends all connections of AI clients, and takes none until you start it again"),
 )
 
 
@@ -34,10 +34,14 @@ def install(bridge):
 
 def _run(procedure, config, bridge):
     name = procedure.get_name()
+    if name != STATUS and bridge.runs_operation():
+        text = "only GIMP's user starts and stops GIMP Bridge, in the menu Tools > GIMP Bridge"
+        error = GLib.Error.new_literal(Gimp.PlugIn.error_quark(), text, 0)
+        return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, error)
     if name == START:
-        bridge.listen()
+        bridge.user_starts()
     elif name == STOP:
-        bridge.stop_listening()
+        bridge.user_stops()
     text = report(bridge)
     if config.get_property("run-mode") == Gimp.RunMode.INTERACTIVE:
         # From the idle loop: GIMP waits for a temporary procedure, and must not wait for a dialog
@@ -52,8 +56,11 @@ def report(bridge):
     """The status as lines of text."""
     lines = [f"gimp-bridge {bridge.version}, GIMP {Gimp.version()}"]
     if bridge.server is None:
-        lines.append("Not listening")
-        lines += [f"Problem: {line}" for line in (bridge.problem or "").splitlines()]
+        if bridge.stopped:
+            lines.append("Stopped by you: no AI client can reach this GIMP until you choose Start Listening")
+        else:
+            lines.append("Not listening")
+            lines += [f"Problem: {line}".replace("`", "") for line in (bridge.problem or "").splitlines()]
         return "\n".join(lines)
     lines.append(f"Listening on 127.0.0.1:{bridge.server.port}")
     if bridge.settings.port not in (0, bridge.server.port):
@@ -63,7 +70,7 @@ def report(bridge):
     busy = bridge.busy()
     if busy:
         lines.append(
-            f"Running: {busy['operation']} for {busy['seconds']:.0f} s"
+            f"Running: {busy['operation'].replace('_', ' ')} for {busy['seconds']:.0f} s"
             + (", cannot be ended" if busy["unresponsive"] else "")
         )
     connections = [c for c in bridge.server.connections() if c.authenticated]
@@ -119,7 +126,7 @@ def _show(bridge):
 
 def _respond(dialog, response, bridge):
     if response == 2:
-        bridge.stop_listening() if bridge.server else bridge.listen()
+        bridge.user_stops() if bridge.server else bridge.user_starts()
     if response in (1, 2):
         GLib.idle_add(_show, bridge)
     else:

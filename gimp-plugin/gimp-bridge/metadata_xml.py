@@ -27,8 +27,26 @@ def parse(xml):
 
 def build(tags):
     """The XML of {name: [value, …]}. GIMP knows the usual XMP namespaces by their prefix."""
-    rows = [f"  <tag name={quoteattr(name)}>{escape(value)}</tag>" for name, values in tags.items() for value in values]
-    return "\n".join(["<?xml version='1.0' encoding='UTF-8'?>", "<metadata>", *rows, "</metadata>", ""])
+    return "\n".join(["<?xml version='1.0' encoding='UTF-8'?>", "<metadata>", *_rows(tags), "</metadata>", ""])
+
+
+def _rows(tags):
+    return [f"  <tag name={quoteattr(name)}>{escape(value)}</tag>" for name, values in tags.items() for value in values]
+
+
+def change(xml, dropped, added):
+    """The XML without the tags `dropped`, with those of `added`. What stays, stays as it is, its namespaces too."""
+    gone = set(dropped) | set(added)
+    kept = _TAG.sub(lambda found: "" if unescape(found.group(1), _ENTITIES) in gone else found.group(0), xml)
+    rows = _rows(added)
+    if "</metadata>" not in kept:
+        return build(added)
+    return kept.replace("</metadata>", "\n".join([*rows, "</metadata>"]))
+
+
+def comment_text(data):
+    """The text of GIMP's comment parasite, which ends with a zero byte; PyGObject hands bytes out as signed numbers."""
+    return bytes(byte & 255 for byte in data).split(b"\0")[0].decode("utf-8", "replace")
 
 
 def group(name):

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+from own_thread import OwnThread
+
 CHUNKS = 8  # stream chunks that may wait, see protocol/README.md
 FULL = 8 * 1024 * 1024  # bytes that may wait before no more requests of this connection are taken
 STALL_SECONDS = 20  # a peer that takes no byte for so long is gone
@@ -31,7 +33,7 @@ class Outbox:
         self.pending = 0  # bytes that wait or are being sent
         self.last_sent = time.monotonic()
         _set_send_timeout(sock, STALL_SECONDS)
-        self._thread = threading.Thread(target=self._write, name="gimp-bridge writer", daemon=True)
+        self._thread = OwnThread(self._write, "writer")
         self._thread.start()
 
     @property

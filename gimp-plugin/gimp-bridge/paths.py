@@ -2,23 +2,84 @@
 
 import os
 
+import formats
+import references
 from errors import OperationError
 
 
-def check_path(path, write, settings):
+PICTURE, DATA = "picture", "data"
+
+
+def check_path(path, write, settings, use=PICTURE):
     """The absolute path that `path` means, if the policy allows it.
 
     Symbolic links are resolved before the policy is asked, so that a link inside an allowed folder cannot lead out
     of it. The file itself may be absent when `write` is true, its folder may not.
+
+    `use` matters where a policy binds (`settings.bound`). For reading: PICTURE for what GIMP opens, which is held to
+    what it refers to, or DATA for what is only read as bytes. For writing: PICTURE, or the endings that the format has;
+    another ending is refused, so that a client's pixels or texts become no script and no setting.
     """
     real = _allowed(path, settings)
     if write and settings.read_only:
         raise _read_only(path)
     if write:
         _check_target(path, real)
+        if settings.bound:
+            _check_written(path, real, settings, use)
     else:
         _check_source(path, real)
+        if settings.bound and use == PICTURE:
+            _check_references(real, real, path, settings)
     return real
+
+
+def check_bytes(path, name, settings):
+    """The same for uploaded bytes that lie in the file `path` and will be opened under `name`."""
+    if settings.bound:
+        _check_references(path, name, "the given bytes", settings, base=None)
+
+
+def _check_references(real, name, shown, settings, **more):
+    def follow(path, depth):
+        target = _allowed(path, settings)
+        _check_source(path, target)
+        references.check(target, target, path, follow, depth)
+
+    references.check(real, name, shown, follow, **more)
+
+
+def still_there(real):
+    """Raises if the folder of the checked path `real` has become a link to elsewhere since."""
+    folder = os.path.dirname(real)
+    if os.path.realpath(folder) != folder:
+        raise OperationError("forbidden", f"the folder `{folder}` became a link to another one meanwhile", "try again")
+
+
+def _check_written(path, real, settings, use):
+    """What is written is a picture, under the name of one, and not among the programs' own files."""
+    name = os.path.basename(real).lower()
+    stem, ending = os.path.splitext(name)
+    wanted = sorted(formats.ENDINGS if use == PICTURE else use)
+    packed = ending in (".gz", ".bz2", ".xz") and ending[1:] in wanted
+    if packed:
+        ending, wanted = os.path.splitext(stem)[1], sorted(formats.ENDINGS)
+    if ending[1:] not in wanted:
+        shown = ", ".join(f".{each}" for each in wanted[:12]) + (" or another picture's" if len(wanted) > 12 else "")
+        raise OperationError(
+            "forbidden",
+            f"`{path}` is not written: {settings.binding()}, and then a file has the ending of its format, {shown}",
+            "change the ending of the name",
+        )
+    for folder in settings.private:
+        if _inside(real, os.path.realpath(folder)):
+            raise OperationError(
+                "forbidden", f"`{path}` is not written: `{folder}` holds settings and programs", "use another folder"
+            )
+    if os.path.exists(real) and os.stat(real).st_nlink > 1:
+        raise OperationError(
+            "forbidden", f"`{path}` is not written: the file has other names (hard links) elsewhere", "use another name"
+        )
 
 
 def check_folder(path, write, settings):

@@ -88,17 +88,20 @@ def may_be_missing(spec):
 
 
 class Files:
-    """Which files a procedure may be given."""
+    """Which file an argument may name. `use` is its row in protocol/procedures.json, None where there is none."""
 
-    def __init__(self, settings, writes):
-        self._settings, self._writes = settings, writes
+    def __init__(self, settings, writes, use=None):
+        self.settings, self._writes = settings, writes
+        if use is not None:
+            self._writes = "write" in use
+        self._use = (use or {}).get("write" if self._writes else "read", paths.PICTURE)
 
     def path(self, path):
-        return paths.check_path(path, self._writes, self._settings)
+        return paths.check_path(path, self._writes, self.settings, self._use)
 
     def check_remote(self, uri):
-        if self._settings.folders is not None:
-            raise OperationError("forbidden", f"`{uri[:200]}` is not a local file, and only some folders are allowed")
+        if self.settings.bound:
+            raise OperationError("forbidden", f"`{uri[:200]}` is not a local file, and {self.settings.binding()}")
 
 
 def set_argument(files, config, spec, value, procedure):

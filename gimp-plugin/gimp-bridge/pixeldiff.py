@@ -14,6 +14,8 @@ from operator import sub
 
 from gi.repository import Babl, Gegl
 
+import buffers
+
 TILE = 128
 ABYSS = Gegl.AbyssPolicy.NONE
 COVERAGE = "Y u8"  # linear, as GIMP reads a mask
@@ -74,7 +76,7 @@ def copy_buffer(old, new, area=None):
     while top < bottom:
         below = min(top - top % TILE + TILE, bottom)
         rectangle = Gegl.Rectangle.new(left, top, right - left, below - top)
-        target.set(rectangle, name, source.get(rectangle, 1.0, None, ABYSS))
+        buffers.put_area(target, rectangle, name, source.get(rectangle, 1.0, None, ABYSS))
         top = below
     target.flush()
     new.update(0, 0, new.get_width(), new.get_height())

@@ -9,13 +9,14 @@ class Places:
     """How one call's places map to the image: `x = left + x * scale_x`.
 
     `units` is "pixels", "layer" (from `origin`, the layer's corner in the image) or "relative" (0 to 1 of `size`, the
-    image's). `scale_map` is a picture's, as an answer gave it: places are then that picture's pixels.
+    image's); lengths without a place are pixels with all three. `scale_map` is a picture's, as an answer gave it:
+    places and lengths are then that picture's pixels.
     """
 
     def __init__(self, size, units="pixels", scale_map=None, origin=(0, 0)):
         self.size, self.units = size, units
         self.left = self.top = 0.0
-        self.scale_x = self.scale_y = 1.0
+        self.scale_x = self.scale_y = self.scale = 1.0
         if scale_map is not None:
             if units != "pixels":
                 raise OperationError(
@@ -24,6 +25,7 @@ class Places:
                     "give one of them",
                 )
             self.left, self.top, self.scale_x, self.scale_y = _read(scale_map)
+            self.scale = min(self.scale_x, self.scale_y)
         elif units == "layer":
             self.left, self.top = origin
         elif units == "relative":
@@ -48,8 +50,8 @@ class Places:
         return left, top, max(round(x + width) - left, 1), max(round(y + height) - top, 1)
 
     def length(self, value):
-        """A length without direction (a radius, a brush size) in image pixels; relative to the shorter side."""
-        return value * min(self.scale_x, self.scale_y)
+        """A length without a place (a radius, a brush's or type's size) in image pixels."""
+        return value * self.scale
 
 
 def _read(scale_map):

@@ -1,7 +1,8 @@
 """Tells which Python code provably cannot change an image: it needs no checkpoint and no proof. Never imports Gimp.
 
-Conservative: an allow-list of syntax, builtins and method names, and everything else counts as changing. Where a
-policy makes GIMP read-only this decides what may run at all, so a doubt is a no.
+Conservative: an allow-list of syntax, builtins and method names, the methods of Gimp's and Gegl's objects and of plain
+data alone, and everything else counts as changing. It only saves a checkpoint: what may run at all is never decided
+here, for no list of names proves what code does (a read-only GIMP runs no Python).
 """
 
 import ast
@@ -23,7 +24,7 @@ _EXCEPTIONS = frozenset(
 )
 _TAKES_KEY = frozenset(("sorted", "min", "max"))
 
-# Methods by name, whatever they are called on. GIMP's, GEGL's and Gio's getters, and those of strings and containers.
+# Methods by name: the getters of Gimp and Gegl, and those of strings and containers
 _GETTER = re.compile(r"(get|is|has|list|query)_[a-z0-9_]+|[a-z0-9_]+_(get|is|has)_[a-z0-9_]+")
 _METHODS = frozenset(
     """
@@ -40,6 +41,9 @@ _MODULES = {
     "time": frozenset(("time", "perf_counter", "monotonic", "sleep", "strftime", "localtime", "gmtime")),
 }
 _REPOSITORIES = frozenset(("Gimp", "Gegl", "Gio", "GLib", "GObject"))
+_OURS = frozenset(("Gimp", "Gegl"))
+# In the name of a getter or a property whose value is no object of Gimp's or Gegl's, but of Gio's
+_FOREIGN = frozenset(("file", "files", "props", "property"))
 # What a script may do to lists, sets and dicts that it made itself
 _ON_FRESH = frozenset("append extend add update insert sort reverse pop remove discard clear setdefault".split())
 
@@ -145,6 +149,8 @@ class _Judge:
         self.modules = {}  # name → module of _MODULES
         self.filled = set()  # fresh names that get elements
         self.fresh = {}  # name → whether only fresh containers are bound to it
+        self.values = {}  # name → the expressions that it gets its value, or its elements, from
+        self.keyed = set()  # parameters of lambdas that are given as `key`
 
     def verdict(self):
         nodes = list(ast.walk(self.tree))
@@ -181,6 +187,7 @@ class _Judge:
                 self._bind(alias.asname or alias.name, fresh=False)
         elif isinstance(node, ast.ImportFrom):
             self._import_from(node)
+        self._sources(node)
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
@@ -192,6 +199,23 @@ class _Judge:
                     self._not_fresh(target)
         elif isinstance(node, (ast.For, ast.comprehension, ast.NamedExpr)):
             self._not_fresh(node.target)
+
+    def _sources(self, node):
+        """Notes where names get their values from, for `_is_ours`."""
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, (ast.AnnAssign, ast.AugAssign, ast.NamedExpr)) and node.value is not None:
+            targets, value = [node.target], node.value
+        elif isinstance(node, (ast.For, ast.comprehension)):
+            targets, value = [node.target], node.iter
+        else:
+            if isinstance(node, ast.keyword) and node.arg == "key" and isinstance(node.value, ast.Lambda):
+                self.keyed.update(parameter.arg for parameter in node.value.args.args)
+            return
+        for target in targets:
+            for each in ast.walk(target):
+                if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load):
+                    self.values.setdefault(each.id, []).append(value)
 
     def _not_fresh(self, target):
         for node in ast.walk(target):
@@ -286,6 +310,49 @@ class _Judge:
                 return
         if name not in _METHODS and not _GETTER.fullmatch(name):
             raise _Doubt(f"a call of `.{name}`")
+        if not self._is_ours(function.value):
+            raise _Doubt(f"a call of `.{name}` of what may be no object of Gimp's or Gegl's")
+
+    def _is_ours(self, node, seen=frozenset()):
+        """Whether the value is surely an object of Gimp's or Gegl's, or plain data."""
+        ours = functools.partial(self._is_ours, seen=seen)
+        if isinstance(node, (ast.Constant, ast.JoinedStr, ast.Compare)):
+            return True
+        if isinstance(node, ast.Name):
+            return self._is_our_name(node.id, seen)
+        if isinstance(node, ast.Attribute):
+            return _FOREIGN.isdisjoint(node.attr.split("_")) and ours(node.value)
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Name):
+                return all(map(ours, node.args))  # a builtin, as _check_function sees to
+            return ours(node.func)
+        if isinstance(node, (ast.Subscript, ast.Starred, ast.NamedExpr)):
+            return ours(node.value)
+        if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+            return all(map(ours, node.elts))
+        if isinstance(node, ast.Dict):
+            return all(map(ours, node.values))
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp)):
+            return ours(node.elt)
+        if isinstance(node, ast.DictComp):
+            return ours(node.value) and ours(node.key)
+        if isinstance(node, ast.BinOp):
+            return ours(node.left) and ours(node.right)
+        if isinstance(node, ast.BoolOp):
+            return all(map(ours, node.values))
+        if isinstance(node, ast.IfExp):
+            return ours(node.body) and ours(node.orelse)
+        return isinstance(node, ast.UnaryOp)
+
+    def _is_our_name(self, name, seen):
+        if name in _REPOSITORIES or name == "gi":
+            return name in _OURS
+        if name in seen or name in self.keyed or name in self.modules or name in BUILTINS:
+            return True
+        if name in self.values:
+            return all(self._is_ours(value, seen | {name}) for value in self.values[name])
+        # Bound otherwise: an exception, or a parameter. Not bound: the namespace's, of which `is_plain` is asked
+        return name not in self.fresh
 
     def _check_key(self, value):
         if not isinstance(value, ast.Lambda) and not (isinstance(value, ast.Name) and value.id in BUILTINS):
@@ -319,7 +386,8 @@ _PLAIN_MODULES = frozenset(_MODULES) | {"gi"}
 
 
 def is_plain(value, budget=2000):
-    """Whether nothing that a pure script does with `value` runs code of the client's: plain data and GIMP's objects."""
+    """Whether nothing that a pure script does with `value` runs code of the client's: plain data, Gimp's and Gegl's
+    objects."""
     rest = [value]
     while rest:
         budget -= 1
@@ -329,16 +397,14 @@ def is_plain(value, budget=2000):
         kind = type(item)
         if kind in _PLAIN:
             continue
-        if kind in _CONTAINERS:
+        if kind in _CONTAINERS or (issubclass(kind, tuple) and kind.__module__.startswith("gi.")):  # several results
             rest.extend(item if len(item) <= budget else (_TOO_MANY,))
         elif kind is dict:
             rest.extend([*item.keys(), *item.values()] if len(item) <= budget else (_TOO_MANY,))
         elif isinstance(item, types.ModuleType):
-            if item.__name__ not in _PLAIN_MODULES and not item.__name__.startswith(
-                ("gi.repository.", "gi.overrides.")
-            ):
+            if item.__name__ not in _PLAIN_MODULES and not _is_our_module(item.__name__):
                 return False
-        elif not _is_from_gi(item if isinstance(item, type) else kind):
+        elif not _is_our_module((item if isinstance(item, type) else kind).__module__):
             return False
     return True
 
@@ -346,6 +412,5 @@ def is_plain(value, budget=2000):
 _TOO_MANY = lambda: None  # noqa: E731  a function is never plain
 
 
-def _is_from_gi(kind):
-    module = kind.__module__
-    return module.startswith(("gi.repository.", "gi.overrides.")) or module in ("gi", "gi._gi", "gobject")
+def _is_our_module(name):
+    return name.startswith(("gi.repository.", "gi.overrides.")) and name.rpartition(".")[2] in _OURS

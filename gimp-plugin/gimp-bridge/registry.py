@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 
+import undo_names
 from batches import BATCHES
 from errors import OperationError
 from places import Places
@@ -13,6 +14,7 @@ from watchdog import Interrupted
 
 OPERATIONS = {}
 _PLANS = {}
+running = None  # the Call that ran last or runs, for work that is deep below it
 
 
 def operation(name, plan=None):
@@ -42,10 +44,12 @@ class Plan:
     changes   whether it may change anything; False: no checkpoint, no undo group, no proof
     images    the images that it may change, or None for the resolved one
     isolated  whether it runs in a context (colours, brush) of its own
+    whole     whether it is all or nothing: if it fails, what it had changed is taken back. False for a client's code,
+              which is many changes, and whose variables name what it made
     """
 
-    def __init__(self, changes, images=None, isolated=False):
-        self.changes, self.images, self.isolated = changes, images, isolated
+    def __init__(self, changes, images=None, isolated=False, whole=True):
+        self.changes, self.images, self.isolated, self.whole = changes, images, isolated, whole
 
 
 class Call:
@@ -66,6 +70,10 @@ class Call:
                                        A chunk must not be changed after it was given
     masked()  unmasked()               context managers: code that a cancel or a deadline must not interrupt, and
                                        foreign code in the middle of it
+    way_back(action)                   before a change outside of images: `action()` takes it back if the call fails or
+                                       is ended, or if its batch is taken back; a string that it gives says what stays
+    commit()                           right before what nothing takes back: from then on the call is not ended, and a
+                                       cancel comes too late
     """
 
     PROGRESS_SECONDS = 0.1  # at most so often
@@ -81,6 +89,8 @@ class Call:
         self.note = None  # what has to be said with the answer
         self.prepared = None
         self.partial = {}  # what an error's details get too: the output so far
+        self.ways_back = []
+        self.committed = False
         self.stream_bytes = None
         self._last_progress = 0.0
         self.check, self.masked, self.unmasked = watchdog.check, watchdog.masked, watchdog.unmasked
@@ -93,6 +103,17 @@ class Call:
             self._common.get("from_preview"),
             layer.get_offsets()[-2:] if layer is not None else (0, 0),
         )
+
+    def way_back(self, action):
+        self.ways_back.append(action)
+
+    def take_back(self):
+        """Takes back what was changed outside of images; returns what could not be, in words."""
+        return take_all(self.ways_back)
+
+    def commit(self):
+        self._watchdog.commit()
+        self.committed = True
 
     def progress(self, fraction, message=None):
         now = time.monotonic()
@@ -154,8 +175,22 @@ class Dispatcher:
         settings = self.settings
         if common.get("files") is False:  # whatever parameter names one, a GEGL operation's property too
             settings = dataclasses.replace(settings, folders=[])
-        call = Call(request, self.clients.get(request.client_id, request.client_name), settings, self.watchdog)
+        client = self.clients.get(request.client_id, request.client_name)
+        call = Call(request, client, settings, self.watchdog)
         call.arguments, call._common = arguments, common
+        global running
+        running = call
+        with self.gimp.called_by(client) as made:
+            try:
+                result = self._execute(call, entry, function, batch)
+            finally:
+                if batch is not None:
+                    batch.ways_back += call.ways_back
+            made(result)
+            return result
+
+    def _execute(self, call, entry, function, batch):
+        request, arguments, common = call.request, call.arguments, call._common
         make_plan = _PLANS.get(entry.name)
         if entry.image != "none" and (make_plan is None or common.get("image") is not None):
             call.image = self.gimp.resolve_image(call, common.get("image"), entry)
@@ -170,14 +205,70 @@ class Dispatcher:
         def run():
             if request.cancelled:
                 raise Interrupted
-            return function(call, **arguments)
+            made = function(call, **arguments)
+            if request.cancelled and not call.committed:  # when its work was done: nobody waits for it any more
+                raise Interrupted
+            return made
 
+        chosen = call.client.image_id
         if plan.changes:
-            result, effects = self._change(call, entry, plan, common.get("verify", "auto"), run, batch)
+            def change():
+                return self._change_and_choose(call, entry, plan, common.get("verify", "auto"), run, batch)
+
+            images = plan.images if plan.images is not None else call.image is not None
+            begins_steps = entry.checkpoint and images and batch is None  # a batch has begun its own
+            name = undo_names.step_name(entry, arguments) if begins_steps else None
+            result, effects = self.gimp.named(name, change) if name else change()
         else:
-            result = self._guarded(call, run)
+            back = self.gimp.step([], call)
+            try:
+                result = self._guarded(call, run)
+            except BaseException as error:  # images that it made for itself, and a cancel let it leave behind
+                self._take_back(back, call, error)
+                call.client.image_id = chosen
+                raise
             effects = [{"changed": False}] if entry.checkpoint and batch is None else []
-        return self._complete(call, entry, result, effects)
+        chooses = plan.changes and entry.checkpoint or call.client.image_id != chosen
+        if not chooses:
+            self._say_which(call, chosen)
+        result = self._complete(call, entry, result, effects)
+        if chooses and result["image"] is not None and call.client.image_id not in (None, result["image"]):
+            result["next_image"] = call.client.image_id
+        return result
+
+    def _change_and_choose(self, call, entry, plan, verify, run, batch):
+        """Runs a change. The client's next call without `image` means the image that holds its result."""
+        chosen = call.client.image_id
+        acted_on = self.gimp.image_id(call.image) if entry.checkpoint and call.image is not None else chosen
+        call.client.image_id = acted_on
+        try:
+            result, effects = self._change(call, entry, plan, verify, run, batch)
+        except BaseException:
+            call.client.image_id = chosen
+            raise
+        effects = changed_first(effects) if effects else effects
+        if call.client.image_id in (None, acted_on):  # else the operation itself said which
+            if entry.checkpoint and call.image is not None:
+                acted_on = self.gimp.image_id(call.image)
+            call.client.image_id = self._holder(effects, (acted_on, chosen))
+        return result, effects
+
+    def _holder(self, effects, others):
+        """The open image that a change made or changed, else the first of `others` that is open."""
+        effect = effects[0] if effects else {}
+        added = [image for image in effect.get("images_added", ()) if self.gimp.is_open(image)]
+        parts = ("region", "layers_added", "layers_removed", "layers_changed", "properties_changed")
+        if added and (effect.get("image") in added or not any(effect.get(part) for part in parts)):
+            return added[-1]
+        changed = (effect.get("image"),) if effect.get("changed") is not False else ()
+        return next((image for image in (*changed, *others) if self.gimp.is_open(image)), None)
+
+    def _say_which(self, call, chosen):
+        """Looking at another image than the chosen one does not choose it, which its client has to know."""
+        seen = self.gimp.image_id(call.image)
+        if seen is not None and chosen not in (None, seen) and self.gimp.is_open(chosen):
+            said = f"this is image {seen}; calls without `image` go on with image {chosen}"
+            call.note = f"{call.note}; {said}" if call.note else said
 
     def _guarded(self, call, run):
         try:
@@ -229,6 +320,10 @@ class Dispatcher:
             batch.transaction.include(images)
         elif entry.checkpoint:
             transaction = self.gimp.transaction(images, call, verify)
+        # A batch that takes everything back if a step fails needs no way back for the step alone
+        back = transaction if plan.whole else self.gimp.step([], call)  # of code the images that it opened
+        if plan.whole and back is None and not (batch is not None and batch.restore_if_abandoned):
+            back = self.gimp.step(images if entry.checkpoint else [], call)
         context = self.gimp.push_context() if plan.isolated else False
         effects = []
         try:
@@ -238,17 +333,39 @@ class Dispatcher:
                 if context:
                     self.gimp.pop_context()
         except BaseException as error:
+            cancelled = isinstance(error, OperationError) and error.kind == "cancelled"
+            if back is not None and (plan.whole or cancelled):
+                self._take_back(back, call, error)
             if transaction is not None:
                 effects = transaction.abort()
                 if isinstance(error, OperationError) and any(e.get("changed") is not False for e in effects):
                     error.details["effects"] = effects
             self.gimp.flush_displays()
             raise
+        finally:
+            if back is not None and back is not transaction:
+                back.end()
         if transaction is not None:
             effects = transaction.finish()
         if batch is None:
             self.gimp.flush_displays()
         return result, effects
+
+    @staticmethod
+    def _take_back(back, call, error):
+        """A refused call changes nothing. Whatever hinders that, the call's own error is what the client gets."""
+        try:
+            stays = call.take_back()
+            lost, differed = back.take_back()
+            lost, differed = stays + lost, differed or bool(stays)
+        except Exception:
+            print(f"gimp-bridge: what `{call.operation}` had changed could not be taken back", file=sys.stderr)
+            traceback.print_exc()
+            lost, differed = ["what the call had changed could not be taken back"], True
+        if isinstance(error, OperationError) and differed:
+            error.details["taken_back"] = not lost
+            if lost:
+                error.details["not_restored"] = lost
 
     def _complete(self, call, entry, result, effects):
         if call.stream_bytes is not None:
@@ -258,7 +375,6 @@ class Dispatcher:
         if "image" not in result:
             result["image"] = self.gimp.image_id(call.image)
         if effects and "effect" not in result:
-            effects = changed_first(effects)
             result["effect"] = effects[0]
             if len(effects) > 1:
                 result["effects"] = effects
@@ -267,6 +383,14 @@ class Dispatcher:
             if effects[0].get("changed") is False and "message" in result:
                 result["message"] += "; nothing in the image changed"
         return result
+
+
+def take_all(ways_back):
+    """Goes all the ways back, the last change first, and empties the list."""
+    said = []
+    while ways_back:
+        said.append(ways_back.pop()())
+    return [words for words in said if isinstance(words, str)]
 
 
 def changed_first(effects):

@@ -93,9 +93,22 @@ def gradient_stops(values, positions=None):
     return stops
 
 
-def make_gradient(name, stops, blending="linear"):
+def make_gradient(call, name, stops, blending="linear"):
     """A new Gimp.Gradient of `stops`; two stops at one place make a hard edge."""
-    gradient = Gimp.Gradient.new(name)
+    gradient = make(call, "Gradient", name)
+    _set_stops(gradient, stops, blending)
+    return gradient
+
+
+def make(call, kind, name):
+    """A new resource of that class in Gimp, which goes again if the call fails."""
+    with call.masked():
+        made = getattr(Gimp, kind).new(name)
+        call.way_back(lambda: made.is_valid() and made.delete())
+    return made
+
+
+def _set_stops(gradient, stops, blending):
     places = []
     for position, _ in stops:
         if not places or position - places[-1] > 1e-6:
@@ -118,4 +131,3 @@ def make_gradient(name, stops, blending="linear"):
     kind = getattr(Gimp.GradientSegmentType, blending.upper())
     gradient.segment_range_set_blending_function(0, last, kind)
     gradient.segment_range_set_coloring_type(0, last, Gimp.GradientSegmentColor.RGB)
-    return gradient

@@ -7,6 +7,7 @@ those restore.py takes copies.
 
 from gi.repository import Babl, Gegl, Gimp
 
+import buffers
 from snapshot import component_kinds, encoding
 
 TILE = 128
@@ -90,7 +91,7 @@ def write(image, old, new, region, check):
         if check:
             check()
         rectangle = Gegl.Rectangle.new(left, row, width, min(TILE, top + height - row))
-        shadow.set(rectangle, name, source.get(rectangle, 1.0, None, ABYSS))
+        buffers.put_area(shadow, rectangle, name, source.get(rectangle, 1.0, None, ABYSS))
     shadow.flush()
     new.merge_shadow(True)
     if has_effects(new):  # GIMP would renew the area alone, and not how far an effect such as a blur carries it
@@ -134,7 +135,7 @@ def copy_coverage(old, selection, channel):
     width, height = channel.get_width(), channel.get_height()
     for top in range(0, height, TILE):
         rectangle = Gegl.Rectangle.new(0, top, width, min(TILE, height - top))
-        target.set(rectangle, channel_format, source.get(rectangle, 1.0, wanted, ABYSS))
+        buffers.put_area(target, rectangle, channel_format, source.get(rectangle, 1.0, wanted, ABYSS))
     target.flush()
     channel.update(0, 0, width, height)
 

@@ -8,6 +8,7 @@ import threading
 import auth
 from connection import Connection
 from inflight import SpoolFolder
+from own_thread import OwnThread
 
 HOST = "127.0.0.1"
 MAX_CONNECTIONS = 64
@@ -33,7 +34,7 @@ class Server:
         """Listens on `port`, or on a free one if that is taken; the one that it got is `self.port`."""
         self._listener = _listen(port)
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, name="gimp-bridge listener", daemon=True).start()
+        OwnThread(self._accept, "listener").start()
 
     def stop(self):
         """Closes the listener and all connections."""
@@ -47,6 +48,10 @@ class Server:
         for connection in self.connections():
             connection.close()
         self.spools.remove()
+
+    def handles(self):
+        """The file handles of the listener and the connections; -1 for closed ones."""
+        return {self._listener.fileno(), *(connection.handle for connection in self.connections())}
 
     def connections(self):
         with self._lock:
@@ -75,9 +80,7 @@ class Server:
             if not self._admit(connection):
                 sock.close()
                 continue
-            threading.Thread(
-                target=connection.run, name=f"gimp-bridge connection {connection.number}", daemon=True
-            ).start()
+            OwnThread(connection.run, f"connection {connection.number}").start()
 
     def _admit(self, connection):
         with self._lock:

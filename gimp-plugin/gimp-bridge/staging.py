@@ -1,15 +1,16 @@
 """Pixels on their way into an image: the daemon sends them in strips, and a last call puts them where they belong.
 
-They wait in GEGL buffers, which GEGL swaps to disk when memory is short. At most a few wait, and none for long.
+They wait in GEGL buffers, which GEGL swaps to disk when memory is short. At most so many wait, and none for long.
 """
 
 import time
 
 from gi.repository import Gegl
 
+import buffers
 from errors import OperationError
 
-MAX_WAITING = 8
+MAX_WAITING = 24  # a generation alone has up to nine
 PATIENCE = 900  # seconds without a strip
 
 KINDS = {8: "u8", 16: "u16", 32: "float"}  # bits of a sample to babl's type
@@ -33,7 +34,7 @@ class Staged:
         rows = len(data) // self.row_bytes
         if top != self.rows or rows * self.row_bytes != len(data) or top + rows > self.height:
             raise OperationError("protocol_error", f"a strip of {len(data)} bytes at row {top} does not follow {self.rows}")
-        self.buffer.set(Gegl.Rectangle.new(0, top, self.width, rows), self.encoding, data)
+        buffers.put(self.buffer, 0, top, self.width, rows, self.encoding, data)
         self.rows += rows
         self.touched = time.monotonic()
 

@@ -61,11 +61,11 @@ def paintable(call, given=None):
             f"layer {name} is a group, which has no pixels of its own",
             "give a layer inside it, or merge it first with merge_layers",
             layers=[child.get_id() for child in found.get_children()],
+            reason="group_has_no_pixels",
         )
     if found.get_lock_content():
-        raise OperationError(
-            "forbidden", f"the pixels of {name} are locked", "unlock it with set_layer_locks, or give another layer"
-        )
+        hint = "unlock it with set_layer_locks, or give another layer"
+        raise OperationError("forbidden", f"the pixels of {name} are locked", hint, reason="locked")
     if found.is_layer() and not found.get_visible():
         add_note(call, f"layer {name} is hidden, so the change does not show")
     if not _selection_meets(call.image, found):
@@ -73,6 +73,7 @@ def paintable(call, given=None):
             "invalid_argument",
             f"the selection does not touch {name}, so nothing would change",
             "clear it with select_none, or select a place on the layer",
+            reason="selection_beside",
         )
     return found
 

@@ -17,6 +17,9 @@ import sys
 import threading
 import time
 
+import pulse
+from own_thread import OwnThread
+
 REPEAT_SECONDS = 0.25  # between attempts at code that swallows the exception or blocks
 EACH_LINE_AFTER = 4  # attempts; then every line of the code raises
 GRACE_SECONDS = 5  # after the first attempt: then the operation counts as unresponsive
@@ -47,7 +50,7 @@ class _Run:
         self.reason = None
         self.attempts = 0
         self.first_attempt = self.last_attempt = 0.0
-        self.masked = False
+        self.masked = self.committed = False
 
 
 class Watchdog:
@@ -62,12 +65,13 @@ class Watchdog:
         self._wake = threading.Event()
         self._asleep = self._stop = False
         self._chores = []
+        self.on_attempt = lambda: None  # called in the watchdog's thread with each attempt
         self._nudges = _NUDGE is not None and threading.current_thread() is threading.main_thread()
         if (
             self._nudges
         ):  # Python runs signal handlers in its main thread only; without, blocking calls are not cut short
             signal.signal(_NUDGE, lambda number, frame: None)
-        self._thread = threading.Thread(target=self._watch, name="gimp-bridge watchdog", daemon=True)
+        self._thread = OwnThread(self._watch, "watchdog")
 
     def start(self):
         self._thread.start()
@@ -109,6 +113,10 @@ class Watchdog:
             failure = failure or error
             self._settle()
         self._ended = time.monotonic()
+        if failure is None and run.attempts:
+            # It landed in a callback that a C library called, which swallowed it, and `on_attempt` ended the loop
+            # that the function waited in: what came back is cut off.
+            failure = Interrupted()
         if failure is not None:
             if isinstance(failure, Interrupted):
                 failure.reason = run.reason or "cancelled"
@@ -131,13 +139,26 @@ class Watchdog:
         """Within `masked`: allows it again, for the foreign code in the middle."""
         return _Masking(self, False)
 
-    def check(self):
-        """Raises Interrupted if the running operation is to end; for loops that wait inside `masked`."""
+    def commit(self):
+        """Raises if the running operation is to end; from then on nothing ends it."""
         run = self._run
         if run is not None:
+            with self.masked():
+                self.check()
+                run.committed = True
+
+    def check(self):
+        """Raises Interrupted if the running operation is to end; for loops that wait inside `masked`."""
+        pulse.beat()
+        run = self._run
+        if run is not None and not run.committed:
             if run.reason is None and time.monotonic() >= run.deadline:
                 run.reason = "timeout"
             if run.reason is not None:
+                # As an attempt: what cleans up now is not hit by the next one at once
+                run.last_attempt = time.monotonic()
+                run.first_attempt = run.first_attempt or run.last_attempt
+                run.attempts += 1
                 raise Interrupted
 
     # --- anywhere ---
@@ -157,6 +178,11 @@ class Watchdog:
         if run is not None and run.first_attempt and time.monotonic() - run.first_attempt > GRACE_SECONDS:
             return run.token
         return None
+
+    def overdue(self):
+        """Seconds since the running operation was to end; 0.0 if none was."""
+        run = self._run
+        return time.monotonic() - run.first_attempt if run is not None and run.first_attempt else 0.0
 
     # --- the watchdog's own thread ---
 
@@ -183,7 +209,7 @@ class Watchdog:
     def _attempt(self, run, now):
         self._sending = True  # before the look at _run and masked: see _settle and _Masking
         try:
-            if self._run is not run or run.masked:
+            if self._run is not run or run.masked or run.committed:
                 return
             run.first_attempt = run.first_attempt or now
             run.last_attempt = now
@@ -193,6 +219,7 @@ class Watchdog:
                 self._each_line.start()
         finally:
             self._sending = False
+        self.on_attempt()
         if self._nudges and self._run is run:
             _pthread_kill(self._thread_id, _NUDGE)
 

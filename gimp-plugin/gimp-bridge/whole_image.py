@@ -99,6 +99,13 @@ def selection_aside(image):
                 image.set_selected_layers(layers)
 
 
+def remove_profile(image):
+    """`set_color_profile(None)` fails on 3.0, and layer groups follow a profile that is set, not one that goes."""
+    gray = targets.base_type(image) == "GRAY"
+    image.set_color_profile(Gimp.ColorProfile.new_d65_gray_srgb_trc() if gray else Gimp.ColorProfile.new_rgb_srgb())
+    image.detach_parasite("icc-profile")
+
+
 def is_content(layer):
     """Whether its pixels follow from a text, shape or file (3.2 can keep those behind pixels that replace them)."""
     if layer_kind(layer) not in CONTENT_KINDS:

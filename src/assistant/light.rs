@@ -12,7 +12,7 @@ pub static INTENTS: &[Intent] = &[
         r"black-and-white|gr[ae]y-?scale|monochrome|(remove|without|no|take out|strip)( all)?( the)? colou?rs?$|\bdesaturate (it|the image|this)|\bgr[ae]y\b.*\b(image|picture|photo|it)\b|\b(image|picture|photo|it) gr[ae]y\b",
         desaturate,
     ),
-    row("apply_sepia", "adjustment", r"\bsepia\b|old(-fashioned)? (photo|picture)|vintage", |scene| {
+    row("apply_sepia", "adjustment", r"\bsepia\b|(like|look) .*\bold(-fashioned)? (photo|picture)|vintage", |scene| {
         let strength =
             scene.given().map_or((60.0 * scene.wish.strength + 40.0).min(100.0), |given| given.clamp(1.0, 100.0));
         act(json!({"strength": strength}), "tone it sepia")
@@ -48,11 +48,18 @@ pub static INTENTS: &[Intent] = &[
             format!("pixelate it in blocks of about {radius} pixels"),
         )
     }),
-    row("adjust_shadows_highlights", "adjustment", r"shadows?\b|highlights?\b", shadows_highlights),
+    Intent {
+        operation: "adjust_shadows_highlights",
+        kind: "adjustment",
+        said: r"shadows?\b|highlights?\b",
+        unless: "",
+        merges: true,
+        build: shadows_highlights,
+    },
     row(
         "adjust_color_temperature",
         "adjustment",
-        r"\bwarm|\bcool(er|ing)?\b|\bcold(er)?\b|too (blue|yellow|orange)|temperature|white balance|cosy|cozy|golden hour|sunny",
+        r"\bwarm|\bcool(er|ing)?\b|\bcold(er)?\b|too (blue|yellow|orange)|temperature|\b(yellow|orange|blue)(ish)? (tint|tinge|cast)|cosy|cozy|golden hour|sunny",
         temperature,
     ),
     Intent {
@@ -71,8 +78,9 @@ pub static INTENTS: &[Intent] = &[
         merges: true,
         build: saturation,
     },
-    row("adjust_exposure", "adjustment", r"\bexposure\b|\bstops?\b|\bev\b", |scene| {
-        let direction = if scene.says(r"over-?exposed") { -1.0 } else { scene.direction(1.0) };
+    row("adjust_exposure", "adjustment", r"\bexposure\b|\d (stops?|ev)\b|\bby a stop", |scene| {
+        let down = scene.says(r"over-?exposed|underexpose\b|dark") && !scene.says(r"too dark|under-?exposed");
+        let direction = if down || scene.is_negative() { -1.0 } else { scene.direction(1.0) };
         let stops = match scene.wish.number {
             Some((stops, Unit::Stops | Unit::None)) => stops.abs(),
             _ => 0.5 * scene.wish.strength,
@@ -95,14 +103,20 @@ pub static INTENTS: &[Intent] = &[
     row(
         "apply_sharpen",
         "filter",
-        r"sharp|\bcrisp|too (blurry|soft)|out of focus|\bblurry\b|more detail|unsharp|\bfuzzy\b",
+        r"sharp|\bcrisp|too (blurry|soft)|out of focus|\bblurry\b|more detail|unsharp|\bfuzzy\b|(remove|reduce|less|fix|undo)( the| all)? (blur|blurriness)\b|unblur|deblur",
         |scene| {
-            if scene.says(r"(too|over-?)\s?sharp|less sharp") {
+            if scene.says(r"(too|over-?)\s?sharp|less sharp|(reduce|lower|decrease)\b.*sharpness")
+                || scene.is_negative()
+            {
                 return Answer::Pass;
             }
             let amount =
                 (scene.wish.percent.map_or(0.5 * scene.wish.strength, |percent| percent / 100.0)).clamp(0.05, 5.0);
-            act(json!({"amount": amount}), format!("sharpen it by {amount}"))
+            let mut parameters = json!({"amount": amount});
+            if let Some(radius) = scene.pixels().filter(|radius| *radius > 0.0 && scene.says("radius|px|pixel")) {
+                parameters["radius"] = json!(radius.min(1500.0));
+            }
+            act(parameters, format!("sharpen it by {amount}"))
         },
     ),
     row("apply_blur", "filter", r"\bmotion blur|\bspeed\b.*\bblur|movement", |scene| {
@@ -112,7 +126,7 @@ pub static INTENTS: &[Intent] = &[
     row(
         "apply_blur",
         "filter",
-        r"\bblur|\bsoft(er|en)?\b|\bsmooth|(too|less) sharp|\bdreamy\b|bokeh|out-of-focus|defocus",
+        r"\bblur|\bsoft(er|en)?\b|\bsmooth|(too|less) sharp|(reduce|lower|decrease)\b.*sharpness|sharpness -|bokeh|out-of-focus|defocus",
         blur,
     ),
     row("apply_vignette", "filter", r"\bvignette|dark(er|en)? (the )?(edges|corners)", |_| {
@@ -126,7 +140,7 @@ pub static INTENTS: &[Intent] = &[
     row(
         "color_to_alpha",
         "adjustment",
-        r"(make|turn) (the )?(\w+ )?(white|black|background|colou?r).* transparent|remove (the )?white( background)?",
+        r"(make|turn) (the )?(\w+ )?(white|black|red|green|blue|yellow|colou?r).* transparent|remove (the )?white( background)?",
         |scene| {
             let color = scene.wish.colors.first().cloned().unwrap_or_else(|| "white".into());
             act(json!({"color": color}), format!("make {color} transparent"))
@@ -135,12 +149,18 @@ pub static INTENTS: &[Intent] = &[
     row(
         "auto_levels",
         "adjustment",
-        r"auto[- ]?(levels|colou?r|contrast|adjust|tone)|normali[sz]e|stretch|enhance|improve|fix (it|this|the (image|photo|picture|colou?rs))|look (better|nicer|great|good)|beautif|touch up",
+        r"auto[- ]?(levels|colou?r|contrast|adjust|tone)|normali[sz]e|stretch|enhance|improve|fix (it|this|the (image|photo|picture|colou?rs|lighting))|look (better|nicer|great|good)|beautif|touch up",
         |_| act(json!({"mode": "contrast"}), "stretch its tones to the full range"),
     ),
 ];
 
 fn desaturate(scene: &Scene<'_>) -> Answer {
+    // By how much is `saturation`'s; and "colourise the black and white photo" is no wish for grey
+    if scene.says(r"colou?ri[sz]e")
+        || (scene.says("desaturate") && (scene.given().is_some() || scene.wish.strength < 1.0))
+    {
+        return Answer::Pass;
+    }
     if scene.is_grayscale() {
         return Answer::Say("The image has no colour already. ".into());
     }
@@ -148,6 +168,15 @@ fn desaturate(scene: &Scene<'_>) -> Answer {
 }
 
 fn colorize(scene: &Scene<'_>) -> Answer {
+    if scene.wish.colors.iter().all(|color| ["black", "white"].contains(&color.as_str()))
+        && scene.says(r"colou?ri[sz]e")
+    {
+        return Answer::Ask(
+            "True colours for a grey photo take a model that is not built in (`gimp-bridge filters catalogue` lists \
+             some). Or name a colour and I tone it"
+                .into(),
+        );
+    }
     let (hue, saturation, words) = match scene.wish.colors.first().map(String::as_str) {
         Some("blue" | "darkblue" | "lightblue" | "navy" | "skyblue") => (220.0, 50.0, "blue"),
         Some("green" | "darkgreen" | "lightgreen") => (120.0, 40.0, "green"),
@@ -223,10 +252,12 @@ fn verb(value: f64) -> &'static str {
     if value < 0.0 { "reduce" } else { "increase" }
 }
 
-fn temperature(scene: &Scene<'_>) -> Answer {
-    let warmer = if scene.says(r"too (yellow|orange|warm)|\bcool(er|ing)?\b|\bcold(er)?\b|less warm") {
+pub(super) fn temperature(scene: &Scene<'_>) -> Answer {
+    let warmer = if scene.says(
+        r"too (yellow|orange|warm)|\b(yellow|orange)(ish)? (tint|tinge|cast)|\bcool(er|ing)?\b|\bcold(er)?\b|less warm",
+    ) {
         -1.0
-    } else if scene.says(r"too (blue|cold|cool)|\bwarm|cosy|cozy|golden|sunny") {
+    } else if scene.says(r"too (blue|cold|cool)|\bblue(ish)? (tint|tinge|cast)|\bwarm|cosy|cozy|golden|sunny") {
         1.0
     } else {
         scene.direction(1.0)
@@ -253,7 +284,7 @@ fn shadows_highlights(scene: &Scene<'_>) -> Answer {
     }
     if scene.says(r"highlights?") {
         let direction =
-            if scene.says(r"bright(en|er)|boost|increase|more|raise") && !scene.says("too") { 1.0 } else { -1.0 };
+            if scene.says(r"bright(en|er)|boost|increase|more|raise|\+\d") && !scene.says("too") { 1.0 } else { -1.0 };
         let value = scene.amount(40.0, 100.0, direction);
         parameters.insert("highlights".into(), json!(value));
         said.push(if value < 0.0 { "bring the highlights back" } else { "raise the highlights" });

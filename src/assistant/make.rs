@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 pub static INTENTS: &[Intent] = &[
     row("undo", "history", r"\bundo\b|take (that|it) back|go back|revert( that| the last)?", |scene| {
-        let steps = scene.given().unwrap_or(1.0).clamp(1.0, 100.0) as u64;
+        let steps = scene.given().unwrap_or(1.0).clamp(1.0, 20.0) as u64;
         act(json!({"steps": steps}), format!("undo {steps} step{}", if steps == 1 { "" } else { "s" }))
     }),
     row(
@@ -22,9 +22,9 @@ pub static INTENTS: &[Intent] = &[
     row(
         "run_ai_filter",
         "ai_filter",
-        r"\bai\b.*\b(upscale|enlarge)|\bupscal|super[- ]?resolution|increase (the )?resolution|enhance (the )?resolution",
+        r"\bai\b.*\b(upscale|enlarge)|\bupscal|super[- ]?resolution|(increase|double|triple|quadruple|enhance|higher|more) (the |its )?resolution|\b(double|triple|twice|enlarge|bigger|larger|increase|scale (it )?up|\dx)\b.*\b(without (losing|loss|any)|lossless|keep(ing)? (the |its )?(quality|detail|sharp))",
         |scene| {
-            let scale = scene.wish.factor.unwrap_or(2.0).round().clamp(2.0, 4.0) as u64;
+            let scale = scene.wish.factor.filter(|factor| *factor > 1.0).unwrap_or(2.0).round().clamp(2.0, 4.0) as u64;
             filter("upscale", json!({"scale": scale}), format!("upscale it {scale} times with the AI filter"))
         },
     ),
@@ -45,8 +45,8 @@ pub static INTENTS: &[Intent] = &[
     row(
         "run_ai_filter",
         "ai_filter",
-        r"(remove|cut out|delete|erase)( the)? background|background (removed|away)|cut[- ]?out|isolate|\bsubject\b",
-        |_| filter("cut-out", json!({}), "cut out the subject in the selection"),
+        r"(remove|cut out|delete|erase|drop|take (away|out)|get rid of|lose)( the| its| all of the)? background|background (removed|away|gone)|(make|turn) (the |its )?background transparent|transparent background|no background|without (the |a )?background|cut[- ]?out|isolate|extract the|\bsubject\b",
+        |_| filter("cut-out", json!({}), "cut out its subject"),
     ),
     row("run_ai_filter", "ai_filter", r"oil[- ]paint|\bpainting\b|like a painting|painterly", |_| {
         filter("oil-painting", json!({}), "paint it in oil")
@@ -54,13 +54,18 @@ pub static INTENTS: &[Intent] = &[
     row(
         "run_ai_filter",
         "ai_filter",
-        r"\b(remove|erase|get rid of|delete|retouch) (the |this |that |an? |my )?(selected |unwanted )?(object|person|man|woman|people|car|sign|wire|spot|selection|tree|thing|logo|watermark)",
-        |_| filter("remove-object", json!({}), "remove what is selected and fill the place from its surroundings"),
+        r"\b(remove|erase|get rid of|delete|retouch) (the |this |that |an? |my )?(selected |unwanted )?(object|person|man|woman|people|car|sign|wire|spot|selection|tree|thing|logo|watermark|power ?lines?|spoon|trash|dirt|scratch(es)?|blemish(es)?|pimples?|(\w+ )?(in|on) the (background|left|right|middle))\b",
+        |scene| {
+            if scene.has_selection() == Some(false) {
+                return Answer::Ask("Select what shall go first (a rough selection is enough), then ask again".into());
+            }
+            filter("remove-object", json!({}), "remove what is selected and fill the place from its surroundings")
+        },
     ),
     row(
         "run_ai_filter",
         "ai_filter",
-        r"auto[- ]?enhance|(enhance|improve) (it|this|the|my)|look (better|nicer|great|good)|make (it|this) (nice|beautiful|pretty)|beautify",
+        r"auto[- ]?enhance|(enhance|improve|restore|repair) (it|this|the|my)( |$)|look (better|nicer|great|good)|make (it|this) (nice|beautiful|pretty)|beautify",
         |_| filter("auto-enhance", json!({}), "enhance it from what its analysis says"),
     ),
     Intent {
@@ -248,32 +253,17 @@ fn text(scene: &Scene<'_>) -> Answer {
     });
     let margin = size / 2.0;
     let (x, y, anchor) = match (scene.wish.points.first(), scene.wish.place, scene.size()) {
-        (Some((x, y)), _, _) => (*x, *y, "top_left"),
+        (Some((x, y)), _, _) => (*x, *y, "top_left".to_owned()),
         (None, Some(place), Some(image)) => {
             let (x, y) = place.corner(image, (0.0, 0.0), margin);
-            (x, y, anchor(place))
+            (x, y, place.name().replace('-', "_"))
         }
-        _ => (margin, margin, "top_left"),
+        _ => (margin, margin, "top_left".to_owned()),
     };
     act(
         json!({"text": text, "size": size, "color": color, "x": x.round(), "y": y.round(), "anchor": anchor}),
         format!("add the text \"{text}\" in {color}"),
     )
-}
-
-/// The point of a text that stands at a place: its own corner or edge of that side.
-fn anchor(place: Place) -> &'static str {
-    match (place.down, place.across) {
-        (-1, -1) => "top_left",
-        (-1, 0) => "top",
-        (-1, _) => "top_right",
-        (0, -1) => "left",
-        (0, 0) => "center",
-        (0, _) => "right",
-        (_, -1) => "bottom_left",
-        (_, 0) => "bottom",
-        (_, _) => "bottom_right",
-    }
 }
 
 fn area(scene: &Scene<'_>, what: &str) -> Answer {

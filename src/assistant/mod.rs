@@ -4,6 +4,8 @@
 //! how dark it really is decides how much brighter it gets. Runs nothing; refuses to guess where a size or a text is
 //! missing, and says so. No model is needed; `remote` asks one where it is configured.
 
+mod effects;
+mod follow_up;
 mod intent;
 mod light;
 mod make;
@@ -56,16 +58,24 @@ pub struct Knowledge<'a> {
     pub analysis: Option<&'a Value>,
 }
 
+pub use follow_up::{suggest_after, taken_up};
+
 /// Answers a message from the embedded intents alone.
 pub fn suggest(message: &str, knowledge: Knowledge<'_>) -> Reply {
+    grant(wish::wishes(message), knowledge)
+}
+
+fn grant(wishes: Vec<wish::Wish>, knowledge: Knowledge<'_>) -> Reply {
     let mut reply = Reply::default();
-    for wish in wish::wishes(message) {
+    for wish in wishes {
         if wish.negated {
-            reply.open.push(format!("I leave out \"{}\"", wish.text));
+            let spared = is_match(r"^(keep|preserve|maintain|leave)\b", &wish.text);
+            let what = if spared { "I change nothing for" } else { "I leave out" };
+            reply.open.push(format!("{what} \"{}\"", wish.text));
             continue;
         }
         // After a wish, "can you fix it" asks for nothing more
-        if !reply.suggestions.is_empty() && ASIDES.contains(&wish.text.as_str()) {
+        if !reply.suggestions.is_empty() && (ASIDES.contains(&wish.text.as_str()) || is_match(MEND_IT, &wish.text)) {
             continue;
         }
         let scene = Scene::new(wish, knowledge);
@@ -109,8 +119,13 @@ fn is_elsewhere(intent: &Intent, scene: &Scene<'_>) -> bool {
         r"\b(the|her|his|my|their|its) (\w+ )?(background|foreground|sky|faces?|skin|teeth|hair|subject|person|people|man|woman|water|grass|trees?)\b",
         &scene.wish.text,
     );
-    matches!(intent.kind, "adjustment" | "filter") && names_a_thing && scene.has_selection() != Some(true)
+    let changes_pixels = matches!(intent.kind, "adjustment" | "filter") && intent.operation != "color_to_alpha"
+        || intent.operation == "fill_selection";
+    changes_pixels && names_a_thing && scene.has_selection() != Some(true)
 }
+
+/// What follows a fault that was told: "it is tilted 3 degrees to the left, please straighten it".
+const MEND_IT: &str = r"^(please )?((can|could|would) you )?(please )?(fix|correct|straighten|remove|mend|change|adjust) (it|this|that)( please| for me)?$";
 
 /// What people say around a wish.
 const ASIDES: [&str; 16] = [
@@ -145,7 +160,7 @@ fn answer(scene: &Scene<'_>) -> Option<(&'static Intent, Answer)> {
 
 fn intents() -> impl Iterator<Item = &'static Intent> {
     // Narrow meanings come before wide ones: "blur the background" before "blur"
-    make::INTENTS.iter().chain(shape::INTENTS).chain(light::INTENTS)
+    effects::INTENTS.iter().chain(make::INTENTS).chain(shape::INTENTS).chain(light::INTENTS)
 }
 
 /// Parameters as a client would send them, proved against the catalogue.
@@ -168,6 +183,14 @@ fn push(reply: &mut Reply, intent: &'static Intent, parameters: Map<String, Valu
         }
         last.words = format!("{} and {words}", last.words);
         return;
+    }
+    // "It is too small, make it three times larger" is one wish: what is asked for replaces what followed from the fault
+    if matches!(intent.operation, "resize_image" | "rotate_image" | "auto_levels" | "run_ai_filter")
+        && reply.suggestions.last().is_some_and(|last| last.operation == intent.operation && last.kind == intent.kind)
+        && (intent.kind != "ai_filter"
+            || reply.suggestions.last().is_some_and(|last| last.parameters["filter"] == parameters["filter"]))
+    {
+        reply.suggestions.pop();
     }
     reply.suggestions.push(Suggestion { kind: intent.kind, operation: intent.operation.to_owned(), parameters, words });
 }

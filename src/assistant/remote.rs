@@ -31,7 +31,7 @@ pub async fn suggest(
     history: &[Value],
     knowledge: Knowledge<'_>,
 ) -> Result<Reply> {
-    let Some(base) = settings.url.clone() else { return Ok(super::suggest(message, knowledge)) };
+    let Some(base) = settings.url.clone() else { return Ok(super::suggest_after(message, history, knowledge)) };
     let url = format!("{}/chat/completions", base.trim_end_matches('/'));
     let body = request(settings, message, history, knowledge);
     let (key, limit, address) = (settings.api_key.clone(), Duration::from_secs(settings.timeout), url.clone());
@@ -83,7 +83,7 @@ fn offered(message: &str) -> Vec<&'static Operation> {
     let changes = |operation: &&'static Operation| operation.access != Access::Read && operation.pack != "script";
     let mut offered: Vec<&'static Operation> =
         Catalogue::get().public().filter(|operation| operation.core).filter(changes).collect();
-    for found in search::search(message, None).into_iter().filter(changes) {
+    for found in search::search(message).into_iter().filter(changes) {
         if offered.len() < OFFERED && !offered.iter().any(|known| known.name == found.name) {
             offered.push(found);
         }

@@ -63,6 +63,16 @@ impl<'a> Scene<'a> {
         self.analysis().is_some_and(|analysis| analysis["color_analysis"]["is_grayscale"] == true)
     }
 
+    /// Where a copy goes: a quoted path, or beside the image's own file.
+    pub fn path(&self) -> Option<String> {
+        let quoted = self.wish.quoted.iter().find(|text| text.starts_with(['/', '~'])).cloned();
+        quoted.or_else(|| {
+            let own = std::path::Path::new(self.knowledge.image_state?["basic"]["path"].as_str()?);
+            let name = format!("{}-small.jpg", own.file_stem()?.to_str()?);
+            Some(own.with_file_name(name).to_str()?.to_owned())
+        })
+    }
+
     /// Whether a selection says where; `None` where nothing is known of it.
     pub fn has_selection(&self) -> Option<bool> {
         self.knowledge.image_state?["selection"]["empty"].as_bool().map(|empty| !empty)
@@ -71,6 +81,11 @@ impl<'a> Scene<'a> {
     /// A number said without a unit, or a percentage: an amount as the user gave it.
     pub fn given(&self) -> Option<f64> {
         self.wish.percent.or_else(|| self.wish.number.filter(|(_, unit)| *unit == Unit::None).map(|(value, _)| value))
+    }
+
+    /// Whether a number is said with a minus.
+    pub fn is_negative(&self) -> bool {
+        self.wish.percent.or(self.wish.number.map(|(value, _)| value)).is_some_and(|value| value < 0.0)
     }
 
     /// A number said as pixels, or without a unit.
@@ -82,7 +97,10 @@ impl<'a> Scene<'a> {
     pub fn amount(&self, usual: f64, limit: f64, direction: f64) -> f64 {
         // "By half" and "twice as much" are shares of what there is, as a percentage is
         let share = self.wish.factor.map(|factor| (factor - 1.0).abs() * 100.0);
-        let amount = self.given().or(share).map_or(usual * self.wish.strength, f64::abs);
+        let given = self.given().or(share);
+        // "-15" is less, whatever it is said of
+        let direction = if given.is_some_and(|given| given < 0.0) { -1.0 } else { direction };
+        let amount = given.map_or(usual * self.wish.strength, f64::abs);
         (amount.min(limit) * direction * 10.0).round() / 10.0
     }
 

@@ -27,8 +27,10 @@ pub struct Wish {
     pub ratio: Option<(f64, f64)>,
     /// `(10, 20)`, `10,20`.
     pub points: Vec<(f64, f64)>,
-    /// A plain number, with its unit if one is said.
+    /// A plain number, with its unit if one is said. Below 0 if it is said so: "brightness -15", "minus 15".
     pub number: Option<(f64, Unit)>,
+    /// A file's size in bytes: `200 kB`.
+    pub bytes: Option<f64>,
     /// +1 for more, -1 for less, 0 if not said.
     pub direction: i8,
     /// CSS names and `#rrggbb`, in their order.
@@ -56,6 +58,21 @@ pub struct Place {
 }
 
 impl Place {
+    /// The place's name in the catalogue, such as `top-left`.
+    pub fn name(self) -> &'static str {
+        match (self.down, self.across) {
+            (-1, -1) => "top-left",
+            (-1, 0) => "top",
+            (-1, _) => "top-right",
+            (0, -1) => "left",
+            (0, 0) => "center",
+            (0, _) => "right",
+            (_, -1) => "bottom-left",
+            (_, 0) => "bottom",
+            (_, _) => "bottom-right",
+        }
+    }
+
     /// The corner of a box of that size, put at this place of the image with a margin.
     pub fn corner(self, image: (f64, f64), size: (f64, f64), margin: f64) -> (f64, f64) {
         let along = |place: i8, length: f64, own: f64| match place {
@@ -102,7 +119,30 @@ fn take_quotes(message: &str) -> (String, Vec<String>) {
         quoted.push(inner.to_owned());
         " \"\" "
     });
-    (text.to_lowercase().replace('’', "'"), quoted)
+    (plain_numbers(&text.to_lowercase().replace('’', "'")), quoted)
+}
+
+pattern!(SIGN_WORD, r"\b(minus|negative|plus) (\d)");
+pattern!(TYPED_MINUS, r"[−–](\d)");
+// "10-20" is a range and "size-20" a name: the hyphen is no sign
+pattern!(NO_SIGN, r"(\w)-(\d)");
+pattern!(
+    NUMBER_WORD,
+    r"\b(one|two|three|four|five|six|seven|eight|nine|ten) (degrees?|pixels?|stops?|steps?|percent|times|levels|colou?rs)\b"
+);
+
+/// Numbers in the one form that is read: `-15` for "minus 15" and "−15", `3 degrees` for "three degrees".
+fn plain_numbers(text: &str) -> String {
+    const WORDS: [&str; 10] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+    let text = NO_SIGN.replace_all(text, "$1 $2");
+    let text = TYPED_MINUS.replace_all(&text, "-$1");
+    let text = SIGN_WORD
+        .replace_all(&text, |found: &Captures| format!("{}{}", if &found[1] == "plus" { '+' } else { '-' }, &found[2]));
+    let counted = |found: &Captures| {
+        let number = WORDS.iter().position(|word| *word == &found[1]).map_or(0, |at| at + 1);
+        format!("{number} {}", &found[2])
+    };
+    NUMBER_WORD.replace_all(&text, counted).into_owned()
 }
 
 // Pairs that belong together although "and" stands in them
@@ -169,6 +209,7 @@ pattern!(
     TIMES,
     r"\b(\d+(?:\.\d+)?)\s*(?:x\b|times\b|-fold\b)|\bx\s?(\d+(?:\.\d+)?)\b|\bfactor (?:of )?(\d+(?:\.\d+)?)"
 );
+pattern!(BYTES, r"(\d+(?:\.\d+)?)\s*(kb|kib|mb|mib|kilobytes?|megabytes?|k)\b");
 pattern!(HEX, r"#(?:[0-9a-f]{8}|[0-9a-f]{6}|[0-9a-f]{3,4})\b");
 
 fn read(text: &str) -> Wish {
@@ -188,6 +229,15 @@ fn read(text: &str) -> Wish {
         hexes.push((base + found.end(), found.as_str().to_owned()));
     }
     while take(&HEX).is_some() {}
+    let bytes = BYTES.captures(text).and_then(|found| {
+        let unit = if found[2].starts_with('m') { 1e6 } else { 1e3 };
+        Some(found[1].parse::<f64>().ok()? * unit)
+    });
+    // "4k" alone is a size of pictures
+    let bytes = bytes.filter(|_| FILE_SIZE.is_match(text));
+    if bytes.is_some() {
+        take(&BYTES);
+    }
     let size = take(&SIZE).and_then(pair);
     let ratio = take(&RATIO).and_then(pair);
     let percent = take(&PERCENT).and_then(|values| values.first().copied());
@@ -218,11 +268,22 @@ fn read(text: &str) -> Wish {
         direction: direction(text),
         colors: colors(text, hexes.into_iter().map(|(_, name)| name).collect()),
         place: place(text),
-        negated: NEGATED.is_match(text),
+        negated: NEGATED.is_match(&SPARED.replace_all(text, "")),
+        bytes,
     }
 }
 
-pattern!(NEGATED, r"\b(don't|do not|never|without)\b");
+pattern!(FILE_SIZE, r"\d\s*(kb|kib|mb|mib|kilobytes?|megabytes?)\b|\b(file|size|under|below|less than|at most)\b");
+
+pattern!(
+    NEGATED,
+    r"\b(don't|do not|never|without)\b|^(keep|preserve|maintain|leave)\b.*\b(contrast|colou?rs?|proportions?|quality|brightness|size|rest|same|as (it|they) (is|are)|alone|unchanged)\b"
+);
+// What is to be spared while something is done negates nothing
+pattern!(
+    SPARED,
+    r"\bwithout (losing|loss|any|changing|stretching|distort|squashing|squeezing|cropping|cutting)[\w ]*|\bwithout (quality |detail )?loss\b|\bkeep(ing)? the (proportions|aspect ratio|ratio)\b"
+);
 
 fn factor_word(text: &str) -> Option<f64> {
     const WORDS: [(&str, f64); 12] = [
@@ -260,7 +321,8 @@ fn stands_alone(text: &str, at: usize, length: usize) -> bool {
     !before.is_some_and(char::is_alphanumeric) && !after.is_some_and(char::is_alphanumeric)
 }
 
-fn strength(text: &str) -> f64 {
+/// How strongly, 1 being what is meant when nothing is said.
+pub fn strength(text: &str) -> f64 {
     const WORDS: [(&[&str], f64); 4] = [
         (&["tiny bit", "a touch", "a tad", "a hint", "barely", "very slightly", "ever so slightly"], 0.3),
         (

@@ -1,12 +1,13 @@
 //! `gimp-bridge attend`: what the plug-in starts when a user asks for a filter and no daemon is there.
 
+use super::reload;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Run AI filters for one GIMP until it ends (the plug-in starts this by itself)
+/// Run AI filters and image generation for one GIMP until it ends (the plug-in starts this by itself)
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
     /// The port that GIMP's plug-in listens on
@@ -27,6 +28,12 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     config.gimp.state_dir = args.state_dir.or(config.gimp.state_dir);
     let daemon = Daemon::new(&config, "attend")?;
     daemon.end_on_signal()?;
+    reload::on_hangup(&daemon, &config, |_| {}, |_| Ok(()))?;
+    let generator = daemon.ops.generator()?;
+    if generator.is_on() {
+        // A store that fails is told when an image goes there: filters need none.
+        tokio::spawn(generator.clone().sweep(daemon.shutdown.clone()));
+    }
     let gimp = daemon.ops.gimp().clone();
     tokio::select! {
         ended = gimp.attend() => ended?,

@@ -5,6 +5,7 @@
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::filters::Filters;
+use crate::generate::Generator;
 use crate::gimp::{Client, Gimp, Progress, ProgressSink, Settings};
 use crate::images::Picture;
 use crate::ops::catalogue::{Catalogue, ImageUse, Operation};
@@ -35,20 +36,41 @@ pub struct Args {
 
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let shutdown = CancellationToken::new();
-    let settings =
-        Settings { state_dir: super::install::state_dir(config)?, port: config.gimp.port, label: "call".into() };
-    let answer = run_with(&Ops::new(Gimp::new(settings, shutdown.clone()), Filters::new(config)), args).await;
+    let settings = Settings {
+        state_dir: super::install::state_dir(config)?,
+        port: config.gimp.port,
+        label: "call".into(),
+        policy: config.plugin.clone(),
+    };
+    let ops = Ops::new(Gimp::new(settings, shutdown.clone()), Filters::new(config));
+    let answer = run_with(&ops.with_generator(Generator::new(config)?), args).await;
     shutdown.cancel();
     answer
 }
 
 /// The same through given links; also for a GIMP that the caller started.
 pub async fn run_with(ops: &Ops, args: Args) -> Result<ExitCode> {
-    let client = Client { id: format!("call-{}", std::process::id()), name: "gimp-bridge call".into() };
-    let context =
-        Context { client, cancel: cancel_on_interrupt(), progress: progress_on_terminal(), rights: Default::default() };
+    let context = context("call");
     let answer = run_each(ops, &args, &context).await;
     ops.gimp().client_closed(&context.client);
+    ended(answer)
+}
+
+/// This process as a client of its own.
+pub(super) fn context(command: &str) -> Context {
+    let client = Client { id: format!("{command}-{}", std::process::id()), name: format!("gimp-bridge {command}") };
+    Context {
+        client,
+        cancel: cancel_on_interrupt(),
+        progress: progress_on_terminal(),
+        rights: Default::default(),
+        pictures: Default::default(),
+        base_url: None,
+    }
+}
+
+/// The exit code; an error goes to stderr.
+pub(super) fn ended(answer: Result<()>) -> Result<ExitCode> {
     match answer {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
@@ -102,14 +124,17 @@ fn arguments(text: &str) -> Result<Map<String, Value>> {
     }
 }
 
-async fn open(ops: &Ops, file: &Path, context: &Context) -> Result<Value> {
+/// A path for GIMP, which has a current folder of its own.
+pub(super) fn absolute(file: &Path) -> Result<String> {
     let failed = |error| Error::new(Kind::IoError, format!("`{}`: {error}", file.display()));
-    // GIMP has a current folder of its own.
     let path = std::path::absolute(file).map_err(failed)?;
-    let path = path.to_str().ok_or_else(|| {
+    path.to_str().map(str::to_owned).ok_or_else(|| {
         Error::new(Kind::InvalidArgument, format!("`{}` is not UTF-8, which JSON cannot carry", file.display()))
-    })?;
-    let arguments = Map::from_iter([("path".to_owned(), json!(path))]);
+    })
+}
+
+async fn open(ops: &Ops, file: &Path, context: &Context) -> Result<Value> {
+    let arguments = Map::from_iter([("path".to_owned(), json!(absolute(file)?))]);
     let outcome = ops.run("open_image", arguments, context.clone()).await?;
     let image = outcome.result.get("image").filter(|image| image.is_u64()).cloned();
     image.ok_or_else(|| Error::internal("open_image answered without an image"))
@@ -147,7 +172,7 @@ fn files(outcome: &mut Outcome, take_saved: bool) -> Vec<(Vec<u8>, String)> {
 }
 
 /// Where the `index`th file of `count` goes: `out` itself, or a name in it if it is a folder.
-fn place(out: &Path, operation: &str, ending: &str, index: usize, count: usize) -> PathBuf {
+pub(super) fn place(out: &Path, operation: &str, ending: &str, index: usize, count: usize) -> PathBuf {
     let number = if count > 1 { format!("-{}", index + 1) } else { String::new() };
     if out.is_dir() {
         return out.join(format!("{operation}{number}.{ending}"));
@@ -162,7 +187,7 @@ fn place(out: &Path, operation: &str, ending: &str, index: usize, count: usize) 
 }
 
 /// One line for a program, indented for a person.
-fn print(result: &Value) -> Result<()> {
+pub(super) fn print(result: &Value) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     let text = if stdout.is_terminal() { format!("{result:#}") } else { result.to_string() };
     match writeln!(stdout, "{text}") {
@@ -174,7 +199,7 @@ fn print(result: &Value) -> Result<()> {
     }
 }
 
-fn cancel_on_interrupt() -> CancellationToken {
+pub(super) fn cancel_on_interrupt() -> CancellationToken {
     let cancel = CancellationToken::new();
     let token = cancel.clone();
     tokio::spawn(async move {

@@ -18,6 +18,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
+    config.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
     let text = if args.reference {
         markdown()
     } else if args.json {
@@ -49,5 +50,7 @@ fn as_table(config: &Config) -> String {
         })
         .collect();
     let width = rows.iter().map(|(left, _)| left.chars().count()).max().unwrap_or(0).min(60);
-    rows.iter().map(|(left, origin)| format!("{left:width$}  # {origin}\n")).collect()
+    let rows = rows.iter().map(|(left, origin)| format!("{left:width$}  # {origin}\n"));
+    let bindings = config.bindings().into_iter().map(|binding| format!("# {}\n", binding.text));
+    rows.chain(bindings).collect()
 }

@@ -22,7 +22,12 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let shutdown = CancellationToken::new();
     let _ends_links = shutdown.clone().drop_guard();
-    let settings = Settings { state_dir: state_dir(config)?, port: config.gimp.port, label: "instances".into() };
+    let settings = Settings {
+        state_dir: state_dir(config)?,
+        port: config.gimp.port,
+        label: "instances".into(),
+        policy: config.plugin.clone(),
+    };
     let gimp = Gimp::new(settings, shutdown);
     let instances = gimp.probe().await;
     let nobody = Client { id: "instances".into(), name: "gimp-bridge instances".into() };

@@ -4,28 +4,30 @@
 //! logs, errors and hints go to stderr.
 
 pub mod attend;
+pub mod batch;
 pub mod call;
 pub mod completions;
 pub mod config;
 pub mod doctor;
 pub mod filters;
+pub mod generate;
 pub mod gimp;
 pub mod install;
 pub mod instances;
+mod log;
 mod log_file;
 mod log_stderr;
+mod many;
+mod reload;
 pub mod serve;
 pub mod stdio;
 
-use crate::config as config_room;
 use crate::config::{Config, Flag, Origin, Sources};
 use crate::error::{Error, Kind, Result};
+use crate::filters::child;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 /// How a subcommand's futures run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,6 +70,8 @@ commands! {
     gimp Gimp One;
     instances Instances One;
     call Call One;
+    batch Batch One;
+    generate Generate One;
     install Install One;
     install::uninstall Uninstall One;
     doctor Doctor One;
@@ -115,6 +119,10 @@ fn version() -> &'static str {
 
 /// Parses the arguments, runs the subcommand, and gives the exit code: 0 done, 1 failed, 2 asked wrongly.
 pub fn main() -> ExitCode {
+    // For no person, and bound before it reads anything: neither a configuration nor other arguments.
+    if std::env::args_os().nth(1).is_some_and(|word| word == child::COMMAND) {
+        return child::serve();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version arrive here too, with exit code 0.
@@ -143,8 +151,24 @@ pub fn parses(arguments: &[&str]) -> bool {
     matches.is_ok_and(|matches| Cli::from_arg_matches(&matches).is_ok())
 }
 
+impl Command {
+    /// Whether names such as `PORT` and `KSERVE_ENDPOINT` are for it: they are of the plan for the daemon, and anybody's
+    /// otherwise. `generate` does what the daemon does, `config` and `doctor` tell what it would do.
+    fn reads_shared_names(&self) -> bool {
+        match self {
+            Command::Serve(_) | Command::Generate(_) | Command::Config(_) | Command::Doctor(_) => true,
+            // With pictures in a bucket it is one of the plan's own jobs.
+            Command::Filters(args) => args.names_a_bucket(),
+            Command::Batch(args) => args.names_a_bucket(),
+            _ => false,
+        }
+    }
+}
+
 fn execute(mut cli: Cli) -> Result<ExitCode> {
-    let config = match (&mut cli.command, load(cli.global)) {
+    let sources = sources(cli.global, cli.command.reads_shared_names());
+    reload::remember(sources.clone());
+    let config = match (&mut cli.command, Config::load(&sources)) {
         (_, Ok(config)) => config,
         // A broken configuration is among what the doctor is asked about, and does not matter to completions.
         (Command::Doctor(args), Err(error)) => {
@@ -160,7 +184,11 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
     // Short commands answer to a person at a terminal.
     let file = config.log.file.as_deref().filter(|_| threads == Threads::Workers);
     let queue = (threads == Threads::Workers && file.is_none()).then(|| log_stderr::Queue::to(std::io::stderr()));
-    log(if quiet { "warn" } else { &config.log.level }, &config.log, file, queue.clone())?;
+    log::start(if quiet { "warn" } else { &config.log.level }, &config.log, &config.service.name, file, queue.clone())?;
+    if threads == Threads::Workers {
+        log::panics();
+        config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
     let mut runtime = match threads {
         Threads::One => tokio::runtime::Builder::new_current_thread(),
         Threads::Workers => {
@@ -179,32 +207,14 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
     done
 }
 
-fn load(global: Global) -> Result<Config> {
+fn sources(global: Global, shared_names: bool) -> Sources {
     let mut flags: Vec<Flag> = Vec::new();
     flags.extend(global.log_level.map(|level| ("--log-level", "log.level", level)));
     flags.extend(global.log_format.map(|format| {
         let json = matches!(format, LogFormat::Json);
         ("--log-format", "log.json", json.to_string())
     }));
-    Config::load(&Sources::of_process(global.config, flags))
-}
-
-fn log(level: &str, settings: &config_room::Log, file: Option<&Path>, queue: Option<log_stderr::Queue>) -> Result<()> {
-    let filter = format!("{level},{}", crate::mcp::QUIET);
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(Error::internal)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
-    let writer = match (file, queue) {
-        (Some(path), _) => BoxMakeWriter::new(Arc::new(log_file::LogFile::open(path, settings)?)),
-        (None, Some(queue)) => BoxMakeWriter::new(queue),
-        (None, None) => BoxMakeWriter::new(std::io::stderr),
-    };
-    let subscriber = subscriber.with_writer(writer);
-    if settings.json {
-        subscriber.json().init();
-    } else {
-        subscriber.with_ansi(file.is_none() && std::io::stderr().is_terminal()).init();
-    }
-    Ok(())
+    Sources::of_process(global.config, shared_names, flags)
 }
 
 fn report(error: &Error) {

@@ -1,20 +1,20 @@
 //! `gimp-bridge serve`: the HTTP daemon.
 
-use crate::config::{Config, GimpMode};
+use super::reload;
+use crate::config::{Config, GimpMode, Host};
 use crate::daemon::Daemon;
 use crate::error::{Error, Result};
 use crate::http;
 use clap::ValueEnum;
 use std::io::Write;
-use std::net::IpAddr;
 use std::process::ExitCode;
 
 /// Serve MCP over HTTP at /mcp, JSON-RPC at /jsonrpc, and /health
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct Args {
-    /// Address to listen on; one that other machines reach needs an API key [default: 127.0.0.1]
+    /// Address to listen on, or localhost; one that other machines reach needs an API key [default: 127.0.0.1]
     #[arg(long)]
-    pub host: Option<IpAddr>,
+    pub host: Option<Host>,
     /// Port to listen on; 0 takes a free one [default: 8000]
     #[arg(long)]
     pub port: Option<u16>,
@@ -35,6 +35,8 @@ pub enum Mode {
     Headless,
     /// Start one with a window, and end it with the daemon
     Gui,
+    /// None: for images from words
+    None,
 }
 
 impl From<Mode> for GimpMode {
@@ -43,25 +45,39 @@ impl From<Mode> for GimpMode {
             Mode::Attach => GimpMode::Attach,
             Mode::Headless => GimpMode::Headless,
             Mode::Gui => GimpMode::Gui,
+            Mode::None => GimpMode::None,
         }
     }
 }
 
-/// Runs until SIGINT or SIGTERM.
+impl Args {
+    /// Puts the flags over what was configured.
+    fn over(&self, config: &mut Config) {
+        config.server.host = self.host.unwrap_or(config.server.host);
+        config.server.port = self.port.unwrap_or(config.server.port);
+        config.gimp.mode = self.gimp.map_or(config.gimp.mode, GimpMode::from);
+        if let Some(tools) = &self.tools {
+            config.server.tools.clone_from(tools);
+        }
+    }
+}
+
+/// Runs until SIGINT or SIGTERM; SIGHUP reloads the configuration.
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let mut config = config.clone();
-    config.server.host = args.host.unwrap_or(config.server.host);
-    config.server.port = args.port.unwrap_or(config.server.port);
-    config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
-    config.server.tools = args.tools.unwrap_or(config.server.tools);
-    let listener = http::bind(&config.server).await?;
-    let address = listener.local_addr().map_err(Error::internal)?;
+    args.over(&mut config);
+    let listening = http::bind(&config.server).await?;
+    let address = listening.local_addr()?;
+    let live = http::Live::new(&config)?;
     let daemon = Daemon::new(&config, "serve")?;
     daemon.end_on_signal()?;
+    daemon.start_generation().await?;
+    let rules = live.clone();
+    reload::on_hangup(&daemon, &config, move |config| args.over(config), move |config| rules.replace(config))?;
     let gimp = daemon.start_gimp(&config)?;
     let scheme = if config.server.tls_certificate.is_some() { "https" } else { "http" };
     announce(&format!("gimp-bridge {} listens on {scheme}://{address}/mcp", env!("CARGO_PKG_VERSION")));
-    let served = http::serve(&config, daemon.ops, daemon.shutdown.clone(), listener).await;
+    let served = http::serve(&config, live, daemon.ops, daemon.shutdown.clone(), listening).await;
     daemon.shutdown.cancel();
     gimp.await.map_err(Error::internal)??;
     served.map(|()| ExitCode::SUCCESS)

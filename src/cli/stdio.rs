@@ -1,5 +1,6 @@
 //! `gimp-bridge stdio`: the MCP server that an AI client starts as its child.
 
+use super::reload;
 use super::serve::Mode;
 use crate::config::{Config, GimpMode};
 use crate::daemon::Daemon;
@@ -24,8 +25,13 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
     let tools = args.tools.unwrap_or_else(|| config.server.tools.clone()).join(",");
     let daemon = Daemon::new(&config, "stdio")?;
-    let mcp = Mcp::with_tools(daemon.ops.clone(), &tools)?;
+    let mcp = Mcp::with_tools(daemon.ops.clone(), &tools, config.pictures.max_kb)?;
     daemon.end_on_signal()?;
+    reload::on_hangup(&daemon, &config, |_| {}, |_| Ok(()))?;
+    // GIMP is this client's first business: without a store only generation fails, and says why.
+    if let Err(error) = daemon.start_generation().await {
+        tracing::warn!(reason = error.message, hint = error.hint, "images cannot be stored");
+    }
     let gimp = daemon.start_gimp(&config)?;
     let served = mcp::serve_stdio(mcp, config.server.max_body, daemon.shutdown.clone()).await;
     daemon.shutdown.cancel();

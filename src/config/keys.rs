@@ -1,8 +1,7 @@
 //! Every setting, declared once: name, type, environment names, meaning, and the field it fills.
 
 use super::value::{Type, Value};
-use super::{Config, GimpMode, Provider, Rotate, StorageBackend};
-use std::net::IpAddr;
+use super::{Config, GimpMode, Plugin, Provider, Rotate, Sessions, StorageBackend};
 use std::path::PathBuf;
 
 /// One setting. Its TOML path is its name; its first environment name is `GIMP_BRIDGE_` and the path in capitals.
@@ -14,7 +13,7 @@ pub struct Key {
     pub doc: &'static str,
     /// Never printed.
     pub secret: bool,
-    /// Not taken from files in the working folder: it runs programs, or loosens what protects the user.
+    /// Not taken from files in the working folder, which may be a stranger's: all but what [`Key::open_to_projects`] names.
     pub guarded: bool,
     get: fn(&Config) -> Value,
     set: fn(&mut Config, Value),
@@ -29,7 +28,7 @@ impl Key {
         get: fn(&Config) -> Value,
         set: fn(&mut Config, Value),
     ) -> Key {
-        Key { name, aliases, kind, doc, secret: false, guarded: false, get, set }
+        Key { name, aliases, kind, doc, secret: false, guarded: true, get, set }
     }
 
     const fn secret(mut self) -> Key {
@@ -37,8 +36,10 @@ impl Key {
         self
     }
 
-    const fn guarded(mut self) -> Key {
-        self.guarded = true;
+    /// A project's own files may set it: neither an address, a credential, a path nor a policy, and nothing of the
+    /// user's is lost by it.
+    const fn open_to_projects(mut self) -> Key {
+        self.guarded = false;
         self
     }
 
@@ -75,7 +76,9 @@ impl Key {
 pub const OTHER_NAMES: &[(&str, &str)] = &[
     ("GIMP_BRIDGE_CONFIG", "the configuration file, as with --config"),
     ("GIMP_BRIDGE_CACHE_DIR", "where scripts/setup-gimp keeps its GIMPs"),
+    ("GIMP_BRIDGE_RESTARTED", "set by gimp-bridge for a GIMP that it starts again: why"),
     ("GIMP_BRIDGE_BIN", "the gimp-bridge executable that the plug-in and the tests start"),
+    ("GIMP_BRIDGE_TOKEN_*", "bearer token of the backend of that name, such as GIMP_BRIDGE_TOKEN_KSERVE"),
     ("GIMP_BRIDGE_TEST_*", "switches of the test suites"),
 ];
 
@@ -88,9 +91,9 @@ pub static KEYS: &[Key] = &[
         "server.host",
         &["HOST"],
         Type::Address,
-        "Address that the HTTP daemon listens on; any but loopback needs `server.api_key` or `server.api_keys`.",
+        "Address that the HTTP daemon listens on; `localhost` is 127.0.0.1 and [::1]; any but loopback needs `server.api_key` or `server.api_keys`.",
         |c| c.server.host.to_string().as_str().into(),
-        |c, v| c.server.host = v.text().and_then(|text| text.parse::<IpAddr>().ok()).unwrap_or(c.server.host),
+        |c, v| c.server.host = v.text().and_then(|text| text.parse().ok()).unwrap_or(c.server.host),
     ),
     Key::new(
         "server.port",
@@ -99,7 +102,8 @@ pub static KEYS: &[Key] = &[
         "Port that the HTTP daemon listens on; 0 takes a free one.",
         |c| u64::from(c.server.port).into(),
         |c, v| c.server.port = v.int() as u16,
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "server.allowed_hosts",
         &[],
@@ -107,8 +111,7 @@ pub static KEYS: &[Key] = &[
         "Host header values accepted beside the loopback names and `server.host`.",
         |c| Value::List(c.server.allowed_hosts.clone()),
         |c, v| c.server.allowed_hosts = v.list().unwrap_or_default(),
-    )
-    .guarded(),
+    ),
     Key::new(
         "server.allowed_origins",
         &[],
@@ -116,8 +119,18 @@ pub static KEYS: &[Key] = &[
         "Origin header values accepted beside loopback origins.",
         |c| Value::List(c.server.allowed_origins.clone()),
         |c, v| c.server.allowed_origins = v.list().unwrap_or_default(),
-    )
-    .guarded(),
+    ),
+    Key::new(
+        "server.trusted_proxies",
+        &[],
+        Type::Networks,
+        "Addresses and networks (`10.0.0.0/8`) of reverse proxies whose Forwarded and X-Forwarded-* headers are believed; from any other peer such headers need a key.",
+        |c| Value::List(c.server.trusted_proxies.iter().map(ToString::to_string).collect()),
+        |c, v| {
+            let networks = v.list().unwrap_or_default();
+            c.server.trusted_proxies = networks.iter().filter_map(|text| text.parse().ok()).collect();
+        },
+    ),
     Key::new(
         "server.api_key",
         &[],
@@ -135,8 +148,7 @@ pub static KEYS: &[Key] = &[
         |c| Value::List(c.server.api_keys.clone()),
         |c, v| c.server.api_keys = v.list().unwrap_or_default(),
     )
-    .secret()
-    .guarded(),
+    .secret(),
     Key::new(
         "server.exec_remote",
         &[],
@@ -144,8 +156,7 @@ pub static KEYS: &[Key] = &[
         "Whether keys with the right `exec` may run Python in GIMP when `server.host` is no loopback address.",
         |c| c.server.exec_remote.into(),
         |c, v| c.server.exec_remote = v.bool(),
-    )
-    .guarded(),
+    ),
     Key::new(
         "server.tls_certificate",
         &[],
@@ -174,9 +185,17 @@ pub static KEYS: &[Key] = &[
         "server.max_requests",
         &[],
         Type::Int(1, 65535),
-        "Requests that run at once, all clients together; more are answered 429.",
+        "Requests that run at once, all clients together, three quarters of them for one client at most; more are answered 429.",
         |c| (c.server.max_requests as u64).into(),
         |c, v| c.server.max_requests = v.int() as usize,
+    ),
+    Key::new(
+        "server.max_connections",
+        &[],
+        Type::Int(16, 65535),
+        "Connections at once; with one more, the one that has waited longest for a request is closed.",
+        |c| (c.server.max_connections as u64).into(),
+        |c, v| c.server.max_connections = v.int() as usize,
     ),
     Key::new(
         "server.max_body",
@@ -193,7 +212,8 @@ pub static KEYS: &[Key] = &[
         "Threads that serve requests.",
         |c| (c.server.workers as u64).into(),
         |c, v| c.server.workers = v.int() as usize,
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "server.tools",
         &["GIMP_BRIDGE_TOOLS"],
@@ -201,6 +221,23 @@ pub static KEYS: &[Key] = &[
         "What MCP clients see as tools: `core` (about 30), `all`, names of packs (`paint`, `layers`, …) or operations; every operation can be called in any case.",
         |c| Value::List(c.server.tools.clone()),
         |c, v| c.server.tools = v.list().unwrap_or_default(),
+    )
+    .open_to_projects(),
+    Key::new(
+        "server.public_url",
+        &[],
+        Type::Url,
+        "Address under which clients reach this daemon, such as `https://images.example.org`; links to images begin with it. Left out: what a trusted proxy says, else the name that the client used.",
+        |c| c.server.public_url.as_deref().into(),
+        |c, v| c.server.public_url = v.text().map(|url| url.trim_end_matches('/').to_owned()),
+    ),
+    Key::new(
+        "server.anonymous",
+        &[],
+        Type::List,
+        "Rights of callers without a key when `server.host` is no loopback address: `generate`, `read`, `edit`. Without any, such callers are refused. They may not name files, nor list or delete generated images.",
+        |c| Value::List(c.server.anonymous.clone()),
+        |c, v| c.server.anonymous = v.list().unwrap_or_default(),
     ),
     Key::new(
         "sessions.folder",
@@ -209,8 +246,7 @@ pub static KEYS: &[Key] = &[
         "Folder that holds the state of JSON-RPC sessions and uploads; one in the state folder if left out.",
         |c| c.sessions.folder.as_deref().into(),
         |c, v| c.sessions.folder = v.text().map(PathBuf::from),
-    )
-    .guarded(),
+    ),
     Key::new(
         "sessions.max",
         &[],
@@ -225,7 +261,7 @@ pub static KEYS: &[Key] = &[
         Type::SecondsOrNever,
         "Seconds without a request after which a session expires.",
         |c| c.sessions.idle.into(),
-        |c, v| c.sessions.idle = v.optional_int(),
+        |c, v| c.sessions.idle = v.seconds(Sessions::default().idle),
     ),
     Key::new(
         "sessions.kept",
@@ -262,26 +298,27 @@ pub static KEYS: &[Key] = &[
     Key::new(
         "gimp.mode",
         &[],
-        Type::Choice(&["attach", "headless", "gui"]),
-        "Use running GIMPs, or start one without or with a window.",
+        Type::Choice(&["attach", "headless", "gui", "none"]),
+        "Use running GIMPs, start one without or with a window, or look for none: images from words and filters on pictures that are sent work all the same.",
         |c| mode_name(c.gimp.mode).into(),
         |c, v| {
             c.gimp.mode = match v.text().as_deref() {
                 Some("headless") => GimpMode::Headless,
                 Some("gui") => GimpMode::Gui,
+                Some("none") => GimpMode::None,
                 _ => GimpMode::Attach,
             }
         },
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "gimp.executable",
         &[],
         Type::Path,
-        "GIMP to start; found by itself if left out.",
+        "GIMP to start: the program, its folder, or a folder that scripts/setup-gimp made; found by itself if left out.",
         |c| c.gimp.executable.as_deref().into(),
         |c, v| c.gimp.executable = v.text().map(PathBuf::from),
-    )
-    .guarded(),
+    ),
     Key::new(
         "gimp.profile",
         &[],
@@ -289,8 +326,7 @@ pub static KEYS: &[Key] = &[
         "Profile folder of a started GIMP; a private one if left out.",
         |c| c.gimp.profile.as_deref().into(),
         |c, v| c.gimp.profile = v.text().map(PathBuf::from),
-    )
-    .guarded(),
+    ),
     Key::new(
         "gimp.port",
         &[],
@@ -298,7 +334,8 @@ pub static KEYS: &[Key] = &[
         "Use only the GIMP whose plug-in listens on this port.",
         |c| c.gimp.port.map(u64::from).into(),
         |c, v| c.gimp.port = v.optional_int().map(|port| port as u16),
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "gimp.state_dir",
         &["GIMP_BRIDGE_STATE_DIR"],
@@ -306,8 +343,7 @@ pub static KEYS: &[Key] = &[
         "Folder of the secret, the plug-in's settings and the list of running GIMPs; the user's state folder if left out.",
         |c| c.gimp.state_dir.as_deref().into(),
         |c, v| c.gimp.state_dir = v.text().map(PathBuf::from),
-    )
-    .guarded(),
+    ),
     Key::new(
         "plugin.port",
         &["GIMP_BRIDGE_PORT"],
@@ -315,15 +351,17 @@ pub static KEYS: &[Key] = &[
         "Port that the plug-in listens on inside GIMP; a second GIMP takes a free one.",
         |c| u64::from(c.plugin.port).into(),
         |c, v| c.plugin.port = v.int() as u16,
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "plugin.auto_disconnect",
         &["GIMP_BRIDGE_AUTO_DISCONNECT"],
         Type::SecondsOrNever,
-        "Seconds after which the plug-in closes an idle connection.",
+        "Seconds after which the plug-in closes an idle connection; `true` for the usual 300, `false` for never.",
         |c| c.plugin.auto_disconnect.into(),
-        |c, v| c.plugin.auto_disconnect = v.optional_int(),
-    ),
+        |c, v| c.plugin.auto_disconnect = v.seconds(Plugin::default().auto_disconnect),
+    )
+    .open_to_projects(),
     Key::new(
         "plugin.exec",
         &["GIMP_BRIDGE_EXEC"],
@@ -331,8 +369,7 @@ pub static KEYS: &[Key] = &[
         "Whether clients may run Python inside GIMP.",
         |c| c.plugin.exec.into(),
         |c, v| c.plugin.exec = v.bool(),
-    )
-    .guarded(),
+    ),
     Key::new(
         "plugin.read_only",
         &["GIMP_BRIDGE_READ_ONLY"],
@@ -340,17 +377,15 @@ pub static KEYS: &[Key] = &[
         "Refuse everything that changes an image or writes a file.",
         |c| c.plugin.read_only.into(),
         |c, v| c.plugin.read_only = v.bool(),
-    )
-    .guarded(),
+    ),
     Key::new(
         "plugin.folders",
         &["GIMP_BRIDGE_FOLDERS"],
         Type::PathsOrAny,
-        "The only folders in which clients may open and save files.",
+        "The only folders in which clients may open and save files. Turns `plugin.exec` off unless the same file sets it.",
         |c| paths(c.plugin.folders.as_deref()),
         |c, v| c.plugin.folders = v.list().map(|list| list.into_iter().map(PathBuf::from).collect()),
-    )
-    .guarded(),
+    ),
     Key::new(
         "plugin.checkpoints",
         &["GIMP_BRIDGE_CHECKPOINTS"],
@@ -368,13 +403,22 @@ pub static KEYS: &[Key] = &[
         |c, v| c.plugin.checkpoint_memory_mb = v.int(),
     ),
     Key::new(
+        "plugin.restart_after",
+        &["GIMP_BRIDGE_RESTART_AFTER"],
+        Type::SecondsOrNever,
+        "Seconds beyond a call's own time limit after which the plug-in of a GIMP without windows, and if need be that GIMP, is started again because nothing runs in it any more.",
+        |c| c.plugin.restart_after.into(),
+        |c, v| c.plugin.restart_after = v.seconds(Plugin::default().restart_after),
+    ),
+    Key::new(
         "log.level",
         &["LOG_LEVEL"],
         Type::LogFilter,
         "How much is logged.",
         |c| c.log.level.as_str().into(),
         |c, v| c.log.level = v.text().unwrap_or_default(),
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "log.json",
         &[],
@@ -382,7 +426,8 @@ pub static KEYS: &[Key] = &[
         "One JSON object per log line.",
         |c| c.log.json.into(),
         |c, v| c.log.json = v.bool(),
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "log.file",
         &[],
@@ -390,8 +435,7 @@ pub static KEYS: &[Key] = &[
         "Log into this file instead of stderr.",
         |c| c.log.file.as_deref().into(),
         |c, v| c.log.file = v.text().map(PathBuf::from),
-    )
-    .guarded(),
+    ),
     Key::new(
         "log.rotate",
         &[],
@@ -433,36 +477,42 @@ pub static KEYS: &[Key] = &[
         "service.name",
         &["SERVICE_NAME"],
         Type::Text,
-        "What the service calls itself in logs and metrics.",
+        "What the service calls itself in JSON logs, metrics and `/health`.",
         |c| c.service.name.as_str().into(),
         |c, v| c.service.name = v.text().unwrap_or_default(),
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "storage.backend",
         &["STORAGE_BACKEND"],
         Type::Choice(&["file", "s3"]),
         "Where generated images are kept.",
-        |c| if c.storage.backend == StorageBackend::S3 { "s3" } else { "file" }.into(),
-        |c, v| {
-            c.storage.backend =
-                if v.text().as_deref() == Some("s3") { StorageBackend::S3 } else { StorageBackend::File }
-        },
+        |c| c.storage.backend.name().into(),
+        |c, v| c.storage.backend = v.text().and_then(|name| StorageBackend::from_name(&name)).unwrap_or_default(),
+    ),
+    Key::new(
+        "storage.fallback",
+        &[],
+        Type::Choice(&["none", "file", "s3"]),
+        "The other backend, which takes new images while `storage.backend` fails; answers say so.",
+        |c| c.storage.fallback.map_or("none", StorageBackend::name).into(),
+        |c, v| c.storage.fallback = v.text().and_then(|name| StorageBackend::from_name(&name)),
     ),
     Key::new(
         "storage.path",
         &["STORAGE_PATH"],
         Type::Path,
-        "Folder of the `file` backend; one in the user's data folder if left out.",
-        |c| c.storage.path.as_deref().into(),
-        |c, v| c.storage.path = v.text().map(PathBuf::from),
+        "Folder of the `file` backend.",
+        |c| Value::Text(c.storage.path.to_string_lossy().into_owned()),
+        |c, v| c.storage.path = v.text().map(PathBuf::from).unwrap_or_default(),
     ),
     Key::new(
         "storage.s3_bucket",
         &["S3_BUCKET"],
         Type::Text,
         "Bucket of the `s3` backend.",
-        |c| c.storage.s3_bucket.as_deref().into(),
-        |c, v| c.storage.s3_bucket = v.text(),
+        |c| c.storage.s3_bucket.as_str().into(),
+        |c, v| c.storage.s3_bucket = v.text().unwrap_or_default(),
     ),
     Key::new(
         "storage.s3_prefix",
@@ -492,7 +542,7 @@ pub static KEYS: &[Key] = &[
         "storage.aws_access_key_id",
         &["AWS_ACCESS_KEY_ID"],
         Type::Text,
-        "Access key of the `s3` backend.",
+        "Access key of the `s3` backend. Left out: the role of the instance, container or service account.",
         |c| c.storage.aws_access_key_id.as_deref().into(),
         |c, v| c.storage.aws_access_key_id = v.text(),
     )
@@ -516,14 +566,29 @@ pub static KEYS: &[Key] = &[
     )
     .secret(),
     Key::new(
+        "storage.presigned",
+        &[],
+        Type::Bool,
+        "Whether the links to images lead to the bucket itself, signed until the image expires, instead of to this daemon.",
+        |c| c.storage.presigned.into(),
+        |c, v| c.storage.presigned = v.bool(),
+    ),
+    Key::new(
+        "storage.quota_mb",
+        &[],
+        Type::Int(0, 1 << 30),
+        "MiB of generated images together; the oldest go first. 0: no bound.",
+        |c| c.storage.quota_mb.unwrap_or(0).into(),
+        |c, v| c.storage.quota_mb = Some(v.int()).filter(|most| *most > 0),
+    ),
+    Key::new(
         "assistant.url",
         &[],
         Type::Url,
         "OpenAI-compatible API whose model answers `ai_assistant`, such as `http://127.0.0.1:11434/v1`; the embedded assistant if left out.",
         |c| c.assistant.url.as_deref().into(),
         |c, v| c.assistant.url = v.text(),
-    )
-    .guarded(),
+    ),
     Key::new(
         "assistant.model",
         &[],
@@ -553,7 +618,7 @@ pub static KEYS: &[Key] = &[
         "kserve.endpoint",
         &["KSERVE_ENDPOINT"],
         Type::Url,
-        "Model URL of the cluster that generates images.",
+        "URL of a text-to-image model on KServe (protocol v1), such as `http://diffusers-runtime:8080/v1/models/stable-diffusion`, or the server's address alone; declares the backend `kserve`.",
         |c| c.kserve.endpoint.as_deref().into(),
         |c, v| c.kserve.endpoint = v.text(),
     ),
@@ -561,7 +626,7 @@ pub static KEYS: &[Key] = &[
         "kserve.model_name",
         &["KSERVE_MODEL_NAME"],
         Type::Text,
-        "Model to ask for.",
+        "Name of that model, where the endpoint does not have it.",
         |c| c.kserve.model_name.as_str().into(),
         |c, v| c.kserve.model_name = v.text().unwrap_or_default(),
     ),
@@ -569,9 +634,73 @@ pub static KEYS: &[Key] = &[
         "kserve.timeout",
         &["KSERVE_TIMEOUT"],
         SECONDS,
-        "Seconds to wait for a generated image.",
+        "Seconds that this backend may take for one image.",
         |c| c.kserve.timeout.into(),
         |c, v| c.kserve.timeout = v.int(),
+    ),
+    Key::new(
+        "generate.backends",
+        &[],
+        Type::Path,
+        "TOML file that declares more backends ([generation.md](generation.md)).",
+        |c| c.generate.backends.as_deref().into(),
+        |c, v| c.generate.backends = v.text().map(PathBuf::from),
+    ),
+    Key::new(
+        "generate.order",
+        &[],
+        Type::List,
+        "Backends by name: the first is the default, the others take over in turn when it fails. Left out: the one of `kserve.endpoint`, else the first of the file, and no other takes over.",
+        |c| Value::List(c.generate.order.clone()),
+        |c, v| c.generate.order = v.list().unwrap_or_default(),
+    ),
+    Key::new(
+        "generate.parallel",
+        &[],
+        Type::Int(1, 256),
+        "Images that one backend makes at once, unless its declaration says otherwise; more wait, each client in its turn.",
+        |c| (c.generate.parallel as u64).into(),
+        |c, v| c.generate.parallel = v.int() as usize,
+    ),
+    Key::new(
+        "generate.retries",
+        &[],
+        Type::Int(0, 10),
+        "Tries again after a failure that may pass, unless the backend's declaration says otherwise.",
+        |c| u64::from(c.generate.retries).into(),
+        |c, v| c.generate.retries = v.int() as u32,
+    ),
+    Key::new(
+        "generate.prompt_patterns",
+        &[],
+        Type::Path,
+        "File with a regular expression a line; a prompt that one of them matches is refused. A line that begins with `#` names the rule below it.",
+        |c| c.generate.prompt_patterns.as_deref().into(),
+        |c, v| c.generate.prompt_patterns = v.text().map(PathBuf::from),
+    ),
+    Key::new(
+        "generate.prompt_hook",
+        &[],
+        Type::Path,
+        "Program that gets each request as JSON on stdin; exit status 1 refuses it, and the first line of its output says why.",
+        |c| c.generate.prompt_hook.as_deref().into(),
+        |c, v| c.generate.prompt_hook = v.text().map(PathBuf::from),
+    ),
+    Key::new(
+        "generate.context_margin",
+        &[],
+        Type::Share,
+        "How much round a selection is sent as context when it is filled or varied inside GIMP: a share of its longer side.",
+        |c| Value::Share(c.generate.context_margin),
+        |c, v| c.generate.context_margin = v.share(),
+    ),
+    Key::new(
+        "images.public",
+        &[],
+        Type::Bool,
+        "Whether an image's address, which nobody can guess, is enough to get it; else that takes a key with `generate`.",
+        |c| c.images.public.into(),
+        |c, v| c.images.public = v.bool(),
     ),
     Key::new(
         "images.cleanup_interval",
@@ -580,7 +709,8 @@ pub static KEYS: &[Key] = &[
         "Seconds between two sweeps for expired images.",
         |c| c.images.cleanup_interval.into(),
         |c, v| c.images.cleanup_interval = v.int(),
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "images.ttl",
         &["IMAGE_TTL"],
@@ -596,6 +726,15 @@ pub static KEYS: &[Key] = &[
         "Largest image that is stored or served, in bytes.",
         |c| c.images.max_size.into(),
         |c, v| c.images.max_size = v.int(),
+    )
+    .open_to_projects(),
+    Key::new(
+        "pictures.max_kb",
+        &[],
+        Type::Int(0, 1_000_000),
+        "Kilobytes of base64 that the pictures of one answer to an MCP client may have, unless the call gives `max_bytes`; 0: no bound. Claude Desktop refuses answers above 1,048.",
+        |c| c.pictures.max_kb.into(),
+        |c, v| c.pictures.max_kb = v.int(),
     ),
     Key::new(
         "filters.folder",
@@ -604,8 +743,7 @@ pub static KEYS: &[Key] = &[
         "Folder of installed AI models; one in the user's data folder if left out.",
         |c| c.filters.folder.as_deref().into(),
         |c, v| c.filters.folder = v.text().map(PathBuf::from),
-    )
-    .guarded(),
+    ),
     Key::new(
         "filters.runtime",
         &["ORT_DYLIB_PATH"],
@@ -613,8 +751,7 @@ pub static KEYS: &[Key] = &[
         "ONNX Runtime's library; if left out, the one of `gimp-bridge filters setup`, or the system's.",
         |c| c.filters.runtime.as_deref().into(),
         |c, v| c.filters.runtime = v.text().map(PathBuf::from),
-    )
-    .guarded(),
+    ),
     Key::new(
         "filters.provider",
         &[],
@@ -622,7 +759,8 @@ pub static KEYS: &[Key] = &[
         "What computes AI filters, if the library can; else the processor does, and the answer says so.",
         |c| c.filters.provider.name().into(),
         |c, v| c.filters.provider = v.text().and_then(|name| Provider::from_name(&name)).unwrap_or_default(),
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "filters.threads",
         &[],
@@ -630,15 +768,17 @@ pub static KEYS: &[Key] = &[
         "Threads that compute AI filters; 0 leaves one processor to GIMP.",
         |c| (c.filters.threads as u64).into(),
         |c, v| c.filters.threads = v.int() as usize,
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "filters.memory_mb",
         &[],
         Type::Int(64, 1 << 20),
-        "Memory for one tile's work, in MiB; larger pictures go through in more tiles.",
+        "Memory for one tile's work, in MiB; larger pictures go through in more tiles. The process of a model that you added gets this much and what model and program take; more where the model looks at more at once (8 KiB for each pixel), up to half of the machine.",
         |c| u64::from(c.filters.memory_mb).into(),
         |c, v| c.filters.memory_mb = v.int() as u32,
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "filters.models",
         &[],
@@ -646,7 +786,8 @@ pub static KEYS: &[Key] = &[
         "AI models kept loaded.",
         |c| (c.filters.models as u64).into(),
         |c, v| c.filters.models = v.int() as usize,
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "filters.model_memory_mb",
         &[],
@@ -654,7 +795,8 @@ pub static KEYS: &[Key] = &[
         "Memory for loaded AI models together, in MiB, as far as their files tell.",
         |c| u64::from(c.filters.model_memory_mb).into(),
         |c, v| c.filters.model_memory_mb = v.int() as u32,
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "filters.idle",
         &[],
@@ -662,7 +804,8 @@ pub static KEYS: &[Key] = &[
         "Seconds after which an unused AI model is unloaded.",
         |c| c.filters.idle.into(),
         |c, v| c.filters.idle = v.int(),
-    ),
+    )
+    .open_to_projects(),
     Key::new(
         "filters.parallel",
         &[],
@@ -670,7 +813,8 @@ pub static KEYS: &[Key] = &[
         "AI filters that run at once; more wait their turn.",
         |c| (c.filters.parallel as u64).into(),
         |c, v| c.filters.parallel = v.int() as usize,
-    ),
+    )
+    .open_to_projects(),
 ];
 
 fn mode_name(mode: GimpMode) -> &'static str {
@@ -678,6 +822,7 @@ fn mode_name(mode: GimpMode) -> &'static str {
         GimpMode::Attach => "attach",
         GimpMode::Headless => "headless",
         GimpMode::Gui => "gui",
+        GimpMode::None => "none",
     }
 }
 

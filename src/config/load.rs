@@ -1,6 +1,7 @@
 //! Reads the sources in order and lays them over the defaults. Refuses the first unknown key or bad value it meets,
 //! naming place, value, what is allowed, and the nearest known key.
 
+use super::foreign;
 use super::value::Value;
 use super::{Config, KEYS, Key, OTHER_NAMES, Origin};
 use crate::error::{Error, Kind, Result};
@@ -24,12 +25,15 @@ pub struct Sources {
     /// Where `gimp-bridge.toml` and `.env` are looked for.
     pub working_folder: PathBuf,
     pub environment: BTreeMap<String, String>,
+    /// Whether names without our prefix count, such as `PORT`. They belong to whoever sets them: `serve` and `generate`
+    /// alone read them, and `config` and `doctor`, which tell what these would do.
+    pub shared_names: bool,
     pub flags: Vec<Flag>,
 }
 
 impl Sources {
     /// This process's folders and environment.
-    pub fn of_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Sources {
+    pub fn of_process(file: Option<PathBuf>, shared_names: bool, flags: Vec<Flag>) -> Sources {
         Sources {
             file,
             user_folder: dirs::config_dir().map(|folder| folder.join("gimp-bridge")),
@@ -40,6 +44,7 @@ impl Sources {
                     Some((name, value.to_string_lossy().into_owned()))
                 })
                 .collect(),
+            shared_names,
             flags,
         }
     }
@@ -63,18 +68,26 @@ impl Config {
                 }
             }
         }
-        config.apply_dotenv(&sources.working_folder.join(".env"))?;
-        config.apply_names(
-            sources
-                .environment
-                .iter()
-                .map(|(name, value)| (name.clone(), value.clone(), Origin::Environment(name.clone()))),
-        )?;
+        config.apply_dotenv(&sources.working_folder.join(".env"), sources.shared_names)?;
+        let environment = sources.environment.iter();
+        let named = environment.map(|(name, value)| (name.clone(), value.clone(), Origin::Environment(name.clone())));
+        config.apply_names(named, sources.shared_names)?;
         for (flag, name, text) in &sources.flags {
             let key = KEYS.iter().find(|key| key.name == *name).expect("a flag names a key of the table");
             config.apply_text(key, text, Origin::Flag(flag))?;
         }
+        config.bind_exec();
         Ok(config)
+    }
+
+    /// Python knows no folders: whoever sets them means to limit what clients reach, so that code is off unless the
+    /// same place says otherwise.
+    fn bind_exec(&mut self) {
+        let (folders, exec) = (self.origin("plugin.folders"), self.origin("plugin.exec"));
+        if self.plugin.folders.is_some() && self.plugin.exec && !folders.same_place(&exec) {
+            self.plugin.exec = false;
+            self.origins.insert("plugin.exec", Origin::Because("plugin.folders", Box::new(folders)));
+        }
     }
 
     /// Where the value of this key came from.
@@ -94,42 +107,80 @@ impl Config {
     }
 
     /// Variables of one source. The derived name of a key wins over its aliases, which may belong to others.
-    fn apply_names(&mut self, names: impl Iterator<Item = (String, String, Origin)>) -> Result<()> {
+    fn apply_names(&mut self, names: impl Iterator<Item = (String, String, Origin)>, shared: bool) -> Result<()> {
         let mut given: BTreeMap<String, (String, Origin)> = BTreeMap::new();
         for (name, value, origin) in names {
+            if foreign::is_of_a_service(&name, &value) || value.trim().is_empty() && is_known(&name) {
+                continue;
+            }
             if !is_known(&name) {
                 return Err(unknown_name(&name, &origin));
             }
             given.insert(name, (value, origin));
         }
         for key in KEYS {
-            let set = key.env_names().find_map(|name| given.get(&name).filter(|(value, _)| !value.trim().is_empty()));
-            if let Some((text, origin)) = set {
-                self.apply_text(key, text, origin.clone())?;
+            for name in key.env_names() {
+                let Some((text, origin)) = given.get(&name) else { continue };
+                if !is_shared(&name) {
+                    self.apply_text(key, text, origin.clone())?;
+                    break;
+                }
+                // Somebody else's variable stops nothing, and the next name may be meant for us.
+                if shared {
+                    match self.apply_text(key, text, origin.clone()) {
+                        Ok(()) => break,
+                        Err(error) => self.warn(&error),
+                    }
+                }
             }
         }
         Ok(())
     }
 
+    /// Something that is not meant for us was left out.
+    fn warn(&mut self, why: &Error) {
+        let hint = why.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        self.warnings.push(format!("{}{hint}; it is left alone", why.message));
+    }
+
     /// Only lines that set one of our names are parsed: the file may belong to another program.
-    fn apply_dotenv(&mut self, file: &Path) -> Result<()> {
-        let text = read(file)?.unwrap_or_default();
+    fn apply_dotenv(&mut self, file: &Path, shared: bool) -> Result<()> {
+        let text = match std::fs::read(file) {
+            // Another program's file may hold any bytes: only lines with our names matter.
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            // A folder of that name is Python's doing, as likely as not.
+            Err(_) if !file.is_file() => return Ok(()),
+            Err(error) => {
+                self.warn(&bad(format!("cannot read `{}`: {error}", file.display()), "mend its permissions"));
+                return Ok(());
+            }
+        };
         let mut names = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let name = line.trim_start().trim_start_matches("export ").split('=').next().unwrap_or("").trim();
-            if !is_ours(name) {
+            if !is_ours(name) || (is_shared(name) && !shared) {
                 continue;
             }
             let origin = Origin::File(file.to_owned(), index + 1);
             let Some(Ok((name, value))) = dotenvy::from_read_iter(line.as_bytes()).next() else {
-                return Err(bad(format!("{origin}: the line is not `NAME=VALUE`"), "quote a value that has spaces"));
+                let error = bad(format!("{origin}: the line is not `NAME=VALUE`"), "quote a value that has spaces");
+                if is_shared(name) {
+                    self.warn(&error);
+                    continue;
+                }
+                return Err(error);
             };
-            if let Some(key) = KEYS.iter().find(|key| key.guarded && key.env_names().any(|known| known == name)) {
-                return Err(guarded(key, &origin));
+            let key = KEYS.iter().find(|key| key.guarded && key.env_names().any(|known| known == name));
+            match key {
+                // An application's own settings, as likely as not.
+                Some(key) if !name.starts_with(PREFIX) => self.warn(&guarded(key, &origin)),
+                Some(key) if !value.is_empty() && !foreign::is_of_a_service(&name, &value) => {
+                    return Err(guarded(key, &origin));
+                }
+                _ => names.push((name, value, origin)),
             }
-            names.push((name, value, origin));
         }
-        self.apply_names(names.into_iter())
+        self.apply_names(names.into_iter(), shared)
     }
 
     fn apply_toml(&mut self, file: &Path, text: &str, guard: bool) -> Result<()> {
@@ -182,6 +233,12 @@ fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) || KEYS.iter().any(|key| key.aliases.contains(&name))
 }
 
+/// A name that other programs use too.
+fn is_shared(name: &str) -> bool {
+    // ONNX Runtime's own, which means the same to everybody.
+    !name.starts_with(PREFIX) && name != "ORT_DYLIB_PATH"
+}
+
 fn is_known(name: &str) -> bool {
     KEYS.iter().any(|key| key.env_names().any(|known| known == name))
         || OTHER_NAMES.iter().any(|(known, _)| match known.strip_suffix('*') {
@@ -216,7 +273,7 @@ fn bad_value(key: &Key, value: &str, origin: &Origin) -> Error {
     );
     // Shells and hosting platforms set such names for their own purposes.
     if let Origin::Environment(name) = origin
-        && !name.starts_with(PREFIX)
+        && is_shared(name)
         && let Some(hint) = &mut error.hint
     {
         *hint += &format!("; {} wins over {name}", key.env_name());

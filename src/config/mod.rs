@@ -1,23 +1,27 @@
 //! One struct; defaults < user's `gimp-bridge.toml` < `./gimp-bridge.toml` < `./.env` < environment < flags.
 //!
 //! [`keys`] declares every setting once; loading, `gimp-bridge config` and `docs/configuration.md` derive from it.
-//! Refuses: unknown keys, bad values, and settings that run programs or loosen policies from the working folder,
-//! which may be a stranger's repository.
+//! Refuses: unknown keys, bad values, and from the working folder, which may be a stranger's repository, all but the
+//! settings that a table allows it.
 
+mod bindings;
+mod foreign;
 mod keys;
 mod load;
+mod network;
 mod place;
 mod reference;
 mod value;
 
+pub use bindings::Binding;
 pub use keys::{KEYS, Key, OTHER_NAMES};
 pub use load::{Flag, Sources};
+pub use network::{Host, Network};
 pub use place::Origin;
 pub use reference::markdown;
 pub use value::{Type, Value};
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The effective configuration.
@@ -31,11 +35,15 @@ pub struct Config {
     pub service: Service,
     pub storage: Storage,
     pub kserve: Kserve,
+    pub generate: Generate,
     pub images: Images,
+    pub pictures: Pictures,
     pub filters: Filters,
     pub assistant: Assistant,
     /// Where each key's value came from; a key that is not in it has its default.
     pub origins: BTreeMap<&'static str, Origin>,
+    /// What was left out because it is not meant for us, as whole sentences.
+    pub warnings: Vec<String>,
 }
 
 /// Prints keys with secrets masked, so that a logged configuration tells nobody anything.
@@ -48,12 +56,14 @@ impl std::fmt::Debug for Config {
 /// The HTTP daemon.
 #[derive(Clone, Debug)]
 pub struct Server {
-    pub host: IpAddr,
+    pub host: Host,
     pub port: u16,
     /// Host header values accepted beside the loopback names and `host`.
     pub allowed_hosts: Vec<String>,
     /// Origin header values accepted; empty: requests that carry an Origin are refused unless it is loopback.
     pub allowed_origins: Vec<String>,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<Network>,
     /// Bearer token or `X-API-Key` with every right; it or one of `api_keys` is required on a non-loopback `host`.
     pub api_key: Option<String>,
     /// `NAME:RIGHT+RIGHT:KEY` each; `http::keys` reads them.
@@ -67,31 +77,41 @@ pub struct Server {
     pub rate_limit: Option<u64>,
     /// Requests that run at once, all clients together.
     pub max_requests: usize,
+    /// At once, half-open ones included.
+    pub max_connections: usize,
     /// Bytes; the largest HTTP request body.
     pub max_body: usize,
     /// Threads that serve requests.
     pub workers: usize,
     /// What MCP clients see as tools: `core`, `all`, names of packs and operations.
     pub tools: Vec<String>,
+    /// Under which address clients reach this daemon, without a slash at its end.
+    pub public_url: Option<String>,
+    /// Rights of callers without a key where other machines reach the daemon; `http::keys` reads them.
+    pub anonymous: Vec<String>,
 }
 
 impl Default for Server {
     fn default() -> Self {
         Server {
-            host: IpAddr::from([127, 0, 0, 1]),
+            host: Host::LOOPBACK,
             port: 8000,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             api_key: None,
             api_keys: Vec::new(),
             exec_remote: false,
             tls_certificate: None,
             tls_key: None,
             rate_limit: Some(1000),
-            max_requests: 128,
+            max_requests: 512,
+            max_connections: 1024,
             max_body: 256 << 20,
             workers: 2,
             tools: vec!["core".into()],
+            public_url: None,
+            anonymous: Vec::new(),
         }
     }
 }
@@ -148,7 +168,7 @@ impl Default for Sessions {
 /// Which GIMP to use.
 #[derive(Clone, Debug, Default)]
 pub struct Gimp {
-    /// `attach` uses running instances; `headless` and `gui` start one.
+    /// `attach` uses running instances; `headless` and `gui` start one; `none` works without.
     pub mode: GimpMode,
     /// The gimp executable; found by itself if left out.
     pub executable: Option<PathBuf>,
@@ -166,6 +186,8 @@ pub enum GimpMode {
     Attach,
     Headless,
     Gui,
+    /// None is looked for.
+    None,
 }
 
 /// What goes into `plugin.json`, the plug-in's policies.
@@ -180,6 +202,8 @@ pub struct Plugin {
     pub folders: Option<Vec<PathBuf>>,
     pub checkpoints: u32,
     pub checkpoint_memory_mb: u64,
+    /// Seconds; `None`: never.
+    pub restart_after: Option<u64>,
 }
 
 impl Default for Plugin {
@@ -192,6 +216,7 @@ impl Default for Plugin {
             folders: None,
             checkpoints: 20,
             checkpoint_memory_mb: 1024,
+            restart_after: Some(60),
         }
     }
 }
@@ -239,12 +264,14 @@ impl Default for Service {
 }
 
 /// Where generated images are kept.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Storage {
     pub backend: StorageBackend,
-    /// Folder of the `file` backend; one in the user's data folder if left out.
-    pub path: Option<PathBuf>,
-    pub s3_bucket: Option<String>,
+    /// Takes over while `backend` fails.
+    pub fallback: Option<StorageBackend>,
+    /// Folder of the `file` backend.
+    pub path: PathBuf,
+    pub s3_bucket: String,
     pub s3_prefix: String,
     /// Set for MinIO and other servers that are not AWS.
     pub s3_endpoint_url: Option<String>,
@@ -252,6 +279,30 @@ pub struct Storage {
     pub aws_access_key_id: Option<String>,
     pub aws_secret_access_key: Option<String>,
     pub aws_session_token: Option<String>,
+    /// Whether links lead to the bucket itself.
+    pub presigned: bool,
+    /// MiB of all images together; `None`: no bound.
+    pub quota_mb: Option<u64>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        let path = if cfg!(unix) { PathBuf::from("/tmp/mcp-images") } else { std::env::temp_dir().join("mcp-images") };
+        Storage {
+            backend: StorageBackend::File,
+            fallback: None,
+            path,
+            s3_bucket: "image-generation".into(),
+            s3_prefix: "mcp-server/".into(),
+            s3_endpoint_url: None,
+            aws_region: None,
+            aws_access_key_id: None,
+            aws_secret_access_key: None,
+            aws_session_token: None,
+            presigned: false,
+            quota_mb: Some(10_240),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -259,6 +310,17 @@ pub enum StorageBackend {
     #[default]
     File,
     S3,
+}
+
+impl StorageBackend {
+    /// The name in settings.
+    pub fn name(self) -> &'static str {
+        if self == StorageBackend::S3 { "s3" } else { "file" }
+    }
+
+    fn from_name(name: &str) -> Option<StorageBackend> {
+        [StorageBackend::File, StorageBackend::S3].into_iter().find(|backend| backend.name() == name)
+    }
 }
 
 /// The cluster that generates images.
@@ -276,9 +338,44 @@ impl Default for Kserve {
     }
 }
 
-/// How long generated images live and how large they may be.
+/// What makes images from words, beside the one of [`Kserve`].
+#[derive(Clone, Debug)]
+pub struct Generate {
+    /// A TOML file that declares backends; `generate::declare` reads it.
+    pub backends: Option<PathBuf>,
+    /// Names of backends: the default, then those that take over when it fails.
+    pub order: Vec<String>,
+    /// Images that one backend makes at once, unless its declaration says otherwise.
+    pub parallel: usize,
+    /// Tries again after a failure that may pass, likewise.
+    pub retries: u32,
+    /// A file with one pattern a line: prompts that one of them matches are refused.
+    pub prompt_patterns: Option<PathBuf>,
+    /// A program that is asked about each prompt.
+    pub prompt_hook: Option<PathBuf>,
+    /// How much round a selection is sent as context: a share of its longer side.
+    pub context_margin: f64,
+}
+
+impl Default for Generate {
+    fn default() -> Self {
+        Generate {
+            backends: None,
+            order: Vec::new(),
+            parallel: 4,
+            retries: 2,
+            prompt_patterns: None,
+            prompt_hook: None,
+            context_margin: 0.25,
+        }
+    }
+}
+
+/// How long generated images live, how large they may be, and who may see them.
 #[derive(Clone, Debug)]
 pub struct Images {
+    /// Whether knowing an image's address is enough to get it.
+    pub public: bool,
     /// Seconds between two sweeps.
     pub cleanup_interval: u64,
     /// Seconds.
@@ -289,7 +386,20 @@ pub struct Images {
 
 impl Default for Images {
     fn default() -> Self {
-        Images { cleanup_interval: 300, ttl: 3600, max_size: 10 << 20 }
+        Images { public: true, cleanup_interval: 300, ttl: 3600, max_size: 10 << 20 }
+    }
+}
+
+/// The pictures in answers to AI clients.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    /// Kilobytes of base64 in one answer; 0: no bound.
+    pub max_kb: u64,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Pictures { max_kb: 600 }
     }
 }
 
@@ -313,6 +423,8 @@ pub struct Filters {
     pub idle: u64,
     /// Filters that run at once; more wait.
     pub parallel: usize,
+    /// The program that runs models which a user added, instead of this one; for tests, which are another program.
+    pub worker: Option<PathBuf>,
 }
 
 impl Default for Filters {
@@ -327,6 +439,7 @@ impl Default for Filters {
             model_memory_mb: 4096,
             idle: 300,
             parallel: 2,
+            worker: None,
         }
     }
 }
@@ -361,7 +474,7 @@ impl Provider {
         Provider::NAMES[self as usize]
     }
 
-    fn from_name(name: &str) -> Option<Provider> {
+    pub fn from_name(name: &str) -> Option<Provider> {
         Provider::ALL.into_iter().find(|provider| provider.name() == name)
     }
 }

@@ -15,11 +15,29 @@ environment, flags. `--config FILE` or `GIMP_BRIDGE_CONFIG` names one file inste
 - In TOML, `server.port` is the key `port` in the table `[server]`. In the environment it is `GIMP_BRIDGE_SERVER_PORT`,
   or one of the other names listed with it; the first that is set wins. An empty variable counts as not set.
 - Lists are separated by commas in the environment, folders by `:` (`;` on Windows).
-- An unknown key, an unknown `GIMP_BRIDGE_…` variable and a bad value are errors that name the place. Other variables,
-  and other projects' lines in `.env`, are not looked at.
-- Settings marked **guarded** run programs or loosen what protects you. They are refused in the working folder's
-  `gimp-bridge.toml` and `.env`, because that folder may be a repository that somebody else wrote.
+- An unknown key, an unknown `GIMP_BRIDGE_…` variable and a bad value are errors that name the place.
+- Names without our prefix, such as `PORT`, belong to whoever sets them. `serve` and `generate` alone read them (`config`
+  and `doctor` tell what they would do), and a bad value of one is a warning. The variables that Kubernetes and Docker set about a
+  service called `gimp-bridge` (`GIMP_BRIDGE_SERVICE_HOST`, `GIMP_BRIDGE_PORT=tcp://…`, …) are left alone.
+- The working folder may be a repository that somebody else wrote. So its `gimp-bridge.toml` and `.env` may set only what
+  is marked **project**: nothing that is an address, a credential, a path or a policy. The rest is an error there, or
+  under a name without our prefix a warning.
+- SIGHUP makes a running daemon read its configuration again: log level, keys, limits, allowed names and proxies, and
+  the list of filters change at once; what needs a restart is named in the log.
 - Relative paths in a TOML file start at that file's folder, others at the working folder; `~/` is the home folder.
+";
+
+const PLAN: &str = "
+## Where the defaults of the image generation plan differ
+
+The 18 variables of the plan all work, and have its defaults but for these:
+
+| variable | plan | here | why |
+|---|---|---|---|
+| `HOST` | `0.0.0.0` | `127.0.0.1` | who reaches the port can work in the user's GIMP: other machines are let in by a key, or by `server.anonymous` |
+| `WORKERS` | `4` | `2` | threads here, not processes: two serve thousands of requests a second |
+| `SERVICE_NAME` | `mcp-image-server` | `gimp-bridge` | the same program is more than an image server; a deployment sets it |
+| `KSERVE_ENDPOINT` | `http://diffusers-runtime:8080/v1/models/stable-diffusion` | not set | nothing is asked of a network that nobody configured; generation is on where it, or `generate.backends`, is set |
 ";
 
 /// The whole page.
@@ -37,6 +55,7 @@ pub fn markdown() -> String {
         }
         page += &row(key, short, &defaults);
     }
+    page += PLAN;
     page += "\n## Other variables\n\n| variable | meaning |\n|---|---|\n";
     for (name, meaning) in OTHER_NAMES {
         page += &format!("| `{name}` | {meaning} |\n");
@@ -50,6 +69,6 @@ fn row(key: &Key, short: &str, defaults: &Config) -> String {
         serde_json::Value::Null => "not set".to_owned(),
         value => format!("`{value}`"),
     };
-    let mark = if key.guarded { " **guarded**" } else { "" };
+    let mark = if key.guarded { "" } else { " **project**" };
     format!("| `{short}` | {names} | {} | {default} | {}{mark} |\n", key.kind.expected(), key.doc)
 }

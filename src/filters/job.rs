@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What a filter is told about one run. Positions count in the image's pixels from its top left corner.
@@ -112,6 +113,28 @@ pub struct Param {
     /// The value may be the text `auto`: then this is measured. `noise-level`, `jpeg-quality`, or a filter's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auto: Option<String>,
+    /// Whether its slider gives small values more room: what matters lies in the lowest fifth of the range.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub logarithmic: bool,
+}
+
+impl Param {
+    /// Whether the default itself lies in the lowest fifth of a range that begins at 0 or above: then so does what is
+    /// mostly wanted.
+    pub fn starts_low(&self) -> bool {
+        let (min, max) = match self.kind {
+            ParamKind::Float { min, max, .. } => (min, max),
+            ParamKind::Int { min, max } => (min as f64, max as f64),
+            ParamKind::Bool | ParamKind::Choice { .. } => return false,
+        };
+        let default = match self.default {
+            Value::Int(number) => number as f64,
+            Value::Float(number) => number,
+            Value::Bool(_) | Value::Text(_) => return false,
+        };
+        // A few whole numbers, such as 2 to 4, are as easy to hit on a plain slider.
+        min >= 0.0 && max - min > 20.0 && default < min + (max - min) / 5.0
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -182,7 +205,7 @@ impl Values {
 }
 
 /// What users see of a filter before they run it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct About {
     /// Lower case with hyphens, unique.
     pub name: String,
@@ -191,7 +214,12 @@ pub struct About {
     pub group: String,
     /// One or two sentences: what it does and when to use it.
     pub help: String,
+    /// What else people call it, for searches.
+    #[serde(skip)]
+    pub keywords: Vec<String>,
     pub scope: Scope,
+    /// Whether what it makes is larger than what it is given.
+    pub enlarges: bool,
     /// Whether it wants a style picture.
     pub style: bool,
     pub params: Vec<Param>,
@@ -266,6 +294,20 @@ impl Watch {
     /// Waits for the cancel.
     pub async fn cancelled(&self) {
         self.cancel.cancelled().await;
+    }
+
+    /// Waits for `running`, a thread that works for this watch. It ends by itself, within a tile: its answer is waited for even
+    /// after a cancel, so that whoever asked knows that nothing goes on.
+    ///
+    /// # Errors
+    /// The work's own.
+    pub async fn attended<T>(&self, running: JoinHandle<Result<T>>) -> Result<T> {
+        tokio::pin!(running);
+        let done = tokio::select! {
+            done = &mut running => done,
+            () = self.interrupt_on_cancel() => running.await,
+        };
+        done.map_err(Error::internal)?
     }
 
     /// Waits for the cancel and then ends what is being computed. Whoever runs a filter keeps this going beside it.

@@ -8,7 +8,10 @@
 
 pub mod backend;
 pub mod catalogue;
+pub mod child;
+pub mod door;
 pub mod fetch;
+mod gpu;
 pub mod inspect;
 pub mod install;
 pub mod job;
@@ -16,6 +19,7 @@ pub mod manifest;
 mod model;
 pub mod native;
 pub mod onnx;
+pub mod packages;
 pub mod picture;
 mod pixels;
 pub mod publish;
@@ -25,7 +29,10 @@ pub mod runtime;
 pub mod sight;
 pub mod sink;
 pub mod store;
+mod subject;
 pub mod tensor;
+pub mod trial;
+pub mod watch;
 
 pub use job::{About, Filter, Job, Output, Param, ParamKind, Point, Scope, Value, Values, Watch};
 pub use model::ModelFilter;
@@ -35,13 +42,14 @@ pub use sight::{Reach, Sight};
 pub use sink::{Head, MemorySink, Sink};
 
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use runtime::Cache;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Found;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 /// Pictures that are read while others still run, so that the next run begins at once.
 const READ_AHEAD: usize = 2;
@@ -91,17 +99,31 @@ impl Filters {
     /// Reads the manifests again, after filters were added or removed; whether the list of names changed.
     pub fn reload(&self) -> bool {
         let mut known = Known { filters: native::all(), ..Known::default() };
+        let (mut bundled, mut subjects) = (None, Vec::new());
         for Found { folder, manifest } in store::find(&self.inner.config) {
             match manifest {
                 Ok(manifest) => {
                     let (cache, config) = (self.inner.cache.clone(), self.inner.config.clone());
-                    known.filters.push(Arc::new(ModelFilter::new(manifest, folder, cache, config)));
+                    if matches!(folder, store::Folder::Bundled(_)) && manifest.id == subject::NAME {
+                        bundled = Some(ModelFilter::new(subject::plain(manifest), folder, cache, config));
+                        continue;
+                    }
+                    let finds = subject::finds_subjects(&manifest);
+                    let filter = Arc::new(ModelFilter::new(manifest, folder, cache, config));
+                    known.filters.push(filter.clone());
+                    // A name that is taken means the other filter.
+                    let taken = subject::NAME == filter.about().name
+                        || known.filters.iter().rev().skip(1).any(|other| other.about().name == filter.about().name);
+                    subjects.extend(Some(filter).filter(|_| finds && !taken));
                 }
                 Err(error) => {
                     tracing::warn!(folder = folder.name(), error = error.message, "a filter cannot be used");
                     known.broken.push((folder.name(), error));
                 }
             }
+        }
+        if let Some(bundled) = bundled {
+            known.filters.insert(0, Arc::new(subject::CutOut::new(bundled, subjects)));
         }
         // A native or bundled name wins: a folder of the user's must not change what `upscale` means.
         let mut seen = std::collections::HashSet::new();
@@ -112,6 +134,11 @@ impl Filters {
         let changed = names(&current) != names(&known);
         *current = known;
         changed
+    }
+
+    /// What they were made with.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
@@ -143,7 +170,7 @@ impl Filters {
         let near = |filter: &&Arc<dyn Filter>| strsim::jaro_winkler(&filter.about().name, name) > 0.8;
         let near: Vec<String> =
             known.filters.iter().filter(near).map(|filter| format!("`{}`", filter.about().name)).collect();
-        let error = Error::new(Kind::NotFound, format!("there is no filter `{name}`"));
+        let error = Error::new(Kind::NotFound, format!("there is no filter `{name}`")).because(Reason::FilterGone);
         Err(if near.is_empty() {
             error.hint("`gimp-bridge filters list` shows all, `filters catalogue` what can be added")
         } else {
@@ -158,6 +185,29 @@ impl Filters {
     /// None that a caller could mend.
     pub async fn place(&self) -> Result<OwnedSemaphorePermit> {
         self.inner.places.clone().acquire_owned().await.map_err(Error::internal)
+    }
+
+    /// Waits for a run of the filter `name`, and cancels it by its `cancel` when `limit` is over.
+    ///
+    /// # Errors
+    /// `timeout`, and the run's own. A run that is told to end does so within a tile.
+    pub async fn within<T>(
+        name: &str,
+        limit: Duration,
+        cancel: &CancellationToken,
+        running: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        tokio::pin!(running);
+        tokio::select! {
+            done = &mut running => done,
+            () = tokio::time::sleep(limit) => {
+                cancel.cancel();
+                let _ = running.await;
+                let seconds = limit.as_secs_f64();
+                Err(Error::new(Kind::Timeout, format!("`{name}` was ended at its time limit of {seconds} s"))
+                    .hint("give a larger `timeout`, or work on a smaller image or selection"))
+            }
+        }
     }
 
     /// Runs a filter on a thread of its own, and waits. [`Output::image`] holds the picture.
@@ -212,23 +262,22 @@ impl Filters {
     ) -> Result<T> {
         let filter = self.get(name)?;
         job.params = manifest::resolve(&filter.about().params, &job.params)?;
+        used_or_refused(filter.about(), &mut job)?;
         let _ = watch.step(0.0, "waiting for other filters");
         let _permit = tokio::select! {
             permit = self.inner.runs.acquire() => permit.map_err(Error::internal)?,
             () = watch.cancelled() => return Err(Error::new(Kind::Cancelled, "the filter was cancelled")),
         };
         watch.check()?;
+        let begun = std::time::Instant::now();
         let inner_watch = watch.clone();
         let running = tokio::task::spawn_blocking(move || work(&*filter, &job, &inner_watch));
-        tokio::pin!(running);
-        // The thread ends by itself, within a tile: its answer is waited for even after a cancel, so that whoever
-        // asked knows that nothing goes on.
-        let done = tokio::select! {
-            done = &mut running => done,
-            () = watch.interrupt_on_cancel() => running.await,
-        };
+        let done = watch.attended(running).await;
         self.sweep_later();
-        done.map_err(Error::internal)?
+        let (models, model_bytes) = self.loaded();
+        let seconds = (begun.elapsed().as_secs_f64() * 1e3).round() / 1e3;
+        tracing::info!(filter = name, seconds, models, model_bytes, "filter ran");
+        done
     }
 
     /// Unloads idle models after a while, as long as there are any.
@@ -250,8 +299,30 @@ impl Filters {
         });
     }
 
-    /// Models that are loaded now.
-    pub fn loaded(&self) -> usize {
+    /// Models that are loaded now, and the bytes of their files.
+    pub fn loaded(&self) -> (usize, u64) {
         self.inner.cache.loaded()
     }
+}
+
+/// What was given and the filter has no use for is refused: a caller would believe that it counted.
+fn used_or_refused(about: &About, job: &mut Job) -> Result<()> {
+    let refuse = |what: &str, hint: &str| {
+        Err(Error::new(Kind::InvalidArgument, format!("`{}` takes no {what}", about.name)).hint(hint))
+    };
+    let subject = about.scope == Scope::Subject;
+    if !job.points.is_empty() && !subject {
+        return refuse("points", "leave them out, or use `cut-out`, which takes any subject model as its `model`");
+    }
+    if job.area.is_some() && !matches!(about.scope, Scope::Subject | Scope::Hole) {
+        return refuse("box", "leave it out, or select a rectangle");
+    }
+    match about.scope {
+        Scope::Hole if job.mask.is_none() && job.area.is_some() => job.mask = model::hole(job)?,
+        // A mask says where, and so does a selection.
+        Scope::Everywhere if job.mask.is_some() => job.selection = job.mask.take(),
+        Scope::Whole if job.mask.is_some() => return refuse("mask", "it works on all of the picture: leave it out"),
+        _ => {}
+    }
+    Ok(())
 }

@@ -5,9 +5,10 @@
 
 use super::manifest::Dtype;
 use crate::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
 
 /// One input or output of a graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     pub name: String,
     /// `None`: a type that the engine does not feed.

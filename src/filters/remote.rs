@@ -2,15 +2,16 @@
 //!
 //! Each tile is one request with a deadline; failures that may pass are tried again, a bounded number of times.
 
-use super::backend::Backend;
+use super::backend::{Backend, Take};
 use super::job::Watch;
 use super::manifest::{Dtype, Manifest, Protocol, Remote};
 use super::onnx::Port;
 use super::tensor::{Data, Tensor};
 use crate::error::{Error, Kind, Result};
+use crate::upstream::oip::{self, JSON_LENGTH};
+use crate::upstream::{self, Answer, Request, Settings, Upstream};
 use half::f16;
 use serde_json::{Value, json};
-use std::io::Read;
 use std::time::Duration;
 
 /// An answer larger than this is refused: 16 megapixels of RGBA as f32.
@@ -18,8 +19,7 @@ const LARGEST_ANSWER: u64 = 256 << 20;
 
 pub struct RemoteModel {
     remote: Remote,
-    agent: ureq::Agent,
-    token: Option<String>,
+    upstream: Upstream,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
 }
@@ -30,11 +30,6 @@ impl RemoteModel {
     /// # Errors
     /// `io_error` when it does not answer; `config` when it has no such model.
     pub fn connect(remote: &Remote, manifest: &Manifest) -> Result<RemoteModel> {
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(remote.timeout)))
-            .http_status_as_error(false)
-            .build()
-            .new_agent();
         let token = match &remote.token_env {
             None => None,
             Some(name) => Some(std::env::var(name).map_err(|_| {
@@ -44,17 +39,28 @@ impl RemoteModel {
                 )
             })?),
         };
-        let mut model = RemoteModel { remote: remote.clone(), agent, token, inputs: Vec::new(), outputs: Vec::new() };
+        let settings = Settings {
+            name: remote.model.clone(),
+            url: remote.url.trim_end_matches('/').to_owned(),
+            timeout: Duration::from_secs(remote.timeout),
+            retries: remote.retries,
+            token,
+            largest: LARGEST_ANSWER,
+            setting: "the manifest's `[remote]`".into(),
+            sockets: false,
+        };
+        let upstream = Upstream::new(settings, None)?;
+        let mut model = RemoteModel { remote: remote.clone(), upstream, inputs: Vec::new(), outputs: Vec::new() };
         let named = |name: &Option<String>, dtype: Option<Dtype>| {
             name.clone().map(|name| Port { name, dtype, shape: Vec::new() })
         };
         match remote.protocol {
             Protocol::V2 => {
-                let (status, body) = model.request("", None)?;
-                let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-                if status != 200 {
-                    return Err(model.refused(status, &body));
+                let answer = upstream::block_on(model.upstream.send(Request::get(model.path(""))))?;
+                if answer.status != 200 {
+                    return Err(model.refused(&answer));
                 }
+                let answer = answer.json();
                 (model.inputs, model.outputs) = (ports(&answer["inputs"]), ports(&answer["outputs"]));
                 // A server need not say; then the manifest's names must do.
                 if model.inputs.is_empty() {
@@ -77,68 +83,19 @@ impl RemoteModel {
         Ok(model)
     }
 
-    /// GET, or POST with a body and the length of its JSON part.
-    fn request(&self, path: &str, body: Option<(&[u8], Option<usize>)>) -> Result<(u16, Vec<u8>)> {
-        let Remote { url, model, .. } = &self.remote;
-        let base = url.trim_end_matches('/');
+    fn path(&self, verb: &str) -> String {
         let version = if self.remote.protocol == Protocol::V2 { "v2" } else { "v1" };
-        let url = format!("{base}/{version}/models/{model}{path}");
-        let failed = |error: ureq::Error| {
-            let kind = if matches!(error, ureq::Error::Timeout(_)) { Kind::Timeout } else { Kind::IoError };
-            Error::new(kind, format!("the model server at `{base}` did not answer: {error}"))
-                .hint("check `remote.url` in the manifest, and that the server runs")
-        };
-        let bearer = self.token.as_ref().map(|token| format!("Bearer {token}"));
-        let answer = match body {
-            None => {
-                let mut request = self.agent.get(&url);
-                if let Some(bearer) = &bearer {
-                    request = request.header("Authorization", bearer);
-                }
-                request.call()
-            }
-            Some((body, json)) => {
-                let kind = if json.is_some() { "application/octet-stream" } else { "application/json" };
-                let mut request = self.agent.post(&url).header("Content-Type", kind);
-                if let Some(length) = json {
-                    request = request.header("Inference-Header-Content-Length", length.to_string());
-                }
-                if let Some(bearer) = &bearer {
-                    request = request.header("Authorization", bearer);
-                }
-                request.send(body)
-            }
-        };
-        let mut answer = answer.map_err(failed)?;
-        let status = answer.status().as_u16();
-        let header = answer.headers().get("inference-header-content-length");
-        let header = header.and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u32>().ok());
-        let mut bytes = header.unwrap_or(0).to_be_bytes().to_vec();
-        let reader = answer.body_mut().as_reader().take(LARGEST_ANSWER + 1);
-        std::io::BufReader::new(reader)
-            .read_to_end(&mut bytes)
-            .map_err(|error| Error::new(Kind::IoError, format!("the model server at `{base}` broke off: {error}")))?;
-        if bytes.len() as u64 > LARGEST_ANSWER {
-            return Err(Error::new(Kind::TooLarge, format!("the model server at `{base}` answers over 256 MiB")));
-        }
-        // The header's value goes before the body, for the one caller that wants it.
-        if path != "/infer" {
-            bytes.drain(..4);
-        }
-        Ok((status, bytes))
+        format!("/{version}/models/{}{verb}", self.remote.model)
     }
 
-    fn refused(&self, status: u16, body: &[u8]) -> Error {
-        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-        let said = answer["error"].as_str().map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
-        let said: String = said.chars().take(300).collect();
-        let (url, model) = (&self.remote.url, &self.remote.model);
+    fn refused(&self, answer: &Answer) -> Error {
+        let (url, model, status) = (&self.remote.url, &self.remote.model, answer.status);
         let kind = match status {
             404 => Kind::NotFound,
             401 | 403 => Kind::Unauthorized,
             _ => Kind::Unsupported,
         };
-        Error::new(kind, format!("the model server at `{url}` answers {status} for `{model}`: {said}"))
+        Error::new(kind, format!("the model server at `{url}` answers {status} for `{model}`: {}", answer.said()))
             .hint("check `remote.model` and the tensor names in the manifest")
     }
 
@@ -190,41 +147,21 @@ impl RemoteModel {
             .collect()
     }
 
-    fn answer_v2(&self, framed: &[u8]) -> Result<Vec<Tensor>> {
-        let (header, body) = framed.split_at(4);
-        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
-        let length = if length == 0 { body.len() } else { length };
-        let (text, mut binary) =
-            body.split_at_checked(length).ok_or_else(|| self.nonsense("less than it announced"))?;
-        let answer: Value = serde_json::from_slice(text).map_err(|_| self.nonsense("no JSON"))?;
+    fn answer_v2(&self, answer: &Answer) -> Result<Vec<Tensor>> {
         let mut found: Vec<(String, Tensor)> = Vec::new();
-        for output in answer["outputs"].as_array().into_iter().flatten() {
-            let shape: Vec<usize> = output["shape"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|side| side.as_u64().unwrap_or(0) as usize)
-                .collect();
-            let kind = output["datatype"].as_str().unwrap_or_default();
-            let values = match output["parameters"]["binary_data_size"].as_u64() {
-                Some(size) => {
-                    let (here, rest) = binary
-                        .split_at_checked(size as usize)
-                        .ok_or_else(|| self.nonsense("less than it announced"))?;
-                    binary = rest;
-                    numbers(kind, here)
-                }
-                // KServe may answer JSON all the same.
-                None => {
+        for output in oip::outputs(answer).map_err(|what| self.nonsense(what))? {
+            let values = match &output.data {
+                oip::Data::Binary(bytes) => numbers(&output.datatype, bytes),
+                oip::Data::Json(data) => {
                     let mut values = Vec::new();
-                    flatten(&output["data"], 0, &mut values).map(|()| values)
+                    flatten(data, 0, &mut values).map(|()| values)
                 }
             };
-            let values = values.ok_or_else(|| self.nonsense(&format!("the type `{kind}`")))?;
-            if shape.iter().product::<usize>() != values.len() {
+            let values = values.ok_or_else(|| self.nonsense(&format!("the type `{}`", output.datatype)))?;
+            if output.shape.iter().product::<usize>() != values.len() {
                 return Err(self.nonsense("a tensor that does not fill its shape"));
             }
-            found.push((output["name"].as_str().unwrap_or_default().into(), Tensor { shape, data: Data::F32(values) }));
+            found.push((output.name, Tensor { shape: output.shape, data: Data::F32(values) }));
         }
         self.outputs
             .iter()
@@ -253,32 +190,31 @@ impl Backend for RemoteModel {
         self.remote.parallel
     }
 
-    fn run(&self, feed: Vec<(String, Tensor)>, watch: &Watch) -> Result<Vec<Tensor>> {
+    fn run(&self, feed: Vec<(String, Tensor)>, take: &Take, watch: &Watch) -> Result<Vec<Option<Tensor>>> {
+        watch.check()?;
         let (body, json) = self.body(&feed);
-        let path = if self.remote.protocol == Protocol::V2 { "/infer" } else { ":predict" };
-        let mut tried = 0;
-        loop {
-            watch.check()?;
-            let outcome = self.request(path, Some((&body, json)));
-            let passing = match &outcome {
-                Ok((status, _)) => matches!(status, 429 | 502 | 503 | 504),
-                // A deadline that has passed once will pass again.
-                Err(error) => error.kind == Kind::IoError,
-            };
-            if passing && tried < self.remote.retries {
-                tried += 1;
-                // The server is busy or starts: 0.2 s, 0.4 s, 0.8 s, …
-                std::thread::sleep(Duration::from_millis(100 << tried.min(4)));
-                continue;
-            }
-            let (status, body) = outcome?;
-            return match (status, self.remote.protocol) {
-                (200, Protocol::V2) => self.answer_v2(&body),
-                (200, Protocol::V1) => self.answer_v1(&body),
-                (_, Protocol::V2) => Err(self.refused(status, &body[4..])),
-                _ => Err(self.refused(status, &body)),
-            };
+        let v2 = self.remote.protocol == Protocol::V2;
+        let kind = if json.is_some() { "application/octet-stream" } else { "application/json" };
+        let mut request = Request::post(self.path(if v2 { "/infer" } else { ":predict" }), kind, body);
+        if let Some(length) = json {
+            request = request.header(JSON_LENGTH, length.to_string());
         }
+        let answer = upstream::block_on(async {
+            tokio::select! {
+                answer = self.upstream.send(request) => answer.map(Some),
+                () = watch.cancelled() => Ok(None),
+            }
+        })?;
+        watch.check()?;
+        let answer = answer.ok_or_else(|| Error::new(Kind::Cancelled, "the filter was cancelled"))?;
+        let answers = match (answer.status, v2) {
+            (200, true) => self.answer_v2(&answer),
+            (200, false) => self.answer_v1(&answer.body),
+            _ => Err(self.refused(&answer)),
+        }?;
+        // What came is bounded already.
+        let wanted = |(place, tensor): (usize, Tensor)| Ok(take(place, &tensor.shape)?.then_some(tensor));
+        answers.into_iter().enumerate().map(wanted).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 use super::manifest::{self, Manifest};
 use super::runtime::setup::hex;
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
 use std::fs;
@@ -102,7 +102,8 @@ fn check_sum(file: &str, found: &str, wanted: Option<&str>) -> Result<()> {
     match wanted {
         Some(wanted) if !wanted.eq_ignore_ascii_case(found) => {
             Err(Error::new(Kind::InvalidArgument, format!("`{file}` has SHA-256 {found}, the manifest pins {wanted}"))
-                .hint("the file is damaged or another export of the model; take the one the manifest was made for"))
+                .hint("the file is damaged or another export of the model; take the one the manifest was made for")
+                .because(Reason::ModelUnfit))
         }
         _ => Ok(()),
     }

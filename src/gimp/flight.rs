@@ -202,6 +202,7 @@ impl Flight {
         if !(past_all || past_own && stuck && !waits) {
             return None;
         }
+        let hint = busy.as_ref().map_or_else(|| "try again later".to_owned(), wire::Busy::hint);
         let ours = busy.as_ref().is_none_or(|busy| busy.operation == self.operation);
         let error = if ours {
             Error::new(
@@ -211,10 +212,7 @@ impl Flight {
         } else {
             Error::new(Kind::Busy, format!("`{}` could not run for {} s: {doing}", self.operation, elapsed.as_secs()))
         };
-        Some(
-            error
-                .hint("try again later; if GIMP never comes back, end it by hand: work that is not saved is lost then"),
-        )
+        Some(error.hint(hint))
     }
 
     fn result(self, reply: Reply) -> Result<Map<String, Value>> {

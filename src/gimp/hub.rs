@@ -38,6 +38,8 @@ pub struct Hub {
     chosen: Mutex<HashMap<String, Choice>>,
     /// This daemon is starting a GIMP.
     starting: AtomicBool,
+    /// This daemon works without a GIMP.
+    absent: AtomicBool,
     waited_in_vain: Mutex<Option<Instant>>,
     reconnecting: AtomicBool,
     inbound: OnceLock<Arc<dyn Inbound>>,
@@ -47,6 +49,10 @@ pub struct Hub {
 #[derive(Clone)]
 struct Choice {
     id: String,
+    /// GIMP's own process: it outlives its plug-in's.
+    gimp: Option<u32>,
+    /// That it is another one than before: told with the client's next answer.
+    news: Option<String>,
     /// Selected by the client, not just used so far.
     selected: bool,
 }
@@ -65,7 +71,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Choice {
+    fn news_of(&self, now: &Record) -> String {
+        let why = now.restarted.as_ref().map_or_else(String::new, |why| format!(", because {why}"));
+        if self.gimp.is_some() && self.gimp == now.gimp_pid {
+            format!(
+                "GIMP's plug-in was started again since your last call{why}; open images are kept, their checkpoints \
+                 and your Python names are gone"
+            )
+        } else if now.restarted.is_some() {
+            format!("GIMP was ended and started again since your last call{why}; images that were not saved are gone")
+        } else {
+            format!(
+                "the GIMP of your last call (`{}`) has ended; this is `{}`, with images of its own",
+                self.id, now.id
+            )
+        }
+    }
+}
+
 impl Slot {
+    fn gimp(&self) -> Option<u32> {
+        lock(&self.link).as_ref().map_or(self.record.gimp_pid, |link| link.peer().instance.gimp_pid)
+    }
+
     fn open_link(&self) -> Option<Link> {
         lock(&self.link).as_ref().filter(|link| link.is_open()).cloned()
     }
@@ -85,6 +114,7 @@ impl Hub {
             slots: Mutex::default(),
             chosen: Mutex::default(),
             starting: AtomicBool::new(false),
+            absent: AtomicBool::new(false),
             waited_in_vain: Mutex::default(),
             reconnecting: AtomicBool::new(false),
             inbound: OnceLock::new(),
@@ -101,6 +131,15 @@ impl Hub {
         self.starting.store(starting, Ordering::Relaxed);
     }
 
+    /// This daemon works without a GIMP: none is looked for, and calls that need one say so at once.
+    pub fn set_absent(&self) {
+        self.absent.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_absent(&self) -> bool {
+        self.absent.load(Ordering::Relaxed)
+    }
+
     fn patience(&self) -> Duration {
         match *lock(&self.waited_in_vain) {
             _ if self.starting.load(Ordering::Relaxed) => STARTING_OURSELVES,
@@ -112,12 +151,22 @@ impl Hub {
     /// An open link to `instance`, else to the client's choice, else to the newest reachable instance. A client stays
     /// with the instance that it began with, whatever GIMP is opened later.
     pub async fn link(self: &Arc<Self>, client: &Client, instance: Option<&str>) -> Result<Link> {
+        if self.is_absent() {
+            return Err(absent());
+        }
         let began = Instant::now();
         loop {
             let attempt = match self.pick(client, instance) {
                 Ok(slot) => self.connect(&slot).await,
                 Err(error) => Err(error),
             };
+            if attempt.as_ref().is_err_and(|error| error.kind == Kind::NoGimp)
+                && !self.starting.load(Ordering::Relaxed)
+                && let Some(record) = self.announced.list().iter().find(|record| record.stopped)
+            {
+                // It is there: neither waiting nor another GIMP is what its user wants.
+                return Err(stopped(record));
+            }
             match attempt {
                 Ok(link) => {
                     *lock(&self.waited_in_vain) = None;
@@ -143,16 +192,27 @@ impl Hub {
         let slots = self.slots();
         if let Some(id) = instance {
             let found = slots.iter().find(|slot| slot.id() == id).cloned();
-            return found.ok_or_else(|| unknown(id, &slots));
+            let of_id = |record: &&Record| record.stopped && record.id == id;
+            return found.ok_or_else(|| match self.announced.list().iter().find(of_id) {
+                Some(record) => stopped(record),
+                None => unknown(id, &slots),
+            });
         }
         let choice = lock(&self.chosen).get(&client.id).cloned();
         if let Some(choice) = choice {
-            if let Some(slot) = slots.iter().find(|slot| slot.id() == choice.id) {
+            // Else the same GIMP, whose plug-in was started again.
+            let same = |slot: &&Arc<Slot>| choice.gimp.is_some() && slot.gimp() == choice.gimp;
+            if let Some(slot) = slots.iter().find(|slot| slot.id() == choice.id).or_else(|| slots.iter().find(same)) {
                 return Ok(slot.clone());
             }
-            lock(&self.chosen).remove(&client.id);
+            // The client's own GIMP was stopped: another one is not what its user meant.
+            let own = |record: &&Record| record.stopped && choice.gimp.is_some() && record.gimp_pid == choice.gimp;
+            if let Some(record) = self.announced.list().iter().find(own) {
+                return Err(stopped(record));
+            }
             // Said once: the next call goes to the default, and never silently to another GIMP.
             if choice.selected {
+                lock(&self.chosen).remove(&client.id);
                 return Err(unknown(&choice.id, &slots)
                     .hint("the GIMP that you had chosen has ended; the next call goes to the newest one"));
             }
@@ -161,17 +221,33 @@ impl Hub {
         newest.cloned().ok_or_else(no_gimp)
     }
 
+    /// The client works with this instance from now on.
     fn stay(&self, client: &Client, link: &Link) {
+        let now = &link.peer().instance;
         let mut chosen = lock(&self.chosen);
-        if chosen.len() < MAX_CHOICES && !chosen.contains_key(&client.id) {
-            let id = link.peer().instance.id.clone();
-            chosen.insert(client.id.clone(), Choice { id, selected: false });
+        if let Some(choice) = chosen.get_mut(&client.id) {
+            if choice.id != now.id {
+                let news = choice.news_of(now);
+                (choice.id, choice.gimp, choice.news) = (now.id.clone(), now.gimp_pid, Some(news));
+            }
+        } else if chosen.len() < MAX_CHOICES {
+            let choice = Choice { id: now.id.clone(), gimp: now.gimp_pid, news: None, selected: false };
+            chosen.insert(client.id.clone(), choice);
         }
+    }
+
+    /// What the client has to be told, once: that its GIMP is not the one of its last call.
+    pub fn take_news(&self, client: &Client) -> Option<String> {
+        lock(&self.chosen).get_mut(&client.id)?.news.take()
     }
 
     /// The slots of all announced instances, newest first; those of vanished ones are dropped.
     fn slots(&self) -> Vec<Arc<Slot>> {
+        if self.is_absent() {
+            return Vec::new();
+        }
         let mut records = self.announced.list();
+        records.retain(|record| !record.stopped);
         if let Some(port) = self.settings.port {
             records.retain(|record| record.port == port);
             // A plug-in with another state folder's instance file: the handshake tells who it is.
@@ -212,7 +288,8 @@ impl Hub {
         let secret = secret::load(&self.settings.state_dir)?;
         let inbound = self.inbound.get().cloned();
         let label = &self.settings.label;
-        let connected = Link::connect(slot.record.port, &secret, label, inbound, &self.shutdown).await;
+        let connected =
+            Link::connect(slot.record.port, &secret, label, &self.settings.policy, inbound, &self.shutdown).await;
         slot.unreachable.store(connected.is_err(), Ordering::Relaxed);
         let link = connected.map_err(|error| match (error.kind, &error.hint) {
             (Kind::NoGimp, None) => error.hint(START_HINT),
@@ -261,6 +338,9 @@ impl Hub {
 
     /// All announced instances; `probe` connects to those that are not connected yet.
     pub async fn instances(self: &Arc<Self>, probe: bool) -> Vec<Instance> {
+        if self.is_absent() {
+            return Vec::new();
+        }
         self.announced.refresh();
         let states = self.slots().into_iter().map(|slot| async move {
             if probe {
@@ -268,7 +348,10 @@ impl Hub {
             }
             slot.describe().await
         });
-        futures_util::future::join_all(states).await.into_iter().flatten().collect()
+        let mut listed: Vec<Instance> = futures_util::future::join_all(states).await.into_iter().flatten().collect();
+        let stopped = self.announced.list().into_iter().filter(|record| record.stopped);
+        listed.extend(stopped.map(|record| instance(&record, &record.plugin_version, "stopped")));
+        listed
     }
 
     pub fn selected(&self, client: &Client) -> Option<String> {
@@ -293,7 +376,8 @@ impl Hub {
             return Err(Error::new(Kind::Busy, format!("{MAX_CHOICES} clients have chosen an instance already"))
                 .hint("close sessions that are not used"));
         }
-        chosen.insert(client.id.clone(), Choice { id: id.to_owned(), selected: true });
+        let gimp = slots.iter().find(|slot| slot.id() == id).and_then(|slot| slot.gimp());
+        chosen.insert(client.id.clone(), Choice { id: id.to_owned(), gimp, news: None, selected: true });
         Ok(())
     }
 
@@ -312,7 +396,7 @@ impl Slot {
         let state = match &link {
             None if self.unreachable.load(Ordering::Relaxed) => "unreachable",
             None => "idle",
-            Some(link) if link.is_outdated() => "outdated",
+            Some(link) if link.refused().is_some() => link.refused().unwrap_or_default(),
             Some(link) => match link.ping(STATE_TIME).await.map(|pong| pong.busy) {
                 None => "unresponsive",
                 Some(Some(busy)) if busy.unresponsive => "unresponsive",
@@ -324,15 +408,19 @@ impl Slot {
             Some(Peer { instance, plugin_version, .. }) => (instance, plugin_version),
             None => (&self.record, &self.record.plugin_version),
         };
-        (!record.id.is_empty()).then(|| Instance {
-            id: record.id.clone(),
-            port: record.port,
-            pid: record.pid,
-            gimp_version: record.gimp_version.clone(),
-            plugin_version: plugin_version.clone(),
-            headless: record.headless,
-            state: state.to_owned(),
-        })
+        (!record.id.is_empty()).then(|| instance(record, plugin_version, state))
+    }
+}
+
+fn instance(record: &Record, plugin_version: &str, state: &str) -> Instance {
+    Instance {
+        id: record.id.clone(),
+        port: record.port,
+        pid: record.pid,
+        gimp_version: record.gimp_version.clone(),
+        plugin_version: plugin_version.to_owned(),
+        headless: record.headless,
+        state: state.to_owned(),
     }
 }
 
@@ -345,6 +433,25 @@ const START_HINT: &str = "start one with `gimp-bridge gimp --headless`, or run `
 
 fn no_gimp() -> Error {
     Error::new(Kind::NoGimp, "no GIMP with the plug-in answers").hint(START_HINT)
+}
+
+fn absent() -> Error {
+    Error::new(Kind::Unsupported, "this daemon works without a GIMP (`gimp.mode` is `none`)")
+        .hint("ask a daemon that has one: `gimp-bridge serve --gimp attach` or `--gimp headless`")
+}
+
+/// What a client is told that meets a stopped bridge: the person in front of GIMP decides.
+fn stopped(record: &Record) -> Error {
+    let Record { gimp_version, gimp_pid, pid, .. } = record;
+    Error::new(
+        Kind::Forbidden,
+        format!("the user has stopped GIMP Bridge in GIMP {gimp_version} (pid {}); ask them", gimp_pid.unwrap_or(*pid)),
+    )
+    .hint(
+        "only they start it again, with Tools > GIMP Bridge > Start Listening; do not start a GIMP of your own instead",
+    )
+    .detail("instance", record.id.clone())
+    .detail("stopped", true)
 }
 
 fn unknown(id: &str, slots: &[Arc<Slot>]) -> Error {

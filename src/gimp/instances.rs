@@ -28,6 +28,22 @@ pub struct Record {
     pub headless: bool,
     #[serde(default)]
     pub profile: String,
+    /// Its user has stopped GIMP Bridge: it is there and listens on no port.
+    #[serde(default)]
+    pub stopped: bool,
+    /// Why the plug-in was started again, if it had to end itself or its GIMP had to be ended.
+    #[serde(default)]
+    pub restarted: Option<String>,
+}
+
+/// Why the plug-in of GIMP `gimp_pid` ended itself, as its life file says.
+pub fn last_words(state_dir: &Path, gimp_pid: u32) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Life {
+        ended: Option<String>,
+    }
+    let text = std::fs::read(state_dir.join("instances").join(format!("{gimp_pid}.life"))).ok()?;
+    serde_json::from_slice::<Life>(&text).ok()?.ended
 }
 
 /// An instance file has some 250 bytes.
@@ -110,9 +126,12 @@ fn read(path: &Path) -> Option<Record> {
 
 /// Whether the GIMP is gone. A pid that is none here may be one in a container: its port decides.
 fn is_stale(record: &Record) -> bool {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, record.port));
+    // Only a refusal says that nobody is there: a connection can also fail for want of descriptors here.
     process::life(record.pid) == Life::Gone
-        && TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, record.port)), Duration::from_millis(200))
-            .is_err()
+        && (record.stopped
+            || TcpStream::connect_timeout(&address, Duration::from_millis(200))
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused))
 }
 
 #[cfg(test)]

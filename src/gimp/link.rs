@@ -7,9 +7,11 @@ use super::heartbeat;
 use super::inbound::{self, Inbound, Served};
 use super::outbox::Outbox;
 use super::pending::Pending;
+use super::policy;
 use super::secret::Secret;
 use super::wire::{self, Message, Pong};
 use super::{Client, Progress, Request, Streamed};
+use crate::config;
 use crate::error::{Error, Kind, Result};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -41,8 +43,8 @@ pub struct Link {
 pub struct Shared {
     pub peer: Peer,
     pub port: u16,
-    /// What calls get instead of running, if the plug-in is too old.
-    outdated: Option<Error>,
+    /// What calls get instead of running, if the plug-in is too old or laxer than the configured policies.
+    refused: Option<Error>,
     pub pending: Pending,
     pub outbox: Outbox,
     pub inbound: Option<Arc<dyn Inbound>>,
@@ -59,11 +61,13 @@ pub struct Shared {
 }
 
 impl Link {
-    /// Connects to the plug-in on `port` of this machine. `inbound` answers what the plug-in asks; `shutdown` ends the link.
+    /// Connects to the plug-in on `port` of this machine. `inbound` answers what the plug-in asks; `shutdown` ends the
+    /// link. Calls to a plug-in that is laxer than the policies `ours` are refused.
     pub async fn connect(
         port: u16,
         secret: &Secret,
         label: &str,
+        ours: &config::Plugin,
         inbound: Option<Arc<dyn Inbound>>,
         shutdown: &CancellationToken,
     ) -> Result<Link> {
@@ -85,7 +89,7 @@ impl Link {
         frames.read_buffer_mut().extend_from_slice(&read_buf);
 
         let shared = Arc::new(Shared {
-            outdated: handshake::outdated(&peer.plugin_version),
+            refused: handshake::outdated(&peer.plugin_version).or_else(|| policy::laxer(&peer.policy, ours)),
             peer,
             port,
             pending: Pending::default(),
@@ -155,8 +159,10 @@ impl Link {
         !self.shared.ended.is_cancelled()
     }
 
-    pub fn is_outdated(&self) -> bool {
-        self.shared.outdated.is_some()
+    /// The state of a plug-in that no call reaches: `outdated` or `laxer`.
+    pub fn refused(&self) -> Option<&'static str> {
+        let refused = self.shared.refused.as_ref()?;
+        Some(if refused.kind == Kind::PluginOutdated { "outdated" } else { "laxer" })
     }
 
     pub fn peer(&self) -> &Peer {
@@ -168,7 +174,7 @@ impl Link {
     }
 
     fn check(&self) -> Result<()> {
-        if let Some(error) = &self.shared.outdated {
+        if let Some(error) = &self.shared.refused {
             return Err(error.clone());
         }
         // A request that could not be ended holds GIMP: ours would only wait for its own time limit.
@@ -182,7 +188,7 @@ impl Link {
 impl wire::Busy {
     fn error(&self) -> Error {
         Error::new(Kind::Busy, format!("{}, past its time limit, and it cannot be ended", self.sentence()))
-            .hint("try again later; if it never ends, end GIMP by hand: work that is not saved is lost then")
+            .hint(self.hint())
             .detail("operation", self.operation.clone())
             .detail("seconds", self.seconds)
     }

@@ -12,7 +12,8 @@ pub mod link;
 mod outbox;
 pub mod pending;
 pub mod plugin;
-mod process;
+mod policy;
+pub mod process;
 pub mod secret;
 pub mod wire;
 
@@ -73,6 +74,22 @@ pub struct Streamed {
     pub result: oneshot::Receiver<Result<Map<String, Value>>>,
 }
 
+/// An answer that also tells that the client's GIMP is another one than before.
+fn with_news(answer: Result<Map<String, Value>>, news: String) -> Result<Map<String, Value>> {
+    let joined = |text: Option<&str>| text.map_or_else(|| news.clone(), |text| format!("{news}; {text}"));
+    match answer {
+        Ok(mut result) => {
+            let note = joined(result.get("note").and_then(Value::as_str));
+            result.insert("note".into(), note.into());
+            Ok(result)
+        }
+        Err(error) => {
+            let hint = joined(error.hint.as_deref());
+            Err(error.hint(hint))
+        }
+    }
+}
+
 /// Counts a request that goes out.
 fn sent(request: &Request) -> Instant {
     METRICS.sent(request.upload.as_ref().map_or(0, |bytes| bytes.len() as u64));
@@ -88,6 +105,8 @@ pub struct Settings {
     pub port: Option<u16>,
     /// What this daemon calls itself in GIMP's status dialog, such as `serve`.
     pub label: String,
+    /// The policies that a plug-in has to keep; calls to a laxer one are refused.
+    pub policy: crate::config::Plugin,
 }
 
 /// A running GIMP, as `list_instances` and `/health` show it.
@@ -99,7 +118,8 @@ pub struct Instance {
     pub gimp_version: String,
     pub plugin_version: String,
     pub headless: bool,
-    /// `connected`, `idle` (not connected yet), `busy`, `unresponsive`, `outdated`, `unreachable`.
+    /// `connected`, `idle` (not connected yet), `busy`, `unresponsive`, `outdated`, `laxer`, `unreachable`, `stopped`
+    /// (by its user).
     pub state: String,
 }
 
@@ -121,7 +141,10 @@ impl Gimp {
         let begun = sent(&request);
         let answer = link.call(&request).await;
         METRICS.gimp(&request.operation, begun.elapsed());
-        answer
+        match self.hub.take_news(&request.client) {
+            Some(news) => with_news(answer, news),
+            None => answer,
+        }
     }
 
     /// Runs one operation whose reply streams; returns when the header or an error arrives.
@@ -167,6 +190,15 @@ impl Gimp {
     /// Tells that this daemon is starting a GIMP, or has done so: calls wait for it meanwhile instead of failing.
     pub fn set_starting(&self, starting: bool) {
         self.hub.set_starting(starting);
+    }
+
+    /// For a daemon that works without a GIMP: none is looked for, and calls that need one say so at once.
+    pub fn set_absent(&self) {
+        self.hub.set_absent();
+    }
+
+    pub fn is_absent(&self) -> bool {
+        self.hub.is_absent()
     }
 
     /// Lets `inbound` answer what plug-ins ask; to be set before the first link, once.

@@ -25,6 +25,9 @@ struct Python;
 #[derive(RustEmbed)]
 #[folder = "protocol"]
 #[include = "errors.json"]
+#[include = "sentences.json"]
+#[include = "procedures.json"]
+#[include = "gegl.json"]
 #[include = "ops/*.json"]
 struct Protocol;
 

@@ -8,21 +8,30 @@ pub enum Life {
     Stopped,
     /// No such process, or a zombie.
     Gone,
-    /// It may exist; this system tells no more.
-    #[cfg_attr(target_os = "linux", expect(dead_code))]
+    /// It may exist; the system tells no more, or not at the moment (for want of file descriptors, say).
     Unknown,
 }
 
 /// Looks at process `pid`.
 #[cfg(target_os = "linux")]
 pub fn life(pid: u32) -> Life {
-    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return Life::Gone };
-    // The state follows the name, which is in parentheses and may hold some itself.
-    match stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
+    let stat = match std::fs::read(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat,
+        Err(error) => return life_without(&error),
+    };
+    // The state follows the name, which is in parentheses and may hold some itself, and any bytes.
+    match String::from_utf8_lossy(&stat).rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
         Some('T') => Life::Stopped,
         Some('Z' | 'X') => Life::Gone,
         _ => Life::Runs,
     }
+}
+
+/// What a look that failed tells: only "no such file" and "no such process" mean that there is none.
+#[cfg(target_os = "linux")]
+fn life_without(error: &std::io::Error) -> Life {
+    let no_process = error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error());
+    if no_process || error.kind() == std::io::ErrorKind::NotFound { Life::Gone } else { Life::Unknown }
 }
 
 /// Looks at process `pid`.
@@ -64,6 +73,19 @@ pub fn descends(pid: u32, ancestor: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 1,100 half-open connections took all of the daemon's descriptors, and it ended a healthy GIMP.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_no_such_process_is_the_end_of_one() {
+        use rustix::io::Errno;
+        let with = |errno: Errno| life_without(&std::io::Error::from_raw_os_error(errno.raw_os_error()));
+        assert_eq!((with(Errno::NOENT), with(Errno::SRCH)), (Life::Gone, Life::Gone));
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::ACCESS, Errno::PERM, Errno::INTR, Errno::IO] {
+            assert_eq!(with(errno), Life::Unknown, "{errno}");
+        }
+        assert_eq!(life(u32::MAX), Life::Gone);
+    }
 
     #[cfg(target_os = "linux")]
     #[test]

@@ -320,9 +320,22 @@ pub struct Busy {
     /// It is past its deadline and could not be ended.
     #[serde(default)]
     pub unresponsive: bool,
+    /// Seconds until the plug-in starts again if it does not end; `None`: it never does.
+    #[serde(default)]
+    pub restart_in: Option<f64>,
 }
 
 impl Busy {
+    /// What the caller can do. Never to end GIMP: what it is busy with may be work that is wanted.
+    pub fn hint(&self) -> String {
+        match self.restart_in {
+            Some(seconds) => {
+                format!("try again later; if it has not ended within {seconds:.0} s, GIMP's plug-in is started again")
+            }
+            None => "try again later; `list_instances` tells whether GIMP is still busy".into(),
+        }
+    }
+
     /// "GIMP is still busy with `op` for 12 s".
     pub fn sentence(&self) -> String {
         format!(

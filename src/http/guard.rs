@@ -1,7 +1,10 @@
-//! Who may call: Host and Origin (so that no web page can), and a known key.
+//! Who may call: Host and Origin (so that no web page but the daemon's own can), and a known key. A probe and a public image
+//! need neither: their addresses tell nothing, or cannot be guessed. The gallery's files tell nothing and need no key.
 
-use super::keys::Keys;
-use crate::config;
+use super::forwarded::{Client, Way};
+use super::keys::has_key;
+use super::rules::{Live, Rules};
+use crate::ops::{BaseUrl, KeyName};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
@@ -9,40 +12,42 @@ use axum::http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HOST, ORIGIN, VARY, WWW_AUTHENTICATE,
 };
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use std::net::IpAddr;
-use std::sync::Arc;
-
-struct Guard {
-    hosts: Vec<String>,
-    origins: Vec<String>,
-    keys: Keys,
-}
 
 /// Puts the checks in front of all routes. Behind them each request has its [`Identity`](super::keys::Identity), and
-/// the caller's rights for those who know no keys.
-pub fn layer(routes: Router, settings: &config::Server, keys: Keys) -> Router {
-    let mut hosts: Vec<String> = settings.allowed_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-    if !settings.host.is_unspecified() {
-        hosts.push(settings.host.to_string());
-    }
-    let origins =
-        settings.allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect();
-    let guard = Arc::new(Guard { hosts, origins, keys });
-    routes.layer(from_fn_with_state(guard, check))
+/// the caller's rights and the key's name for those who know no keys; but for a probe of `/health`, which strangers may send.
+pub fn layer(routes: Router, live: Live) -> Router {
+    routes.layer(from_fn_with_state(live, check))
 }
 
-async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
+async fn check(State(live): State<Live>, mut request: Request, next: Next) -> Response {
+    let rules = live.get();
     let headers = request.headers();
-    if !guard.host_is_allowed(headers, request.uri()) {
+    let Some(client) = request.extensions().get::<Client>() else {
+        return refuse(StatusCode::FORBIDDEN, "the request has no sender", "this is a fault of gimp-bridge");
+    };
+    let probe = is_probe(&request) || rules.images_public && super::generated::is_image(&request);
+    let base_url = rules.public_url.clone().unwrap_or_else(|| client.url(""));
+    let base_url = BaseUrl(base_url.into());
+    // Where a key is needed, no name leads a browser in; a trusted proxy passes on the name that it serves.
+    let vouched = client.way == Way::Trusted && rules.keys.are_set();
+    if !vouched && !rules.host_is_allowed(asked_host(&request)) {
+        if probe {
+            return next.run(request).await;
+        }
         return refuse(StatusCode::FORBIDDEN, "the Host header is not allowed", "add it to server.allowed_hosts");
     }
     let origin = match headers.get(ORIGIN) {
         None => None,
-        Some(origin) if guard.origin_is_allowed(origin) => Some(origin.clone()),
+        Some(origin) if rules.origin_is_allowed(origin) => Some(origin.clone()),
+        // The daemon's own page. A name that may lead here by rebinding is no name of its own.
+        Some(origin) if (vouched || rules.host_is_allowed(client.host.as_deref())) && is_own(client, origin) => {
+            Some(origin.clone())
+        }
         Some(_) => {
             return refuse(
                 StatusCode::FORBIDDEN,
@@ -54,13 +59,17 @@ async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next
     // Browsers ask first, without credentials.
     let response = if request.method() == Method::OPTIONS && origin.is_some() {
         StatusCode::NO_CONTENT.into_response()
-    } else if let Some(identity) = guard.keys.identify(headers) {
+    } else if let Some(mut identity) = rules.keys.identify(headers, client.is_known()) {
+        identity.base_url = Some(base_url.clone());
         request.extensions_mut().insert(identity.rights);
+        request.extensions_mut().insert(KeyName(identity.name.clone()));
+        request.extensions_mut().insert(base_url);
         request.extensions_mut().insert(identity);
         next.run(request).await
+    } else if probe && !has_key(headers) || super::gallery::is_page(&request) {
+        next.run(request).await
     } else {
-        let hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
-        let mut refused = refuse(StatusCode::UNAUTHORIZED, "the API key is missing or wrong", hint);
+        let mut refused = unauthorized(&rules);
         refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         refused
     };
@@ -70,19 +79,43 @@ async fn check(State(guard): State<Arc<Guard>>, mut request: Request, next: Next
     }
 }
 
-impl Guard {
-    fn host_is_allowed(&self, headers: &HeaderMap, uri: &Uri) -> bool {
-        let authority = match headers.get(HOST) {
-            Some(host) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
-            None => uri.authority().cloned(),
-        };
+fn is_own(client: &Client, origin: &HeaderValue) -> bool {
+    client.origin().is_some_and(|own| origin.as_bytes() == own.as_bytes())
+}
+
+/// What an orchestrator asks, without a key and under any name.
+fn is_probe(request: &Request) -> bool {
+    request.uri().path() == super::health::PATH && matches!(*request.method(), Method::GET | Method::HEAD)
+}
+
+/// The name that the request itself carries.
+fn asked_host(request: &Request) -> Option<&str> {
+    match request.headers().get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => request.uri().authority().map(Authority::as_str),
+    }
+}
+
+fn unauthorized(rules: &Rules) -> Response {
+    if rules.keys.are_set() {
+        let hint = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`";
+        return refuse(StatusCode::UNAUTHORIZED, "the API key is missing or wrong", hint);
+    }
+    let hint = "somebody behind a proxy asks, who may be anybody: set server.api_key, and name the proxy in \
+                server.trusted_proxies";
+    refuse(StatusCode::UNAUTHORIZED, "a forwarded request needs an API key, and none is set", hint)
+}
+
+impl Rules {
+    fn host_is_allowed(&self, host: Option<&str>) -> bool {
+        let authority = host.and_then(|host| host.parse::<Authority>().ok());
         authority.is_some_and(|authority| {
             let host = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
-            is_loopback(&host)
-                || self
-                    .hosts
-                    .iter()
-                    .any(|allowed| *allowed == host || *allowed == authority.as_str().to_ascii_lowercase())
+            let whole = authority.as_str().to_ascii_lowercase();
+            // A page that rebinds a name to this address still sends the name; an address cannot be rebound.
+            host == "localhost"
+                || host.parse::<IpAddr>().is_ok()
+                || self.hosts.iter().any(|allowed| *allowed == host || *allowed == whole)
         })
     }
 
@@ -129,23 +162,17 @@ fn with_cors(mut response: Response, origin: HeaderValue) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
-    fn guard() -> Guard {
-        Guard {
-            hosts: vec!["gimp.example".into(), "10.0.0.5".into(), "with.port:8443".into()],
-            origins: vec!["https://app.example".into()],
-            keys: Keys::read(&config::Server::default(), false).unwrap(),
-        }
-    }
-
-    fn headers(name: &str, value: &str) -> HeaderMap {
-        let name: axum::http::HeaderName = name.parse().unwrap();
-        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    fn rules() -> std::sync::Arc<Rules> {
+        let mut config = Config::default();
+        config.server.allowed_hosts = vec!["gimp.example".into(), "with.port:8443".into()];
+        config.server.allowed_origins = vec!["https://app.example/".into()];
+        Live::new(&config).unwrap().get()
     }
 
     #[test]
     fn hosts() {
-        let allowed = |host: &str| guard().host_is_allowed(&headers("host", host), &Uri::from_static("/mcp"));
         for host in [
             "localhost",
             "LOCALHOST:8000",
@@ -153,21 +180,33 @@ mod tests {
             "127.9.9.9",
             "[::1]:8000",
             "gimp.example:1",
+            // An address is no name that could be rebound.
             "10.0.0.5",
+            "192.168.1.20:8000",
+            "[2001:db8::7]:8000",
             "with.port:8443",
         ] {
-            assert!(allowed(host), "{host}");
+            assert!(rules().host_is_allowed(Some(host)), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "10.0.0.6", "with.port:1", "", "a b"]
-        {
-            assert!(!allowed(host), "{host}");
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "10.0.0.6.evil.example",
+            "2130706433",
+            "0x7f.1",
+            "with.port:1",
+            "",
+            "a b",
+        ] {
+            assert!(!rules().host_is_allowed(Some(host)), "{host}");
         }
-        assert!(!guard().host_is_allowed(&HeaderMap::new(), &Uri::from_static("/mcp")));
+        assert!(!rules().host_is_allowed(None));
     }
 
     #[test]
     fn origins() {
-        let allowed = |origin: &str| guard().origin_is_allowed(&origin.parse().unwrap());
+        let allowed = |origin: &str| rules().origin_is_allowed(&origin.parse().unwrap());
         for origin in [
             "http://localhost:6274",
             "http://127.0.0.1",

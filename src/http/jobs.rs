@@ -6,7 +6,7 @@
 
 use super::keys::Identity;
 use super::post::event;
-use super::rpc::{Notify, Reply};
+use super::rpc::{Notify, Reply, methods};
 use super::state::{Refusal, State};
 use crate::error::{Error, Kind, Result};
 use crate::ops::params::shorten;
@@ -31,11 +31,19 @@ const MOST: usize = 256;
 /// Bytes of kept answers; the oldest go first.
 const BYTES: usize = 512 << 20;
 const KEPT: Duration = Duration::from_secs(600);
+/// Of a batch's methods, and characters of a prompt, that are told.
+const CALLS: usize = 8;
+const WORDS: usize = 200;
 
 /// What is told of a job.
 #[derive(Clone, Debug, Serialize)]
 pub struct Info {
     pub job: String,
+    /// The method that was called, or several of a batch; `unknown` for what is none.
+    pub method: String,
+    /// The first words of an image that is generated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
     /// `running`, `cancelling`, `done`, `cancelled`.
     pub status: &'static str,
     /// The last report: progress, total, message.
@@ -49,9 +57,32 @@ pub struct Info {
 
 struct Job {
     owner: String,
+    about: About,
     began: Instant,
     cancel: CancellationToken,
     state: watch::Sender<Stage>,
+}
+
+/// What its owner knows it by.
+#[derive(Clone, Default)]
+pub struct About {
+    method: String,
+    prompt: Option<String>,
+}
+
+impl About {
+    /// Of a body that is not checked yet.
+    pub fn read(body: &[u8]) -> About {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let calls = match &body {
+            Value::Array(batch) => batch.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        let method = |call: &Value| methods::known(call["method"].as_str().unwrap_or_default()).unwrap_or("unknown");
+        let method: Vec<&str> = calls.iter().take(CALLS).map(method).collect();
+        let prompt = calls.iter().find_map(|call| call["params"]["prompt"].as_str());
+        About { method: method.join(","), prompt: prompt.map(|prompt| prompt.chars().take(WORDS).collect()) }
+    }
 }
 
 #[derive(Clone, Default)]
@@ -84,6 +115,7 @@ impl Jobs {
     pub fn begin<F>(
         &self,
         owner: &str,
+        about: About,
         shutdown: &CancellationToken,
         call: impl FnOnce(CancellationToken, Notify) -> F,
     ) -> Result<Info>
@@ -93,6 +125,7 @@ impl Jobs {
         let cancel = shutdown.child_token();
         let job = Arc::new(Job {
             owner: owner.into(),
+            about,
             began: Instant::now(),
             cancel: cancel.clone(),
             state: watch::Sender::new(Stage::default()),
@@ -158,7 +191,8 @@ impl Job {
             (None, false) => "running",
         };
         let seconds = stage.ended.map_or(self.began.elapsed(), |ended| ended - self.began).as_secs_f64();
-        Info { job: id.into(), status, progress: stage.progress, seconds, response: stage.response }
+        let About { method, prompt } = self.about.clone();
+        Info { job: id.into(), method, prompt, status, progress: stage.progress, seconds, response: stage.response }
     }
 }
 
@@ -173,8 +207,11 @@ async fn show(
 async fn list(Shared(state): Shared<State>, Extension(identity): Extension<Identity>) -> Json<Value> {
     let mut jobs = state.jobs.lock();
     forget(&mut jobs);
-    let mine = jobs.iter().filter(|(_, job)| job.owner == identity.name);
-    let jobs: Vec<Info> = mine.map(|(id, job)| Info { response: None, ..job.info(id) }).collect();
+    // Those without a key share a name, and know each their own ids.
+    let mine = jobs.iter().filter(|(_, job)| job.owner == identity.name && !identity.rights.anonymous);
+    let mut mine: Vec<_> = mine.collect();
+    mine.sort_by_key(|(_, job)| job.began);
+    let jobs: Vec<Info> = mine.into_iter().map(|(id, job)| Info { response: None, ..job.info(id) }).collect();
     Json(serde_json::json!({"jobs": jobs}))
 }
 

@@ -4,6 +4,8 @@
 //! - `Accept: text/event-stream`: events `progress` while it runs, then `result` with the answer;
 //! - `Prefer: respond-async`: 202 at once with `Location: /jobs/{id}`.
 
+use super::forwarded::Client;
+use super::jobs::About;
 use super::keys::Identity;
 use super::limits::too_many_streams;
 use super::record::Summary;
@@ -26,14 +28,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Reports that may wait for a slow client; later ones are dropped.
 const WAITING: usize = 64;
-/// Between two pieces of a body; a client that stops in the middle holds no place for ever.
-const SILENT: Duration = Duration::from_secs(30);
 /// A comment this often keeps proxies from closing a stream.
 const ALIVE: Duration = Duration::from_secs(15);
 
 pub async fn post(
     Shared(state): Shared<State>,
     Extension(identity): Extension<Identity>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
@@ -48,7 +49,7 @@ pub async fn post(
             .any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains(what)))
     };
     if wants(axum::http::HeaderName::from_static("prefer"), "respond-async") {
-        return begin_job(&state, identity, body);
+        return begin_job(&state, identity, &client, body);
     }
     let cancel = state.shutdown.child_token();
     if wants(ACCEPT, "text/event-stream") {
@@ -68,7 +69,7 @@ pub async fn post(
 }
 
 /// The body, at most `limit` bytes of it.
-async fn read(body: Body, limit: usize, headers: &HeaderMap) -> Result<Bytes, Error> {
+pub async fn read(body: Body, limit: usize, headers: &HeaderMap) -> Result<Bytes, Error> {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("application/json");
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     // A form is what a web page can send without asking; the Origin check stands before this.
@@ -79,11 +80,8 @@ async fn read(body: Body, limit: usize, headers: &HeaderMap) -> Result<Bytes, Er
     }
     let mut stream = body.into_data_stream();
     let mut read = Vec::new();
-    let late = |_| {
-        Error::new(Kind::Timeout, format!("no byte of the body came for {} s", SILENT.as_secs())).hint("send it again")
-    };
-    while let Some(chunk) = tokio::time::timeout(SILENT, stream.next()).await.map_err(late)? {
-        let chunk = chunk.map_err(|_| Error::new(Kind::ProtocolError, "the body broke off"))?;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|error| broken(&error))?;
         if read.len() + chunk.len() > limit {
             return Err(Error::new(Kind::TooLarge, format!("the body is over the limit of {limit} bytes"))
                 .hint("send large images with PUT /uploads, or raise server.max_body"));
@@ -93,16 +91,25 @@ async fn read(body: Body, limit: usize, headers: &HeaderMap) -> Result<Bytes, Er
     Ok(read.into())
 }
 
-fn begin_job(state: &State, identity: Identity, body: Bytes) -> Response {
+/// A body that ended before its end.
+pub fn broken(error: &axum::Error) -> Error {
+    let io = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    match io.filter(|io| io.kind() == std::io::ErrorKind::TimedOut) {
+        Some(late) => Error::new(Kind::Timeout, late.to_string()).hint("send it again"),
+        None => Error::new(Kind::ProtocolError, "the body broke off"),
+    }
+}
+
+fn begin_job(state: &State, identity: Identity, client: &Client, body: Bytes) -> Response {
     let rpc = state.rpc.clone();
     let owner = identity.name.clone();
-    let begun = state.jobs.begin(&owner, &state.shutdown, move |cancel, notify| async move {
+    let begun = state.jobs.begin(&owner, About::read(&body), &state.shutdown, move |cancel, notify| async move {
         rpc.answer(&body, &Caller { identity, cancel, notify: Some(notify) }).await
     });
     match begun {
         Ok(job) => {
             let mut response = json_response(StatusCode::ACCEPTED, &json!(job));
-            if let Ok(location) = HeaderValue::try_from(format!("/jobs/{}", job.job)) {
+            if let Ok(location) = HeaderValue::try_from(client.link(&format!("/jobs/{}", job.job))) {
                 response.headers_mut().insert(LOCATION, location);
             }
             response.headers_mut().insert("preference-applied", HeaderValue::from_static("respond-async"));

@@ -2,11 +2,11 @@
 //!
 //! Never what was sent: no parameters, no pictures, no keys. Names that a client made up are not repeated either.
 
+use super::forwarded::{Client, Way};
 use super::keys::Identity;
-use super::peer::Peer;
 use crate::metrics::METRICS;
 use axum::Router;
-use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::extract::{MatchedPath, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use std::time::Instant;
@@ -45,7 +45,10 @@ async fn around(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("other".to_owned(), |path| path.as_str().to_owned());
     let method = request.method().clone();
-    let address = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer.0.ip().to_string());
+    let client = request.extensions().get::<Client>().cloned();
+    let address = client.as_ref().map(|client| client.address.to_string());
+    // The name that a trusted proxy was asked under; a client's own words are not repeated.
+    let site = client.filter(|client| client.way == Way::Trusted).map(|client| client.url(""));
     let response = next.run(request).await;
     let (took, status) = (began.elapsed(), response.status().as_u16());
     // Methods that HTTP does not know would be labels of a client's making.
@@ -65,6 +68,7 @@ async fn around(request: Request, next: Next) -> Response {
         outcome = summary.map_or(if status < 400 { "ok" } else { "refused" }, |summary| &summary.outcome),
         client = caller.map_or("unknown", |caller| &caller.0),
         address = address.as_deref().unwrap_or(""),
+        site = site.as_deref(),
         duration_ms = took.as_secs_f64() * 1e3,
         "request"
     );

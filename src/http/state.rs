@@ -16,7 +16,10 @@ pub const STREAMS: usize = 256;
 pub struct State {
     pub rpc: Rpc,
     pub jobs: Jobs,
-    pub exports: super::images::Exports,
+    /// Whether a generated image's address is the right to it.
+    pub images_public: bool,
+    pub thumbnails: super::generated::Thumbnails,
+    pub exports: super::downloads::Exports,
     /// One for each event stream and WebSocket: they go on after their request's turn.
     pub streams: Arc<Semaphore>,
     /// Bytes; the largest request body, uploads aside.

@@ -1,6 +1,7 @@
 //! `/uploads`: files in pieces. `PUT /uploads` begins one (and may be all of it), `PUT /uploads/{id}` goes on with
 //! `Content-Range: bytes FIRST-LAST/TOTAL`, `GET` tells how far it is, `DELETE` forgets it.
 
+use super::forwarded::Client;
 use super::keys::Identity;
 use super::state::{Refusal, State};
 use crate::error::{Error, Kind, Result};
@@ -25,6 +26,7 @@ pub fn routes() -> Router<State> {
 async fn begin(
     Shared(state): Shared<State>,
     Extension(identity): Extension<Identity>,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
@@ -52,7 +54,7 @@ async fn begin(
         }
     };
     let mut response = (StatusCode::CREATED, Json(&progress)).into_response();
-    if let Ok(location) = HeaderValue::try_from(format!("/uploads/{id}")) {
+    if let Ok(location) = HeaderValue::try_from(client.link(&format!("/uploads/{id}"))) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)

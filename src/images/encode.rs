@@ -34,6 +34,10 @@ impl Layout {
         self.row_bytes() as u64 * u64::from(self.height)
     }
 
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.width) * u64::from(self.height)
+    }
+
     pub fn has_alpha(&self) -> bool {
         matches!(self.channels, 2 | 4)
     }

@@ -2,13 +2,22 @@
 
 pub mod analysis;
 mod base64_text;
+pub mod by_content;
+mod cmyk;
 pub mod decode;
 mod deflate;
 pub mod encode;
+pub mod frames;
 mod huffman;
 mod jpeg;
+pub mod mended;
+pub mod metadata;
+pub mod orientation;
 mod png;
+pub mod read;
 pub mod sniff;
+mod srgb;
+pub mod thumbnail;
 mod webp;
 
 pub use base64_text::Base64Text;

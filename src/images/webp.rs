@@ -44,7 +44,8 @@ pub fn encode(layout: Layout, quality: u8, rows: &mut impl Read, sink: &mut impl
         .encode_advanced(&config)
         .map_err(|error| EncodeError::Encoder(format!("{error:?}")))?;
     drop(pixels);
-    encoded.chunks(1 << 20).try_for_each(|chunk| sink.write_all(chunk)).map_err(failed)
+    // In one go: a sink that finds it too large then knows how large it is.
+    sink.write_all(&encoded).map_err(failed)
 }
 
 fn failed(error: impl std::fmt::Display) -> EncodeError {

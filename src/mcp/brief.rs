@@ -4,6 +4,7 @@
 //! fields, the rest of long descriptions, seldom used parameters, describe_operation tells, and the check of each call
 //! knows anyway; listed schemas are open, so that a call may have what they do not list.
 
+use super::output;
 use crate::ops::catalogue::{Access, Operation};
 use crate::ops::params::beginning;
 use rmcp::model::{Tool, ToolAnnotations};
@@ -31,7 +32,7 @@ const FAR: f64 = 65_536.0;
 
 /// Parameters that many operations have and few calls need: the server's instructions tell of them, and only
 /// run_operation lists them.
-const UNLISTED: [&str; 5] = ["verify", "timeout", "instance", "units", "from_preview"];
+const UNLISTED: [&str; 6] = ["verify", "timeout", "instance", "units", "from_preview", "max_bytes"];
 
 /// What the instructions explain once.
 const EXPLAINED: [&str; 4] = ["image", "preview", "layer", "drawable"];
@@ -53,14 +54,11 @@ pub fn tool(operation: &Operation, level: usize) -> Tool {
     if !all {
         description.push_str(" More parameters: describe_operation.");
     }
-    Tool::new(operation.name.clone(), description, schema)
-        .with_raw_output_schema(Arc::new(output_schema()))
-        .with_annotations(annotations)
-}
-
-/// What every structured answer is, an error's too: clients check against it, so it admits both.
-fn output_schema() -> Map<String, Value> {
-    json!({"type": "object", "required": ["status"]}).as_object().cloned().unwrap_or_default()
+    let tool = Tool::new(operation.name.clone(), description, schema).with_annotations(annotations);
+    match output::schema(operation, level) {
+        Some(schema) => tool.with_raw_output_schema(Arc::new(schema)),
+        None => tool,
+    }
 }
 
 /// The arguments' schema, and whether it has all of the operation's own parameters.
@@ -70,7 +68,8 @@ pub fn input_schema(operation: &Operation, level: usize) -> (Map<String, Value>,
     let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|each| each == name));
     let (mut properties, mut optional, mut all) = (Map::new(), 0, true);
     for (name, schema) in full.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        if UNLISTED.contains(&name.as_str()) && operation.name != "run_operation" {
+        let unlisted = UNLISTED.contains(&name.as_str()) && operation.is_common(name);
+        if unlisted && (operation.name != "run_operation" || name == "max_bytes") {
             continue;
         }
         if !is_required(name) && !EXPLAINED.contains(&name.as_str()) {
@@ -131,7 +130,7 @@ fn short(schema: &Value, longest: usize, level: usize) -> Value {
                 set("type", "string".into());
                 set("description", format!("{}, …", shown.join(", ")).into());
             }
-            "oneOf" => merged(value, level).into_iter().for_each(|(key, value)| set(&key, value)),
+            "oneOf" => set("anyOf", alternatives(value, level)),
             "items" => set(key, short(value, longest.min(PARAMETER[1]), level)),
             "properties" => {
                 let members = value.as_object().into_iter().flatten();
@@ -143,11 +142,18 @@ fn short(schema: &Value, longest: usize, level: usize) -> Value {
             _ => set(key, value.clone()),
         }
     }
-    // Some clients take no array without `items`.
+    // Some clients take no array without `items`, or with some that say nothing.
     if out.get("type").is_some_and(|kind| kind == "array") && !out.contains_key("items") {
-        out.insert("items".into(), json!({}));
+        out.insert("items".into(), anything());
     }
     out.into()
+}
+
+/// Any JSON value, in words that the strictest of checks takes.
+fn anything() -> Value {
+    let simple = ["string", "number", "boolean", "null", "object"].map(|kind| json!({"type": kind}));
+    let list = json!({"type": "array", "items": {"anyOf": simple[..2]}});
+    json!({"anyOf": simple.iter().chain([&list]).collect::<Vec<_>>()})
 }
 
 fn is_far(schema: &Map<String, Value>) -> bool {
@@ -161,24 +167,20 @@ fn is_far(schema: &Map<String, Value>) -> bool {
     }
 }
 
-/// Alternatives, which the catalogue tells apart by their types, as one schema with several types.
-fn merged(alternatives: &Value, level: usize) -> Map<String, Value> {
-    let mut types: Vec<Value> = Vec::new();
-    let mut out = Map::new();
-    for alternative in alternatives.as_array().into_iter().flatten() {
-        let alternative = short(alternative, 0, level);
-        types.push(alternative["type"].clone());
-        if let Some(items) = alternative.get("items") {
-            let mut items = items.clone();
-            if let Some(items) = items.as_object_mut() {
-                items.remove("minimum");
-                items.remove("maximum");
+/// Alternatives, which the catalogue tells apart by their types. Not as one schema with several types: some models'
+/// function declarations take no such `type`.
+fn alternatives(alternatives: &Value, level: usize) -> Value {
+    let shown = alternatives.as_array().into_iter().flatten().map(|alternative| {
+        let mut alternative = short(alternative, 0, level);
+        if let Some(members) = alternative.as_object_mut() {
+            members.retain(|key, _| ["type", "items"].contains(&key.as_str()));
+            if let Some(items) = members.get_mut("items").and_then(Value::as_object_mut) {
+                items.retain(|key, _| !["minimum", "maximum"].contains(&key.as_str()));
             }
-            out.insert("items".into(), items);
         }
-    }
-    out.insert("type".into(), types.into());
-    out
+        alternative
+    });
+    shown.collect()
 }
 
 #[cfg(test)]
@@ -193,7 +195,7 @@ mod tests {
             {"type": "array", "items": {"type": "number", "minimum": 0, "maximum": 255}, "minItems": 3, "maxItems": 4}]});
         assert_eq!(
             short(&color, 90, 0),
-            json!({"description": "A colour, #rgb, or numbers", "default": "white", "type": ["string", "array"], "items": {"type": "number"}})
+            json!({"description": "A colour, #rgb, or numbers", "default": "white", "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}]})
         );
         assert_eq!(
             short(&json!({"type": "integer", "minimum": 1, "maximum": 524288}), 90, 0),
@@ -201,7 +203,10 @@ mod tests {
         );
         let percent = json!({"type": "number", "minimum": 0, "maximum": 100});
         assert_eq!(short(&percent, 90, 0), percent);
-        assert_eq!(short(&json!({"type": "array", "maxItems": 9}), 90, 0), json!({"type": "array", "items": {}}));
+        assert_eq!(
+            short(&json!({"type": "array", "maxItems": 9}), 90, 0),
+            json!({"type": "array", "items": anything()})
+        );
     }
 
     #[test]

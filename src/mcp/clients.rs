@@ -3,12 +3,13 @@
 //! - stdio: the process is the client.
 //! - HTTP, revisions up to 2025-11-25: the MCP session is the client, from `initialize` to its end.
 //! - HTTP, revision 2026-07-28 has no sessions. There the client is who it says it is: the header
-//!   [`CLIENT_HEADER`] if sent, else the name and version in `_meta`'s clientInfo, together with the address that it
-//!   calls from. The connection is no sign, since HTTP clients open several and close idle ones. Two programs with the
+//!   [`CLIENT_HEADER`] if sent, else the name and version in `_meta`'s clientInfo, together with its key and the
+//!   address that it calls from. The connection is no sign, since HTTP clients open several and close idle ones. Two programs with the
 //!   same name on the same machine therefore share a namespace, unless they send the header. Such a client is gone
 //!   after an hour without a request.
 
 use crate::gimp::{Client, Gimp};
+use crate::ops::KeyName;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use rmcp::RoleServer;
@@ -78,6 +79,10 @@ impl Sessionless {
             }
         }
         hash.update([0, u8::from(header.is_some())]);
+        if let Some(KeyName(owner)) = parts.and_then(|parts| parts.extensions.get()) {
+            hash.update(owner);
+            hash.update([0]);
+        }
         if let Some(ConnectInfo(peer)) = parts.and_then(|parts| parts.extensions.get::<ConnectInfo<SocketAddr>>()) {
             hash.update(peer.ip().to_string());
         }
@@ -120,7 +125,8 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     fn gimp() -> Gimp {
-        let state = Settings { state_dir: "/nowhere".into(), port: None, label: "test".into() };
+        let state =
+            Settings { state_dir: "/nowhere".into(), port: None, label: "test".into(), policy: Default::default() };
         Gimp::new(state, CancellationToken::new())
     }
 

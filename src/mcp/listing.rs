@@ -17,8 +17,12 @@ pub const DEFAULT_SET_BYTES: usize = 24_000;
 /// What a client sees unless it asks for others.
 pub const DEFAULT: &str = "core";
 
+/// The same where the daemon works without a GIMP.
+pub const WITHOUT_GIMP: &str =
+    "generate_image,list_generated_images,get_generated_image_metadata,delete_image,list_generation_backends";
+
 /// More tools than this are not a default set: each one more may take [`EACH`] bytes.
-const DEFAULT_SET: usize = 36;
+const DEFAULT_SET: usize = 40;
 const EACH: usize = 800;
 
 /// How everything else is reached; part of every set.

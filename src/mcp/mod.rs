@@ -6,11 +6,12 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `server.rs` | the handler: one small function per MCP method |
-//! | `listing.rs`, `brief.rs` | which operations a client sees as tools, and their short forms |
+//! | `listing.rs`, `brief.rs`, `output.rs` | which operations a client sees as tools, their short forms, what they answer |
 //! | `tools.rs`, `bound.rs` | outcome and error to tool result, and its greatest size |
 //! | `resources.rs`, `prompts.rs` | the `gimp://` resources, the prompts |
 //! | `clients.rs` | which AI client a request belongs to, and when that client is gone |
 //! | `attachments.rs` | pictures that leave as base64 without ever being a string |
+//! | `in_flight.rs` | refuses a second request with the id of one that runs |
 //! | `subscriptions.rs` | tells clients that a resource changed |
 //! | `transport.rs`, `sessions.rs`, `replies.rs` | stdio and HTTP around the handler |
 
@@ -18,7 +19,9 @@ mod attachments;
 mod bound;
 mod brief;
 mod clients;
+mod in_flight;
 mod listing;
+mod output;
 mod prompts;
 mod replies;
 mod resources;

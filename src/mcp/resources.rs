@@ -5,7 +5,7 @@ use super::bound::{MOST, bound};
 use crate::error::{Error, Kind, Result};
 use crate::ops::catalogue::Catalogue;
 use crate::ops::params::shorten;
-use crate::ops::{Context, Ops, uri};
+use crate::ops::{Context, Ops, Pictures, uri};
 use rmcp::model::{ReadResourceResult, Resource, ResourceContents, ResourceTemplate};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -22,7 +22,7 @@ const LISTING: Duration = Duration::from_secs(2);
 const FIXED: [&str; 4] = ["image", "layer", "as", "timeout"];
 
 /// The fixed resources, and one for each open image if GIMP answers.
-pub async fn list(ops: &Ops, context: Context) -> Vec<Resource> {
+pub async fn list(ops: &Ops, context: Context, pictures: Pictures) -> Vec<Resource> {
     let mut resources = vec![
         Resource::new(PYTHON_URI, "python-guide")
             .with_title("Scripting GIMP 3 with Python")
@@ -46,10 +46,12 @@ pub async fn list(ops: &Ops, context: Context) -> Vec<Resource> {
                 .with_title(format!("{name}: layers and properties"))
                 .with_mime_type("application/json"),
         );
+        // A client puts it before a model. Its type depends on the picture.
+        let bound = pictures.max_bytes.unwrap_or_default();
+        let size = "max_width=1024&max_height=1024";
         resources.push(
-            Resource::new(format!("{IMAGES_URI}/{id}/bitmap?max_width=1024&max_height=1024"), name)
-                .with_title(format!("{name}: the picture"))
-                .with_mime_type("image/png"),
+            Resource::new(format!("{IMAGES_URI}/{id}/bitmap?{size}&format=auto&max_bytes={bound}"), name)
+                .with_title(format!("{name}: the picture")),
         );
     }
     resources

@@ -2,13 +2,13 @@
 
 use super::attachments::Attachments;
 use super::clients::{Session, Sessionless};
-use super::listing::{DEFAULT, Set, Tools};
+use super::listing::{DEFAULT, Set, Tools, WITHOUT_GIMP};
 use super::subscriptions::Subscriptions;
 use super::{bound, prompts, resources, subscriptions, tools};
 use crate::error::{Error, Kind, Result as EdgeResult};
 use crate::gimp::{Client, Progress, ProgressSink};
 use crate::ops::catalogue::Catalogue;
-use crate::ops::{Context, Ops, Rights};
+use crate::ops::{BaseUrl, Context, Ops, Pictures, Rights};
 use rmcp::model::*;
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -22,15 +22,24 @@ These tools work inside a live GIMP 3. Look first: get_image_metadata (fast) and
 enough to judge a photo). Only the commonest operations are listed as tools: search_operations finds the others by what \
 they do, describe_operation tells an operation's parameters in full, run_operation runs it; call_api reaches whatever \
 has no operation. Do several steps in one call with batch. \
-Parameters that many tools share: `image` and `layer` (ids; left out: the image last used, the selected layer), \
-`preview` (also return a picture of the result, longest side in pixels: 768 is good). Not listed, but taken: `timeout` \
-(seconds) and `instance` (another GIMP, from list_instances) by every tool; `verify` (\"full\" proves the effect pixel by \
-pixel above 24 megapixels too) by those that change an image; by those that take places or lengths `units` (pixels, \
-layer, or relative: 0 to 1 of the image) and `from_preview` (the `scale_map` of a picture: places are then that picture's \
-pixels). Colours are CSS names, #rrggbb[aa], rgb(), hsl() or [r, g, b(, a)] with 0-255. \
+Parameters that many tools share: `image` and `layer` (ids; left out: the image last changed, opened or chosen, the \
+selected layer), `preview` (also return a picture of the result, longest side in pixels: 768 is good). Pictures stay \
+within what clients take (600 kB of base64 unless configured otherwise); those of get_image_bitmap with a named `format` \
+do not. Not listed, but taken: `max_bytes` (bound of an answer's pictures, 0 for none) by every tool that takes \
+`preview`; `timeout` (seconds) and `instance` (another GIMP, from list_instances) by every tool; `verify` (\"full\" proves \
+the effect pixel by pixel above 24 megapixels too) by those that change an image; by those that take places `units` \
+(pixels, layer, or relative: 0 to 1 of the image; radii, feathers and sizes of type stay in pixels), and `from_preview` \
+(the `scale_map` of a picture: places and lengths are then that picture's pixels). Colours are CSS names, #rrggbb[aa], \
+rgb(), hsl() or [r, g, b(, a)] with 0-255. \
 `effect` in an answer says what really changed. Everything can be taken back: undo, or checkpoint and \
 restore_checkpoint. Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
 Read the resource gimp://docs/python before you write code for GIMP 3: its API differs from GIMP 2.";
+
+/// Where a backend that generates images is configured.
+const GENERATION: &str = " An image generator is configured: generate_image makes images from words, for `into` as a new \
+image or layer too; fill_selection_with_prompt paints words into the selection, with what is round it in view; vary_image \
+makes variants of a layer. Ask for a `preview` and look at it. Variants come as a group of layers of which the first one is \
+shown: set_layer_properties shows another.";
 
 /// The catalogue hardly changes while the daemon runs; a client may keep what it listed for a while.
 const LISTS_KEPT_MS: u64 = 60_000;
@@ -47,24 +56,30 @@ pub struct Mcp {
     tools: Tools,
     /// What a client sees that does not ask for others.
     default_set: Set,
+    /// For a model's eyes, within what its client takes.
+    pictures: Pictures,
     sessionless: Sessionless,
     pub(super) attachments: Attachments,
 }
 
 impl Mcp {
-    /// With the default set of tools.
+    /// With the default set of tools, and pictures of the default size.
     pub fn new(ops: Ops) -> Arc<Mcp> {
-        Mcp::with_tools(ops, DEFAULT).expect("the default set is one")
+        let max_kb = crate::config::Pictures::default().max_kb;
+        Mcp::with_tools(ops, DEFAULT, max_kb).expect("the default set is one")
     }
 
-    /// `list`: `core`, `all`, or names of packs and operations, separated by commas.
+    /// `list`: `core`, `all`, or names of packs and operations, separated by commas. `max_kb`: kilobytes of base64 that
+    /// an answer's pictures may have; 0: any number.
     ///
     /// # Errors
     /// `config` when a name is none of these.
-    pub fn with_tools(ops: Ops, list: &str) -> EdgeResult<Arc<Mcp>> {
+    pub fn with_tools(ops: Ops, list: &str, max_kb: u64) -> EdgeResult<Arc<Mcp>> {
+        let list = if list == DEFAULT && ops.gimp().is_absent() { WITHOUT_GIMP } else { list };
         let (tools, default_set) = (Tools::new(Catalogue::get()), Set::parse(list)?);
         let (sessionless, attachments) = (Sessionless::default(), Attachments::new());
-        Ok(Arc::new(Mcp { ops, tools, default_set, sessionless, attachments }))
+        let pictures = Pictures::for_model(max_kb);
+        Ok(Arc::new(Mcp { ops, tools, default_set, pictures, sessionless, attachments }))
     }
 
     /// Takes a picture's base64 in, and gives the text that stands for it in a message; see `attachments.rs`.
@@ -100,8 +115,11 @@ impl Server {
         }
     }
 
+    /// For resources: whoever reads one gets the picture itself, unless its address says otherwise.
     fn context(&self, context: &RequestContext<RoleServer>) -> Context {
-        Context { client: self.client(context), cancel: context.ct.clone(), progress: None, rights: rights(context) }
+        let (cancel, rights) = (context.ct.clone(), rights(context));
+        let (pictures, base_url) = (Pictures::default(), base_url(context));
+        Context { client: self.client(context), cancel, progress: None, rights, pictures, base_url }
     }
 }
 
@@ -116,7 +134,9 @@ impl ServerHandler for Server {
         let implementation = Implementation::new("gimp-bridge", env!("CARGO_PKG_VERSION"))
             .with_title("GIMP")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
-        ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS)
+        let generation = if self.mcp.ops.generates() { GENERATION } else { "" };
+        let instructions = format!("{INSTRUCTIONS}{generation}");
+        ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(instructions)
     }
 
     async fn initialize(
@@ -174,7 +194,8 @@ impl ServerHandler for Server {
             }
             None => (None, None),
         };
-        let run = Context { client, cancel: context.ct.clone(), progress, rights: rights(&context) };
+        let (cancel, rights, pictures) = (context.ct.clone(), rights(&context), self.mcp.pictures);
+        let run = Context { client, cancel, progress, rights, pictures, base_url: base_url(&context) };
         let call = self.mcp.ops.run(&request.name, request.arguments.unwrap_or_default(), run);
         let outcome = match reports {
             Some((token, reports)) => with_progress(call, token, reports, &context.peer).await,
@@ -192,7 +213,7 @@ impl ServerHandler for Server {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let resources = resources::list(&self.mcp.ops, self.context(&context)).await;
+        let resources = resources::list(&self.mcp.ops, self.context(&context), self.mcp.pictures).await;
         // Images come and go: nothing to keep.
         let result = ListResourcesResult { resources, ..Default::default() };
         Ok(result.with_ttl_ms(0).with_cache_scope(CacheScope::Private))
@@ -301,12 +322,17 @@ fn rights(context: &RequestContext<RoleServer>) -> Rights {
     parts.and_then(|parts| parts.extensions.get::<Rights>()).copied().unwrap_or_default()
 }
 
+/// The address that the HTTP listener was asked under; none on stdio.
+fn base_url(context: &RequestContext<RoleServer>) -> Option<BaseUrl> {
+    context.extensions.get::<axum::http::request::Parts>()?.extensions.get::<BaseUrl>().cloned()
+}
+
 /// An error outside a tool call, where MCP wants a JSON-RPC error.
 fn edge(error: Error) -> ErrorData {
     let code = match error.kind {
         // An unknown tool is a bad parameter of tools/call, says the specification.
         Kind::InvalidArgument | Kind::UnknownOperation => ErrorCode::INVALID_PARAMS,
-        Kind::NotFound | Kind::NoImage => ErrorCode::RESOURCE_NOT_FOUND,
+        Kind::NotFound | Kind::ImageGone | Kind::NoImage => ErrorCode::RESOURCE_NOT_FOUND,
         kind => ErrorCode(kind.code()),
     };
     let mut data = error.to_json_rpc()["data"].take();

@@ -7,22 +7,26 @@ use crate::ops::{Link, Outcome};
 use rmcp::model::{CallToolResult, ContentBlock, Resource};
 use serde_json::{Map, Value, json};
 
-/// Pictures first, then the result as JSON text for clients that read no structured content, then links. `most`
-/// bounds the result's bytes.
+/// The result as JSON text, then pictures, then links. `most` bounds the text's bytes.
+///
+/// The same is there as structured content only where there is no picture: a client that reads structured content may
+/// show its model nothing else.
 pub fn success(outcome: Outcome, attachments: &Attachments, most: usize) -> CallToolResult {
-    let mut structured = Map::new();
-    structured.insert("status".into(), "success".into());
-    structured.extend(outcome.result);
-    bound(&mut structured, most);
+    let mut fields = Map::new();
+    fields.insert("status".into(), "success".into());
+    fields.extend(outcome.result);
+    bound(&mut fields, most);
+    let structured = outcome.pictures.is_empty();
+    let text = if structured { text(&fields) } else { whole_text(&fields) };
     let mut content: Vec<ContentBlock> = Vec::with_capacity(outcome.pictures.len() + outcome.links.len() + 1);
+    content.push(ContentBlock::text(text));
     for picture in outcome.pictures {
         let mime_type = picture.format.mime_type();
         content.push(ContentBlock::image(attachments.put(picture.base64), mime_type));
     }
-    content.push(ContentBlock::text(text(&structured)));
     content.extend(outcome.links.into_iter().map(link));
     let mut result = CallToolResult::success(content);
-    result.structured_content = Some(Value::Object(structured));
+    result.structured_content = structured.then_some(Value::Object(fields));
     result
 }
 
@@ -55,7 +59,7 @@ pub fn sentences(error: &Error) -> String {
 /// JSON without the bytes of files, which only the structured content carries.
 fn text(fields: &Map<String, Value>) -> String {
     let Some(Value::String(data)) = fields.get("image_data") else {
-        return serde_json::to_string(fields).expect("a JSON value serialises");
+        return whole_text(fields);
     };
     let mut fields: Map<String, Value> = fields
         .iter()
@@ -64,7 +68,11 @@ fn text(fields: &Map<String, Value>) -> String {
         .collect();
     let note = format!("{} characters of base64, in the structured content", data.len());
     fields.insert("image_data".into(), note.into());
-    serde_json::to_string(&fields).expect("a JSON value serialises")
+    whole_text(&fields)
+}
+
+fn whole_text(fields: &Map<String, Value>) -> String {
+    serde_json::to_string(fields).expect("a JSON value serialises")
 }
 
 fn link(link: Link) -> ContentBlock {

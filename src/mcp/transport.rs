@@ -1,15 +1,17 @@
 //! The handler behind stdio and behind HTTP.
 
 use super::attachments::FilledWriter;
+use super::in_flight::Guarded;
 use super::replies;
 use super::server::{Mcp, Server};
 use super::sessions::{RETRY, Sessions};
 use crate::error::{Error, Kind, Result};
+use crate::ops::KeyName;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use rmcp::service::{QuitReason, ServerInitializeError, serve_server_with_ct};
 use rmcp::transport::async_rw::AsyncRwTransport;
 use rmcp::transport::io::stdio_pipes;
@@ -56,7 +58,7 @@ where
     Router::new().route_service("/mcp", service).layer(from_fn_with_state((mcp, sessions, settings.held), around))
 }
 
-/// Counts sessions, and gives the reply its form.
+/// Keeps sessions to the keys that began them, counts them, and gives the reply its form.
 async fn around(
     State((mcp, sessions, held)): State<(Arc<Mcp>, Sessions, Duration)>,
     request: Request,
@@ -65,10 +67,13 @@ async fn around(
     let session = |headers: &axum::http::HeaderMap| Some(headers.get(SESSION_HEADER)?.to_str().ok()?.to_owned());
     let known = session(request.headers());
     let method = request.method().clone();
+    let owner = request.extensions().get::<KeyName>().cloned().unwrap_or_default();
     if let Some(id) = &known {
-        match method {
-            Method::DELETE => sessions.ended(id),
-            _ => sessions.called(id),
+        if !sessions.called(id, &owner) {
+            return unknown_session();
+        }
+        if method == Method::DELETE {
+            sessions.ended(id);
         }
     }
     let mut response = next.run(request).await;
@@ -77,7 +82,7 @@ async fn around(
             if known.is_none()
                 && let Some(id) = session(response.headers())
             {
-                sessions.begun(&id).await;
+                sessions.begun(&id, owner).await;
             }
             replies::shape(response, &mcp.attachments, held).await
         }
@@ -94,6 +99,11 @@ async fn around(
             Response::from_parts(parts, mcp.attachments.fill(Vec::new(), body).await)
         }
     }
+}
+
+/// What MCP wants for a session that ended: the client begins a new one.
+fn unknown_session() -> Response {
+    (StatusCode::NOT_FOUND, "there is no such MCP session; begin one with initialize").into_response()
 }
 
 /// MCP over this process's stdin and stdout, until stdin closes or `shutdown`.
@@ -116,6 +126,7 @@ where
 {
     let writer = FilledWriter::new(writer, mcp.attachments.clone());
     let transport = AsyncRwTransport::new_server(reader, writer).with_max_line_length(longest_line);
+    let transport = Guarded::new(transport);
     let running = match serve_server_with_ct(Server::for_process(mcp), transport, shutdown).await {
         Ok(running) => running,
         // The client closed before it said anything, or we were told to stop.

@@ -30,8 +30,10 @@ const JOINED: Duration = Duration::from_secs(3600);
 const TOUCH: Duration = Duration::from_secs(20);
 
 /// How a batch is held.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terms {
+    /// What the step is called in GIMP's undo history, for people.
+    pub step: String,
     /// How long it may be open; the plug-in then ends it by itself.
     pub limit: Duration,
     /// Whether the proof compares every pixel, however large the image.
@@ -82,6 +84,7 @@ impl Ops {
         // It has to be closed whatever becomes of the call.
         let mut end = Request { operation: "end_batch".into(), cancel: CancellationToken::new(), ..begin.clone() };
         end.timeout = CLOSING;
+        begin.arguments.insert("step".into(), terms.step.into());
         begin.arguments.insert("seconds".into(), (terms.limit + CLOSING).as_secs_f64().into());
         begin.arguments.insert("on_abandon".into(), if terms.restore { "restore" } else { "keep" }.into());
         begin.arguments.insert("proof".into(), if terms.full_proof { "full" } else { "auto" }.into());
@@ -106,16 +109,19 @@ impl Batch {
         arguments: Map<String, Value>,
         context: Context,
     ) -> Pin<Box<dyn Future<Output = Result<Outcome>> + Send + 'a>> {
-        Box::pin(async move {
-            let running = TOKEN.scope(self.token().to_owned(), self.ops.run(name, arguments, context));
-            tokio::pin!(running);
-            loop {
-                tokio::select! {
-                    outcome = &mut running => return outcome,
-                    () = tokio::time::sleep(TOUCH) => self.touch(),
-                }
+        Box::pin(self.scope(self.ops.run(name, arguments, context)))
+    }
+
+    /// Work of which every request belongs to the batch.
+    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+        let running = TOKEN.scope(self.token().to_owned(), work);
+        tokio::pin!(running);
+        loop {
+            tokio::select! {
+                done = &mut running => return done,
+                () = tokio::time::sleep(TOUCH) => self.touch(),
             }
-        })
+        }
     }
 
     fn touch(&self) {
@@ -189,7 +195,8 @@ impl Joined {
     ) -> Result<Outcome> {
         if self.wanted && self.batch.is_none() && operation.changes() {
             let instance = arguments.get("instance").and_then(Value::as_str).map(str::to_owned);
-            let terms = Terms { limit: JOINED, full_proof: false, restore: false };
+            let step = format!("{} …", operation.title);
+            let terms = Terms { step, limit: JOINED, full_proof: false, restore: false };
             self.batch = Some(ops.begin_batch(&context, instance, terms).await?);
         }
         match &self.batch {

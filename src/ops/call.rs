@@ -1,14 +1,18 @@
 //! One call from name and arguments to outcome: check, route, preview, one tracing span.
 
-use super::catalogue::{Catalogue, Operation, Runs};
-use super::{Context, Ops, Outcome, batch, local, params};
+use super::catalogue::{Audience, Catalogue, Operation, Runs};
+use super::{Context, Ops, Outcome, Pictures, batch, local, params, redact};
 use crate::error::{Error, Kind, Result};
 use crate::gimp::Request;
 use crate::metrics::METRICS;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, field};
+
+/// To close an image that nobody wants any more.
+const CLOSING: Duration = Duration::from_secs(30);
 
 /// A checked call on its way to the code that runs it.
 pub(super) struct Call<'a> {
@@ -19,7 +23,9 @@ pub(super) struct Call<'a> {
     pub timeout: Duration,
     pub instance: Option<String>,
     /// Longest side in pixels.
-    preview: Option<u32>,
+    pub preview: Option<u32>,
+    /// What the answer's pictures may cost.
+    pub pictures: Pictures,
 }
 
 impl Ops {
@@ -51,6 +57,9 @@ impl Ops {
         );
         async {
             let started = Instant::now();
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                tracing::debug!(parameters = redact::parameters(&arguments), "called");
+            }
             let answer = self.run_checked(operation, arguments, context).await;
             let span = tracing::Span::current();
             span.record("duration_ms", started.elapsed().as_secs_f64() * 1e3);
@@ -58,9 +67,12 @@ impl Ops {
             span.record("outcome", outcome);
             METRICS.operation(&operation.name, outcome, started.elapsed());
             match &answer {
-                Ok(_) => tracing::debug!("done"),
-                // The message may quote what the client sent, so it stays out of the log above trace level.
-                Err(error) => tracing::debug!(kind = error.kind.name(), "failed"),
+                // What a filter does inside of one operation is noise beside it.
+                Ok(_) if operation.audience == Audience::Internal => tracing::debug!("done"),
+                Ok(_) => tracing::info!("done"),
+                Err(error) => {
+                    tracing::info!(kind = error.kind.name(), reason = redact::first_line(&error.message), "failed")
+                }
             }
             answer
         }
@@ -75,7 +87,7 @@ impl Ops {
         context: &Context,
     ) -> Result<Outcome> {
         let call = Call::new(self, operation, arguments, context)?;
-        let preview = call.preview;
+        let (preview, pictures) = (call.preview, call.pictures);
         let (instance, timeout) = (call.instance.clone(), call.timeout);
         let mut outcome = match operation.runs {
             Runs::Gimp => {
@@ -84,11 +96,46 @@ impl Ops {
             }
             Runs::Daemon => local::run(&operation.name, call).await?,
         };
-        if let Some(side) = preview {
-            let call = Call { ops: self, context, arguments: Map::new(), timeout, instance, preview: None };
+        // A batch closes what its steps opened.
+        if context.cancel.is_cancelled() && batch::token().is_none() {
+            self.close_opened(&outcome, context, instance.clone()).await?;
+        }
+        // One that shows its own picture has done so.
+        if let Some(side) = preview.filter(|_| !outcome.result.contains_key("preview")) {
+            // A batch's steps may have brought pictures.
+            let pictures = if outcome.pictures.is_empty() { pictures } else { pictures.share(&outcome.pictures, 1) };
+            let call = Call { ops: self, context, arguments: Map::new(), timeout, instance, preview: None, pictures };
             local::preview::add(&call, side, &mut outcome).await;
         }
         Ok(outcome)
+    }
+
+    /// For a call that was cancelled just when its work was done: nobody takes the answer, so the images that it opened
+    /// are closed again.
+    ///
+    /// # Errors
+    /// `cancelled` if there were any.
+    async fn close_opened(&self, outcome: &Outcome, context: &Context, instance: Option<String>) -> Result<()> {
+        let added = outcome.result.get("effect").and_then(|effect| effect.get("images_added"));
+        let Some(images) = added.and_then(Value::as_array).filter(|images| !images.is_empty()) else { return Ok(()) };
+        for image in images {
+            let arguments = [("image".to_owned(), image.clone()), ("discard_changes".to_owned(), true.into())];
+            let close = Request {
+                operation: "close_image".into(),
+                arguments: arguments.into_iter().collect(),
+                client: context.client.clone(),
+                instance: instance.clone(),
+                timeout: CLOSING,
+                upload: None,
+                cancel: CancellationToken::new(),
+                progress: None,
+            };
+            // One that the user looks at already stays open.
+            if let Err(error) = self.gimp().call(close).await {
+                tracing::debug!(%error, "an image of a cancelled call was not closed");
+            }
+        }
+        Err(Error::new(Kind::Cancelled, "the call was cancelled; what it had opened is closed again"))
     }
 }
 
@@ -110,7 +157,7 @@ fn unwrap(outer: &Operation, arguments: Map<String, Value>) -> Result<(&'static 
 }
 
 impl<'a> Call<'a> {
-    fn new(
+    pub(super) fn new(
         ops: &'a Ops,
         operation: &'static Operation,
         arguments: Map<String, Value>,
@@ -127,7 +174,9 @@ impl<'a> Call<'a> {
             .map_or_else(|| operation.timeout(), Duration::from_secs_f64);
         let instance = arguments.remove("instance").and_then(|id| id.as_str().map(str::to_owned));
         let preview = arguments.remove("preview").and_then(|side| side.as_u64()).and_then(|side| side.try_into().ok());
-        Ok(Call { ops, context, arguments, timeout, instance, preview })
+        let max_bytes = if operation.is_common("max_bytes") { arguments.remove("max_bytes") } else { None };
+        let pictures = context.pictures.asked(max_bytes.as_ref().and_then(Value::as_u64))?;
+        Ok(Call { ops, context, arguments, timeout, instance, preview, pictures })
     }
 
     /// A request for the plug-in with this call's client, instance, time limit, cancel and progress.

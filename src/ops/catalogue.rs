@@ -74,6 +74,9 @@ pub enum ImageUse {
 pub struct Operation {
     pub name: String,
     pub title: String,
+    /// What else people and other programs call it, for searches.
+    #[serde(default)]
+    pub keywords: Vec<String>,
     pub description: String,
     /// What a list of tools says; left out in an entry: see [`Operation::summary`].
     #[serde(default)]
@@ -92,14 +95,20 @@ pub struct Operation {
     /// Whether it is in the set of tools that a client sees unless it asks for others.
     #[serde(default)]
     pub core: bool,
-    /// Whether its parameters hold places in the image: `units` and `from_preview` are added.
+    /// Its parameters that hold places in the image: `units` and `from_preview` are added.
     #[serde(default)]
-    places: bool,
+    places: Vec<String>,
+    /// Those that are lengths without a place, in pixels whatever `units` says: `from_preview` is added.
+    #[serde(default)]
+    lengths: Vec<String>,
     /// Default time limit in seconds.
     timeout: f64,
     params: Value,
     result: Value,
     pub examples: Vec<Map<String, Value>>,
+    /// The parameters that the loader added.
+    #[serde(skip)]
+    common: Vec<String>,
 }
 
 impl Operation {
@@ -121,10 +130,42 @@ impl Operation {
         }
     }
 
+    /// Its parameters with their schemas, without those that the loader adds to operations.
+    pub fn own_parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let properties = self.input_schema().get("properties").and_then(Value::as_object);
+        properties
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| (name.as_str(), schema))
+            .filter(|(name, _)| !self.is_common(name))
+    }
+
+    /// The parameters that the loader added, with their schemas.
+    pub fn common_parameters(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let properties = self.input_schema().get("properties").and_then(Value::as_object);
+        properties
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| (name.as_str(), schema))
+            .filter(|(name, _)| self.is_common(name))
+    }
+
+    /// Its result's fields with their schemas, without those that the loader adds.
+    pub fn own_fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let common = common_fields(self);
+        let properties = self.output_schema().get("properties").and_then(Value::as_object);
+        let fields = properties.into_iter().flatten().map(|(name, schema)| (name.as_str(), schema));
+        fields.filter(move |(name, _)| !common.contains_key(*name))
+    }
+
     /// Whether a parameter is one that the loader adds to operations.
     pub fn is_common(&self, parameter: &str) -> bool {
-        // An entry that declares one of these is refused.
-        ["image", "units", "from_preview", "preview", "verify", "timeout", "instance"].contains(&parameter)
+        self.common.iter().any(|name| name == parameter)
+    }
+
+    /// Whether an answer may carry a picture for the client to see.
+    pub fn shows(&self) -> bool {
+        self.parameter_names().any(|name| ["preview", "max_bytes"].contains(&name))
     }
 
     /// How long a call runs at most unless the caller says otherwise.
@@ -162,12 +203,17 @@ impl Operation {
         if self.params["type"] != "object" || self.result["type"] != "object" {
             return Err(format!("`{}`: params and result must have type object", self.name));
         }
+        let own = &self.params["properties"];
+        if let Some(name) = self.places.iter().chain(&self.lengths).find(|name| own[name.as_str()].is_null()) {
+            return Err(format!("`{}` has no parameter `{name}` to be a place or length", self.name));
+        }
         let common = common_parameters(&self);
         let properties = section(&mut self.params, "properties");
         for (name, schema) in common {
             if properties.insert(name.clone(), schema).is_some() {
                 return Err(format!("`{}` declares the common parameter `{name}`", self.name));
             }
+            self.common.push(name);
         }
         self.params["additionalProperties"] = Value::Bool(false);
         let common = common_fields(&self);
@@ -211,17 +257,26 @@ fn common_parameters(operation: &Operation) -> Map<String, Value> {
     if operation.image != ImageUse::None {
         common.insert(
             "image".into(),
-            json!({"type": "integer", "minimum": 1, "description": "The image's id, from list_images. Left out: the image that this client last used or chose, else the only open one"}),
+            json!({"type": "integer", "minimum": 1, "description": "The image's id, from list_images. Left out: the image that this client last changed, opened or chose, else the only open one"}),
         );
     }
-    if operation.places {
+    if !operation.places.is_empty() {
+        let places = operation.places.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let mut meaning = format!(
+            "What {places} count in: the image's pixels, pixels from the layer's corner, or 0 to 1 of the image"
+        );
+        if !operation.lengths.is_empty() {
+            meaning.push_str("; lengths stay in pixels");
+        }
         common.insert(
             "units".into(),
-            json!({"enum": ["pixels", "layer", "relative"], "default": "pixels", "description": "What places and lengths count in: the image's pixels, pixels from the layer's corner, or 0 to 1 of the image"}),
+            json!({"enum": ["pixels", "layer", "relative"], "default": "pixels", "description": meaning}),
         );
+    }
+    if !operation.places.is_empty() || !operation.lengths.is_empty() {
         common.insert(
             "from_preview".into(),
-            json!({"type": "object", "description": "The `scale_map` of a picture: places are then that picture's pixels"}),
+            json!({"type": "object", "description": "The `scale_map` of a picture: places and lengths are then that picture's pixels"}),
         );
     }
     if operation.changes() {
@@ -229,6 +284,13 @@ fn common_parameters(operation: &Operation) -> Map<String, Value> {
             "preview".into(),
             json!({"type": "integer", "minimum": 16, "maximum": MAX_PREVIEW, "description": "Also return a picture of the result, its longest side at most this many pixels"}),
         );
+        // Of a file that it writes, where an entry has one of that name.
+        if operation.parameter_names().all(|name| name != "max_bytes") {
+            common.insert(
+                "max_bytes".into(),
+                json!({"type": "integer", "minimum": 0, "maximum": 1 << 30, "description": "Greatest size of the pictures in the answer, together, in bytes; 0: no bound. Left out: `pictures.max_kb` of the configuration"}),
+            );
+        }
     }
     if operation.compares() {
         common.insert(
@@ -266,8 +328,12 @@ fn common_fields(operation: &Operation) -> Map<String, Value> {
             json!({"type": "array", "items": {"type": "object"}, "description": "The same for each image, where a call touched several"}),
         );
         common.insert(
+            "next_image".into(),
+            json!({"type": "integer", "description": "The image that holds the result, where it is not `image`: calls without `image` go on with it, and `preview` shows it"}),
+        );
+        common.insert(
             "preview".into(),
-            json!({"type": "object", "description": "The picture that `preview` asked for: image, format, width, height, original_width, original_height, bytes, scale_map"}),
+            json!({"type": "object", "description": "The picture that `preview` asked for: image, name, format, quality, width, height, original_width, original_height, bytes, scale_map, note"}),
         );
         common.insert(
             "preview_error".into(),
@@ -367,7 +433,7 @@ impl Catalogue {
             near.extend(self.find(nearest));
         }
         let query: String = name.chars().take(100).collect();
-        for found in super::search::search(&query, None) {
+        for found in super::search::search(&query) {
             if near.len() < OFFERED && near.iter().all(|operation| operation.name != found.name) {
                 near.push(found);
             }

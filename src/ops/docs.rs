@@ -13,7 +13,7 @@ MCP tool of the same name, and `gimp-bridge call NAME '{…}'` runs it from a sh
 Arguments are checked before anything runs; an error lists every problem with the value, the limit and the mend.
 Some values in the wrong JSON type are taken where only one reading is possible: `640.0` and `\"640\"` for an integer,
 `\"0.5\"` for a number, `\"true\"` for a boolean, a string that holds a JSON array or object, an enum's name in another
-case, and `null` for a parameter left out.
+case or as GIMP's constants spell it (`RGB_IMAGE`, `FOREGROUND-FILL`), and `null` for a parameter left out.
 
 ";
 

@@ -1,10 +1,13 @@
 //! One run of an AI filter on behalf of a caller: progress, cancel, time limit, and its time in the metrics.
 
+use super::local::open;
 use super::{Context, Ops};
 use crate::error::{Error, Kind, Result};
-use crate::filters::{Job, Output, Value as Parameter, Values, Watch};
+use crate::filters::{Filters, Job, Output, Picture, Samples, Value as Parameter, Values, Watch};
 use crate::gimp::Progress;
+use crate::images::decode::{Decoded, decode};
 use crate::metrics::METRICS;
+use bytes::Bytes;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
@@ -51,17 +54,7 @@ impl Ops {
         });
         let began = Instant::now();
         let running = self.filters().run(name, job, watch);
-        tokio::pin!(running);
-        let output = tokio::select! {
-            output = &mut running => output?,
-            () = tokio::time::sleep(limit) => {
-                cancel.cancel();
-                let _ = running.await;
-                let seconds = limit.as_secs_f64();
-                return Err(Error::new(Kind::Timeout, format!("`{name}` was ended at its time limit of {seconds} s"))
-                    .hint("give a larger `timeout`, or work on a smaller image or selection"));
-            }
-        };
+        let output = Filters::within(name, limit, &cancel, running).await?;
         // Only names that exist come this far, so what callers send makes no new time series.
         METRICS.filter(name, began.elapsed());
         Ok(output)
@@ -95,4 +88,48 @@ pub fn filter_parameters(given: Option<Value>) -> Result<Values> {
         values.set(&name, parameter);
     }
     Ok(values)
+}
+
+/// Most bytes of raw pixels of a picture that comes with a call: 100 megapixels with alpha.
+const LARGEST: u64 = 400 << 20;
+
+/// A picture that came with a call.
+pub struct Given {
+    pub picture: Picture,
+    /// Whether the file was whole.
+    pub complete: bool,
+    /// What the caller should know of it.
+    pub notes: Vec<String>,
+}
+
+/// Reads a file that came with a call as `name`, in 8 bits of sRGB.
+///
+/// # Errors
+/// `unsupported` for formats that only GIMP reads; `too_large`; `invalid_argument`.
+pub async fn given_picture(bytes: Bytes, name: &'static str) -> Result<Given> {
+    let decoded = tokio::task::spawn_blocking(move || decode(&bytes, LARGEST)).await.map_err(Error::internal)??;
+    let decoded = decoded.ok_or_else(|| {
+        Error::new(Kind::Unsupported, format!("`{name}` is of a kind that the filters do not read"))
+            .hint("send PNG, JPEG, WebP, GIF, BMP or TIFF, or open it in a session")
+    })?;
+    let (notes, complete) = (decoded.said(), decoded.loss.is_none());
+    let Decoded { width, height, channels, samples, .. } = decoded;
+    let (width, height, channels) = (width as usize, height as usize, usize::from(channels));
+    Ok(Given { picture: Picture { width, height, channels, samples: Samples::U8(samples) }, complete, notes })
+}
+
+/// Reads a text in base64 that serves another picture: damaged, it would spoil that one unseen.
+///
+/// # Errors
+/// As [`given_picture`], and for a damaged file.
+pub async fn given_whole(text: String, name: &'static str) -> Result<Picture> {
+    let read = tokio::task::spawn_blocking(move || open::decode(&text, name)).await.map_err(Error::internal)?;
+    let Given { picture, complete, notes } = given_picture(read?.0, name).await?;
+    match complete {
+        true => Ok(picture),
+        false => {
+            let lost = notes.first().map_or("", String::as_str);
+            Err(Error::new(Kind::InvalidArgument, format!("`{name}`: {lost}")).hint("send a whole file"))
+        }
+    }
 }

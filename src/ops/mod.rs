@@ -11,20 +11,26 @@ mod filter;
 mod inbound;
 mod local;
 pub mod params;
-pub mod rights;
+mod pictures;
+mod redact;
+mod rights;
 pub mod search;
 pub mod uri;
 pub mod watch;
 
-pub use catalogue::{Access, Catalogue, ImageUse, Operation, Runs};
-pub use filter::filter_parameters;
+pub use catalogue::{Access, Catalogue, ImageUse, MAX_TIMEOUT, Operation, Runs};
+pub use filter::{Given, filter_parameters, given_picture, given_whole};
 pub use local::open::decode as decode_image_data;
-pub use rights::{Right, Rights};
+pub use pictures::Pictures;
+pub use rights::{KeyName, Right, Rights};
 
+use crate::error::{Error, Kind, Result};
 use crate::filters::Filters;
+use crate::generate::Generator;
 use crate::gimp::{Client, Gimp, ProgressSink};
 use crate::images::Picture;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Who runs an operation, and how it hears of it.
@@ -34,7 +40,16 @@ pub struct Context {
     pub cancel: CancellationToken,
     pub progress: Option<ProgressSink>,
     pub rights: Rights,
+    /// For whom pictures are, and what they may cost.
+    pub pictures: Pictures,
+    /// Where the caller reaches this daemon; `None`: not over HTTP.
+    pub base_url: Option<BaseUrl>,
 }
+
+/// The address that links to this daemon begin with, without a slash at its end. In a request's extensions behind the
+/// guard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl(pub Arc<str>);
 
 /// A resource that an answer points to instead of carrying it.
 #[derive(Clone, Debug)]
@@ -61,12 +76,35 @@ pub struct Outcome {
 pub struct Ops {
     gimp: Gimp,
     filters: Filters,
+    /// `None`: this process generates no images.
+    generator: Option<Generator>,
     watches: watch::Watches,
 }
 
 impl Ops {
     pub fn new(gimp: Gimp, filters: Filters) -> Ops {
-        Ops { gimp, filters, watches: watch::Watches::default() }
+        Ops { gimp, filters, generator: None, watches: watch::Watches::default() }
+    }
+
+    /// The same with what generates images.
+    pub fn with_generator(self, generator: Generator) -> Ops {
+        Ops { generator: Some(generator), ..self }
+    }
+
+    /// Whether a backend that generates images is configured.
+    pub fn generates(&self) -> bool {
+        self.generator.as_ref().is_some_and(Generator::is_on)
+    }
+
+    /// What generates and keeps images.
+    ///
+    /// # Errors
+    /// `unsupported` where this process does not.
+    pub fn generator(&self) -> Result<&Generator> {
+        let none = || {
+            Error::new(Kind::Unsupported, "this process generates no images").hint("ask `gimp-bridge serve` or `stdio`")
+        };
+        self.generator.as_ref().ok_or_else(none)
     }
 
     /// The AI filters of this process.

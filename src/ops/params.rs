@@ -2,8 +2,8 @@
 //!
 //! Clients and models send some values in the wrong JSON type although only one reading is possible. These are
 //! taken: `640.0` and `"640"` for an integer, `"0.5"` for a number, `"true"` for a boolean, a string holding a JSON
-//! array or object for an array or object, an enum's name in another case, `null` for a parameter left out, and points
-//! as `{"x": 1, "y": 2}` or as one flat array, `[x1, y1, x2, y2]`, for `[x, y]`.
+//! array or object for an array or object, an enum's name in another spelling (`RGB_IMAGE`, `FOREGROUND-FILL` and
+//! `CHANNEL_OP_ADD`, as GIMP's own documentation has them), `null` for a parameter left out, and points as `{"x": 1, "y": 2}` or as one flat array, `[x1, y1, x2, y2]`, for `[x, y]`.
 //! Nothing else is guessed: `"640px"`, `640.5` for an integer and `1` for a boolean are errors.
 
 use super::catalogue::Operation;
@@ -44,8 +44,18 @@ pub const KEYWORDS: [&str; 18] = [
 
 /// Checks a call's arguments and fills in defaults; every problem is in the one error.
 pub fn check(operation: &Operation, arguments: Map<String, Value>) -> Result<Map<String, Value>> {
-    let mut problems = Vec::new();
+    check_known(operation, arguments, |_| false)
+}
+
+/// The same for arguments of which some parts are not known yet, those that `open` is true for: they may be anything.
+pub fn check_known(
+    operation: &Operation,
+    arguments: Map<String, Value>,
+    open: fn(&Value) -> bool,
+) -> Result<Map<String, Value>> {
+    let mut problems = Problems { found: Vec::new(), open };
     let checked = object(operation.input_schema(), arguments, "", &mut problems);
+    let mut problems = problems.found;
     if problems.is_empty() {
         return Ok(checked);
     }
@@ -106,11 +116,24 @@ fn signature(operation: &Operation) -> String {
     format!("{} takes {}", operation.name, names.join(", "))
 }
 
+/// What is wrong with a call's arguments.
+struct Problems {
+    found: Vec<String>,
+    /// Whether a value is not known yet.
+    open: fn(&Value) -> bool,
+}
+
+impl Problems {
+    fn push(&mut self, problem: String) {
+        self.found.push(problem);
+    }
+}
+
 fn object(
     schema: &Map<String, Value>,
     mut given: Map<String, Value>,
     path: &str,
-    problems: &mut Vec<String>,
+    problems: &mut Problems,
 ) -> Map<String, Value> {
     let none = Map::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&none);
@@ -155,8 +178,11 @@ fn is_listed(list: Option<&Value>, name: &str) -> bool {
 }
 
 /// The value as the schema wants it, or `None` with the problems added.
-fn value(schema: &Value, given: Value, place: &str, problems: &mut Vec<String>) -> Option<Value> {
-    let given = convert(schema, given);
+fn value(schema: &Value, given: Value, place: &str, problems: &mut Problems) -> Option<Value> {
+    if (problems.open)(&given) {
+        return Some(given);
+    }
+    let given = convert(schema, given, problems.open);
     if let Some(alternatives) = schema["oneOf"].as_array() {
         return one_of(alternatives, given, place, problems);
     }
@@ -173,7 +199,7 @@ fn value(schema: &Value, given: Value, place: &str, problems: &mut Vec<String>) 
         problems.push(format!("`{place}` must be {}, got {}", wanted_types(schema), show(&given)));
         return None;
     }
-    let before = problems.len();
+    let before = problems.found.len();
     let given = match given {
         Value::Number(number) => {
             check_range(schema, &number, place, problems);
@@ -190,11 +216,11 @@ fn value(schema: &Value, given: Value, place: &str, problems: &mut Vec<String>) 
         },
         other => other,
     };
-    (problems.len() == before).then_some(given)
+    (problems.found.len() == before).then_some(given)
 }
 
 /// The alternatives of the catalogue differ in their JSON type, so the type tells which one was meant.
-fn one_of(alternatives: &[Value], given: Value, place: &str, problems: &mut Vec<String>) -> Option<Value> {
+fn one_of(alternatives: &[Value], given: Value, place: &str, problems: &mut Problems) -> Option<Value> {
     match alternatives.iter().find(|alternative| has_type(alternative, &given)) {
         Some(alternative) => value(alternative, given, place, problems),
         None => {
@@ -205,16 +231,13 @@ fn one_of(alternatives: &[Value], given: Value, place: &str, problems: &mut Vec<
     }
 }
 
-fn one_of_enum(choices: &[Value], given: Value, place: &str, problems: &mut Vec<String>) -> Option<Value> {
+fn one_of_enum(choices: &[Value], given: Value, place: &str, problems: &mut Problems) -> Option<Value> {
     if choices.contains(&given) {
         return Some(given);
     }
     let text = given.as_str();
-    if let Some(text) = text {
-        let same = |choice: &&Value| choice.as_str().is_some_and(|choice| choice.eq_ignore_ascii_case(text));
-        if let Some(choice) = choices.iter().find(same) {
-            return Some(choice.clone());
-        }
+    if let Some(choice) = text.and_then(|text| spelled_otherwise(choices, text)) {
+        return Some(choice.clone());
     }
     let list: Vec<String> = choices.iter().map(show).collect();
     let mut problem = format!("`{place}` must be one of {}, got {}", list.join(", "), show(&given));
@@ -225,7 +248,40 @@ fn one_of_enum(choices: &[Value], given: Value, place: &str, problems: &mut Vec<
     None
 }
 
-fn array(schema: &Value, items: Vec<Value>, place: &str, problems: &mut Vec<String>) -> Vec<Value> {
+/// The one choice that a name means in another case, with other separators, or with the affixes of GIMP's constants.
+fn spelled_otherwise<'a>(choices: &'a [Value], text: &str) -> Option<&'a Value> {
+    const PREFIXES: [&str; 9] = [
+        "gimp-",
+        "channel-op-",
+        "layer-mode-",
+        "orientation-",
+        "interpolation-",
+        "merge-type-",
+        "fill-type-",
+        "add-mask-",
+        "mask-",
+    ];
+    const SUFFIXES: [&str; 5] = ["-image", "-fill", "-layer-mode", "-mode", "-mask"];
+    // Longer than any constant's name: not worth the work.
+    if text.len() > 64 {
+        return None;
+    }
+    let plain = |text: &str| text.trim().to_lowercase().replace(['_', ' '], "-");
+    let mut forms = vec![plain(text)];
+    for affix in PREFIXES {
+        forms.extend(forms.last().and_then(|form| form.strip_prefix(affix)).map(str::to_owned));
+    }
+    for affix in SUFFIXES {
+        forms.extend(forms.last().and_then(|form| form.strip_suffix(affix)).map(str::to_owned));
+    }
+    // The whole name first: an affix may be part of a choice.
+    forms.iter().find_map(|form| {
+        let mut meant = choices.iter().filter(|choice| choice.as_str().is_some_and(|choice| plain(choice) == *form));
+        meant.next().filter(|_| meant.next().is_none())
+    })
+}
+
+fn array(schema: &Value, items: Vec<Value>, place: &str, problems: &mut Problems) -> Vec<Value> {
     let count = items.len() as u64;
     if let Some(least) = schema["minItems"].as_u64().filter(|least| count < *least) {
         problems.push(format!("`{place}` has {count} items, the least is {least}"));
@@ -243,7 +299,7 @@ fn array(schema: &Value, items: Vec<Value>, place: &str, problems: &mut Vec<Stri
     }
 }
 
-fn check_range(schema: &Value, given: &Number, place: &str, problems: &mut Vec<String>) {
+fn check_range(schema: &Value, given: &Number, place: &str, problems: &mut Problems) {
     let (least, most) = (&schema["minimum"], &schema["maximum"]);
     // Limits in the catalogue are far below 2^53, so comparing as f64 loses nothing.
     let number = given.as_f64().unwrap_or(f64::NAN);
@@ -259,7 +315,7 @@ fn check_range(schema: &Value, given: &Number, place: &str, problems: &mut Vec<S
     }
 }
 
-fn check_text(schema: &Value, given: &str, place: &str, problems: &mut Vec<String>) {
+fn check_text(schema: &Value, given: &str, place: &str, problems: &mut Problems) {
     let least = schema["minLength"].as_u64().unwrap_or(0);
     let most = schema["maxLength"].as_u64().unwrap_or(u64::MAX);
     // Bytes bound characters from above, which spares counting a long base64 text that fits anyway.
@@ -290,11 +346,14 @@ fn matches(pattern: &str, given: &str) -> bool {
 }
 
 /// The conversions that the module's text lists; anything else comes back as it was.
-fn convert(schema: &Value, given: Value) -> Value {
+fn convert(schema: &Value, given: Value, open: fn(&Value) -> bool) -> Value {
     if has_type(schema, &given) {
         return match &given {
             Value::Array(flat)
-                if is_pair(&schema["items"]) && flat.len() % 2 == 0 && flat.iter().all(Value::is_number) =>
+                if is_pair(&schema["items"])
+                    && flat.len() % 2 == 0
+                    && flat.iter().any(Value::is_number)
+                    && flat.iter().all(|part| part.is_number() || open(part)) =>
             {
                 flat.chunks(2).map(Value::from).collect()
             }
@@ -313,7 +372,7 @@ fn convert(schema: &Value, given: Value) -> Value {
     let Value::String(text) = &given else { return given };
     let Ok(parsed) = serde_json::from_str::<Value>(text.trim()) else { return given };
     let safe = !parsed.is_string() && !parsed.is_null() && schema.get("type").is_some() && has_type(schema, &parsed);
-    if safe { convert(schema, parsed) } else { given }
+    if safe { convert(schema, parsed, open) } else { given }
 }
 
 /// Whether a schema is that of a point: two numbers.

@@ -32,7 +32,8 @@ impl Right {
     pub fn of(operation: &Operation) -> Right {
         match (operation.pack.as_str(), operation.name.as_str()) {
             ("script", _) | (_, "call_api" | "call_procedure") => Right::Exec,
-            ("generate" | "ai", _) if operation.access != Access::Read => Right::Generate,
+            ("generate", _) => Right::Generate,
+            ("ai", _) if operation.access != Access::Read => Right::Generate,
             _ if operation.access == Access::Read => Right::Read,
             _ => Right::Edit,
         }
@@ -42,27 +43,37 @@ impl Right {
 /// Parameters that name files where GIMP runs; a test holds the catalogue to them.
 const FILES: [&str; 8] = ["path", "folder", "to_folder", "paths", "file", "atlas_path", "style_path", "profile"];
 
+/// Of the operations on generated images those that reach no image of others; a new one is behind a key until it is here.
+const OF_NOBODY_ELSE: [&str; 4] =
+    ["generate_image", "fill_selection_with_prompt", "vary_image", "list_generation_backends"];
+
+/// The name of the key that a request came with: whose its sessions are. In the request's extensions behind the guard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyName(pub String);
+
 /// A set of rights. The default is all of them, for callers on this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
     bits: u8,
     /// Whether `path` and `folder` may name files where GIMP runs.
     pub files: bool,
+    /// Whoever comes without a key where keys are usual: one of many, who may not see what the others made.
+    pub anonymous: bool,
 }
 
 impl Default for Rights {
     fn default() -> Rights {
-        Rights { bits: 0b1111, files: true }
+        Rights { bits: 0b1111, files: true, anonymous: false }
     }
 }
 
 impl Rights {
     /// No right at all.
-    pub const NONE: Rights = Rights { bits: 0, files: false };
+    pub const NONE: Rights = Rights { bits: 0, files: false, anonymous: false };
 
     /// From names joined by `+`; the error is the name that is none.
     pub fn parse(names: &str) -> Result<Rights, String> {
-        let mut rights = Rights { bits: 0, files: true };
+        let mut rights = Rights { bits: 0, files: true, anonymous: false };
         for name in names.split('+').map(str::trim) {
             let (right, _) = NAMES.iter().find(|(_, known)| *known == name).ok_or_else(|| name.to_owned())?;
             rights.bits |= 1 << *right as u8;
@@ -103,6 +114,18 @@ impl Rights {
     /// Refuses an operation that takes a right that is not in it, and files where they may not be named.
     pub fn check(self, operation: &Operation, arguments: &Map<String, Value>) -> Result<()> {
         self.need(Right::of(operation), &format!("`{}`", operation.name))?;
+        let opens = operation.name == "open_image" && arguments.contains_key("image_id");
+        if opens {
+            self.need(Right::Generate, "opening a generated image")?;
+        }
+        let of_others = operation.pack == "generate" && !OF_NOBODY_ELSE.contains(&operation.name.as_str());
+        if self.anonymous && (opens || of_others) {
+            return Err(Error::new(
+                Kind::Forbidden,
+                format!("`{}` takes a key with the right `generate`", operation.name),
+            )
+            .hint("the images of others are behind it: send `Authorization: Bearer KEY`, a key of server.api_keys"));
+        }
         let given = |name: &&str| match arguments.get(*name) {
             // A number is an id, such as that of a path in the image.
             None | Some(Value::Null | Value::Number(_)) => false,
@@ -116,7 +139,7 @@ impl Rights {
                 Kind::Forbidden,
                 format!("`{name}` names a file on this machine, which callers from other machines may not"),
             )
-            .hint("send and receive bytes (image_data, uploads, /images), or set plugin.folders to the folders that they may use")),
+            .hint("send and receive bytes (image_data, /uploads, /sessions/ID/image), or set plugin.folders to the folders that they may use")),
             _ => Ok(()),
         }
     }
@@ -164,6 +187,33 @@ mod tests {
         assert_eq!(right("create_new_image"), Right::Edit);
         assert_eq!(right("save_image"), Right::Edit);
         assert_eq!(right("call_api"), Right::Exec);
+        for operation in Catalogue::get().public().filter(|operation| operation.pack == "generate") {
+            assert_eq!(Right::of(operation), Right::Generate, "{}", operation.name);
+        }
+    }
+
+    #[test]
+    fn who_has_no_key_reaches_no_image_of_others() {
+        let anonymous = Rights { anonymous: true, ..Rights::default() };
+        for operation in Catalogue::get().public().filter(|operation| operation.pack == "generate") {
+            let stored = operation.name.contains("generated") || operation.name == "delete_image";
+            assert_eq!(anonymous.check(operation, &Map::new()).is_ok(), !stored, "{}", operation.name);
+        }
+    }
+
+    #[test]
+    fn opening_a_generated_image_takes_both_rights_and_a_key() {
+        let open = Catalogue::get().find("open_image").unwrap();
+        let arguments = serde_json::json!({"image_id": "x"}).as_object().unwrap().clone();
+        for (rights, anonymous, allowed) in [
+            ("edit+generate", false, true),
+            ("edit+generate", true, false),
+            ("edit+read", false, false),
+            ("generate", false, false),
+        ] {
+            let rights = Rights { anonymous, ..Rights::parse(rights).unwrap() };
+            assert_eq!(rights.check(open, &arguments).is_ok(), allowed, "{rights:?}");
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn an_address_gives_its_arguments_back() {
         let arguments = json!({"max_width": 256, "format": "jpeg", "instance": "12-9877 &ü", "as": "link", "image": 3,
-            "quality": 85, "enlarge": false});
+            "enlarge": false});
         let uri = bitmap(3, arguments.as_object().unwrap());
         assert_eq!(uri, "gimp://images/3/bitmap?max_width=256&format=jpeg&instance=12-9877%20%26%C3%BC");
         let back = bitmap_arguments(&uri).unwrap().unwrap();

@@ -39,9 +39,10 @@ impl Sessions {
         list
     }
 
-    /// Whether an image of a GIMP is a session's, which only calls with its id may touch.
-    pub fn holds(&self, image: u64) -> bool {
-        lock(&self.shared.open).values().any(|session| lock(&session.info).image == Some(image))
+    /// Whether an image of a GIMP is that of one of this owner's sessions. Others' are found by nobody (privacy.py).
+    pub fn holds(&self, image: u64, owner: &str) -> bool {
+        let open = lock(&self.shared.open);
+        open.values().any(|session| session.owner == owner && lock(&session.info).image == Some(image))
     }
 }
 

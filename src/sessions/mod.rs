@@ -16,7 +16,7 @@ pub mod uploads;
 pub use disk::Disk;
 pub use list::Info;
 pub use request::{Command, Done, Settled, Start, Target};
-pub use session::{begins_image, is_lost};
+pub use session::{begins_image, check_in_session, is_lost};
 pub use uploads::Uploads;
 
 use crate::config;
@@ -180,8 +180,8 @@ impl Sessions {
         let tools = &self.shared.tools;
         let mut work = session.enter().await?;
         let mut steps: Vec<Result<Outcome>> = Vec::new();
-        if let Some(bytes) = start.bytes {
-            let result = work.open_bytes(tools, bytes, start.name.as_deref()).await?;
+        if let Some(bytes) = start.bytes.clone() {
+            let result = work.open_bytes(tools, bytes, &start).await?;
             if start.answers {
                 steps.push(Ok(Outcome { result, ..Outcome::default() }));
             }

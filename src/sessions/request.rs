@@ -28,6 +28,8 @@ pub struct Start {
     pub bytes: Option<Bytes>,
     /// The name of the image in it.
     pub name: Option<String>,
+    /// What open_image is told about its EXIF orientation.
+    pub orientation: Option<String>,
     /// Whether opening it is a step with an answer of its own.
     pub answers: bool,
     /// Whether to look at the result.

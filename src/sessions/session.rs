@@ -5,6 +5,7 @@
 
 use super::Settled;
 use super::disk::Disk;
+use super::request::Start;
 use super::store::{Record, Store, now};
 use crate::error::{Error, Kind, Result};
 use crate::gimp::{Client, Request};
@@ -114,13 +115,11 @@ impl Work {
     }
 
     fn refuse(&self, operation: &Operation, given: &Map<String, Value>) -> Result<()> {
-        if operation.name == "close_image" {
-            return Err(Error::new(Kind::Unsupported, "a session's image is closed with its session")
-                .hint("call mcp_close_session"));
-        }
-        if operation.name == "wait_for_change" {
-            return Err(Error::new(Kind::Unsupported, "a session's image changes by the session's own requests")
-                .hint("to wait for a person's changes, work on the image without a session"));
+        check_in_session(operation)?;
+        let several = given.get("count").and_then(Value::as_u64).is_some_and(|count| count > 1);
+        if several && begins_image(operation, given) {
+            return Err(Error::new(Kind::InvalidArgument, "a session has one image, and `count` asks for several")
+                .hint("leave `count` out, or use `into` \"new_layer\" or \"nothing\""));
         }
         match given.get("image").and_then(Value::as_u64) {
             Some(image) if operation.image != ImageUse::None && !self.record.images.contains(&image) => {
@@ -144,13 +143,13 @@ impl Work {
         if begins && let Some(image) = result.get("image").and_then(Value::as_u64) {
             if let Some(old) = self.home.take() {
                 // The session's state on disk stays until the new one is there.
-                self.close(tools, old).await?;
+                self.close(tools, old, Some(image)).await?;
             }
             self.settle(tools, image).await;
             self.dirty = true;
         } else if operation.name == "save_image" {
             self.record.saved = !self.dirty || self.record.saved;
-        } else if operation.changes() {
+        } else if operation.changes() && !begins {
             let unchanged = result.get("effect").is_some_and(|effect| effect["changed"] == false);
             self.dirty |= !unchanged;
         }
@@ -167,19 +166,21 @@ impl Work {
     }
 
     /// Opens given bytes as the session's image.
-    pub async fn open_bytes(&mut self, tools: &Tools, bytes: Bytes, name: Option<&str>) -> Result<Map<String, Value>> {
+    pub async fn open_bytes(&mut self, tools: &Tools, bytes: Bytes, start: &Start) -> Result<Map<String, Value>> {
         let suffix = sniff::suffix(&bytes).unwrap_or_default();
         let mut arguments = Map::new();
         arguments.insert("suffix".into(), suffix.into());
         arguments.insert("as".into(), "image".into());
-        arguments.extend(name.map(|name| ("name".to_owned(), name.into())));
+        for (key, given) in [("name", &start.name), ("orientation", &start.orientation)] {
+            arguments.extend(given.as_deref().map(|given| (key.to_owned(), given.into())));
+        }
         let old = self.home.take();
         let instance = old.as_ref().and_then(|home| home.instance.clone());
         let result = self.ask(tools, "open_file", arguments, instance, Some(bytes)).await?;
         let image = result.get("image").and_then(Value::as_u64);
         let image = image.ok_or_else(|| Error::internal("open_file named no image"))?;
         if let Some(old) = old {
-            self.close(tools, old).await?;
+            self.close(tools, old, Some(image)).await?;
         }
         self.settle(tools, image).await;
         self.dirty = true;
@@ -290,15 +291,16 @@ impl Work {
     /// Closes the image in GIMP, if a GIMP has it.
     pub async fn drop_image(&mut self, tools: &Tools) {
         let Some(home) = self.home.take() else { return };
-        if let Err(error) = self.close(tools, home).await {
+        if let Err(error) = self.close(tools, home, None).await {
             tracing::debug!(%error, "the session's image is gone already");
         }
         tools.ops.gimp().client_closed(&self.client());
     }
 
-    /// Closes the session's images in a GIMP; the one at `home` may never have been kept.
-    async fn close(&self, tools: &Tools, home: Home) -> Result<()> {
-        let arguments = Map::from_iter([("home".to_owned(), home.image.into())]);
+    /// Closes the session's images in a GIMP but for `but`; the one at `home` may never have been kept.
+    async fn close(&self, tools: &Tools, home: Home, but: Option<u64>) -> Result<()> {
+        let mut arguments = Map::from_iter([("home".to_owned(), home.image.into())]);
+        arguments.extend(but.map(|image| ("but".to_owned(), image.into())));
         self.ask(tools, "drop_session_image", arguments, home.instance, None).await.map(drop)
     }
 
@@ -340,10 +342,24 @@ impl Work {
     }
 }
 
+/// Refuses what no session can do.
+pub fn check_in_session(operation: &Operation) -> Result<()> {
+    match operation.name.as_str() {
+        "close_image" => Err(Error::new(Kind::Unsupported, "a session's image is closed with its session")
+            .hint("call mcp_close_session")),
+        "wait_for_change" => {
+            Err(Error::new(Kind::Unsupported, "a session's image changes by the session's own requests")
+                .hint("to wait for a person's changes, work on the image without a session"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Whether an operation makes the image that a session is about.
 pub fn begins_image(operation: &Operation, arguments: &Map<String, Value>) -> bool {
     match operation.name.as_str() {
         "create_new_image" => true,
+        "generate_image" => arguments.get("into").is_some_and(|into| into == "new_image"),
         "open_image" => arguments.get("as").and_then(Value::as_str).is_none_or(|what| what == "image"),
         _ => false,
     }
@@ -356,10 +372,9 @@ pub fn is_lost(error: &Error) -> bool {
 
 /// Whether an error says that the call never began, because its GIMP or its image is not there any more.
 fn is_gone(error: &Error) -> bool {
-    let image = error.message.starts_with("no image `") && error.details.contains_key("open");
     // A GIMP that ended leaves its port to whoever takes it next, and that one refuses us.
-    matches!(error.kind, Kind::NoGimp | Kind::Unauthorized)
-        || error.kind == Kind::NotFound && (image || error.details.contains_key("instances"))
+    matches!(error.kind, Kind::ImageGone | Kind::NoGimp | Kind::Unauthorized)
+        || error.kind == Kind::NotFound && error.details.contains_key("instances")
 }
 
 fn unreadable(error: &std::io::Error) -> Error {

@@ -35,7 +35,7 @@ async def work(made, screen, photo, out):
         screen.key("alt+t", "Up", "Right", "Return")
         screen.run("xdotool", "windowmove", screen.wait_window("GIMP Bridge", 20), "690", "625")
         screen.run("xdotool", "mousemove", "700", "880")
-        wait_for("a quiet screen", lambda: (screen.shot() == screen.shot()).all(), 20)
+        wait_for("a quiet screen", lambda: (screen.shot() == screen.shot()).all(), 90)
         screen.shot(out)
 
 

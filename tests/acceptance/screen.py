@@ -73,6 +73,19 @@ class Screen:
     def key(self, *keys):
         self.run("xdotool", "key", "--delay", "60", *keys)
 
+    def dismiss(self, title, seconds=120):
+        """Closes the windows of this title by Escape, one key at a time: more would go to the window behind."""
+        def closed():
+            for window in self.windows(title):
+                try:
+                    self.run("xdotool", "windowactivate", "--sync", window, "key", "Escape")
+                    wait_for("its end", lambda: window not in self.windows(title), 5)
+                except (subprocess.CalledProcessError, TimeoutError):  # it was gone, or not ready yet
+                    return False
+            return not self.windows(title)
+
+        wait_for(f"the end of `{title}`", closed, seconds)
+
     def type(self, text):
         self.run("xdotool", "type", "--delay", "30", text)
 

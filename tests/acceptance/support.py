@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import glob
 import io
 import json
 import os
@@ -10,13 +9,19 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 import numpy
 from mcp.client import Client
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from gimp_profile import CACHE, know_plug_ins  # noqa: E402
 
 Image.MAX_IMAGE_PIXELS = None
 BIN = os.environ.get("GIMP_BRIDGE_BIN", "target/release/gimp-bridge")
@@ -78,9 +83,10 @@ class Bridge:
 
     def start_gimp(self, mode="--headless"):
         """`gimp-bridge gimp`; gives the instance that it printed."""
-        profile = os.path.join(self.folder.name, f"profile-{len(self.processes)}")
+        profile = Path(self.folder.name, f"profile-{len(self.processes)}")
+        know_plug_ins(profile, self.version)
         self.gimp = self.start("gimp", mode, "--profile", profile)
-        return json.loads(wait_line(self.gimp, r"^\{.*\}", 120).group(0))
+        return json.loads(wait_line(self.gimp, r"^\{.*\}", 240).group(0))
 
     def start_daemon(self):
         self.daemon = self.start("serve", "--port", "0")
@@ -109,20 +115,28 @@ class Bridge:
         self.folder.cleanup()
 
 
+def end_attendants(made):
+    """What the plug-in started outlives a GIMP that is killed; it ends with its connection, or here."""
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                with open(f"/proc/{entry}/cmdline", "rb") as file:
+                    command = file.read().decode(errors="replace").split("\0")
+            except OSError:
+                continue
+            if "attend" in command and made.env["GIMP_BRIDGE_STATE_DIR"] in command:
+                os.kill(int(entry), 15)
+
+
 def gimp_executable(version):
     """The private root folder that scripts/setup-gimp made for this version."""
-    return os.path.join(cache(), f"gimp-{version}")
+    return str(CACHE / f"gimp-{version}")
 
 
 def onnx_runtime():
     """The library that the Rust tests of the filters fetched; they run before these."""
-    found = sorted(glob.glob(os.path.join(cache(), "onnxruntime", "*", "libonnxruntime.*")))
-    return found[-1] if found else ""
-
-
-def cache():
-    return os.environ.get("GIMP_BRIDGE_CACHE_DIR") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gimp-bridge")
+    found = sorted(CACHE.glob("onnxruntime/*/libonnxruntime.*"))
+    return str(found[-1]) if found else ""
 
 
 @contextlib.contextmanager
@@ -138,9 +152,12 @@ def bridge(version, daemon=True):
 
 
 async def call(client, tool, _error=False, **arguments):
-    """Calls a tool; gives its structured content, with the first picture's array under `picture`."""
+    """Calls a tool; gives its JSON, with the first picture's array under `picture`. A bitmap is exact unless it is asked
+    otherwise."""
+    if tool == "get_image_bitmap":
+        arguments.setdefault("format", "png")
     result = await client.call_tool(tool, arguments)
-    answer = dict(result.structured_content or {})
+    answer = answer_of(result)
     if bool(result.is_error) != _error:
         raise AssertionError(f"{tool}: is_error={result.is_error}: {answer or result.content}")
     for item in result.content:
@@ -149,6 +166,12 @@ async def call(client, tool, _error=False, **arguments):
             answer["picture"] = decode(answer["encoded"])
             break
     return answer
+
+
+def answer_of(result):
+    """A result's JSON: the structured content, or the text before the pictures."""
+    shows = any(item.type == "image" for item in result.content)
+    return json.loads(result.content[0].text) if shows else dict(result.structured_content or {})
 
 
 async def python(client, *lines, **arguments):

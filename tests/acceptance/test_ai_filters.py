@@ -3,7 +3,7 @@
 import asyncio
 
 import numpy
-from support import call, python
+from support import call, python, value
 
 SIZE = 72, 56
 
@@ -145,6 +145,57 @@ def test_the_analysis_is_numpy_s(shared):
     run(shared, scenario)
 
 
+def test_points_say_what_the_subject_is(shared):
+    """Two discs of one colour on a layer that begins outside of the canvas."""
+    left, right = (90, 100), (230, 110)  # in image pixels
+
+    async def discs(client):
+        image = (await call(client, "create_new_image", width=330, height=220, color="#5a785a"))["image"]
+        await python(
+            client,
+            f"i = Gimp.Image.get_by_id({image}); l = Gimp.Layer.new(i, 'discs', 360, 240, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)",
+            "i.insert_layer(l, None, 0); l.set_offsets(-25, -10); b = l.get_buffer(); k = [(115, 110), (255, 120)]",
+            "px = bytes(v for y in range(240) for x in range(360) for v in ((225 + x * 7 % 9, 60 + y * 5 % 9, 40)"
+            " if any((x - a) ** 2 + (y - c) ** 2 < 1600 for a, c in k) else (90 + x * 5 % 9, 120 + y * 7 % 9, 90)))",
+            "b.set(Gegl.Rectangle.new(0, 0, 360, 240), \"R'G'B' u8\", px); b.flush(); l.update(0, 0, 360, 240)",
+            image=image,
+        )
+        layers = (await call(client, "get_image_metadata", image=image))["structure"]["layers"]
+        return image, layers[0]["id"]
+
+    async def scenario(client):
+        image, layer = await discs(client)
+
+        async def selected(place):
+            at = f"Gimp.Selection.value(Gimp.Image.get_by_id({image}), {place[0]}, {place[1]})"
+            return await value(client, at, image=image) > 127
+
+        both = {"box": [40, 50, 240, 110]}
+        for marked, wanted in (
+            ({}, (True, True)),
+            (both, (True, True)),
+            ({**both, "background_points": [right]}, (True, False)),
+            ({"points": [right]}, (False, True)),
+            ({"points": [left], "background_points": [right]}, (True, False)),
+        ):
+            await call(client, "select_none", image=image)
+            done = await call(client, "select_subject", image=image, layer=layer, **marked)
+            assert (await selected(left), await selected(right), await selected((160, 100))) == (*wanted, False), marked
+            assert any("the subject was found by" in note for note in done["notes"]), done
+            assert done["parameters"]["model"], done
+        await call(client, "select_none", image=image)
+        for arguments, words in (
+            ({"filter": "cut-out", "points": [[329, 219], [500, 9]]}, "lies outside of the layer"),
+            ({"filter": "auto-enhance", "points": [left]}, "takes no points"),
+            ({"filter": "remove-object"}, "selection"),
+        ):
+            problem = await call(client, "run_ai_filter", _error=True, image=image, layer=layer, **arguments)
+            assert problem["kind"] == "invalid_argument" and words in problem["message"], problem
+            assert "--" not in problem["hint"], problem
+
+    run(shared, scenario)
+
+
 def test_the_bundled_models_work_on_a_live_image(shared):
     async def scenario(client):
         image, layer = await photo(client)
@@ -166,5 +217,78 @@ def test_the_bundled_models_work_on_a_live_image(shared):
         found = await call(client, "select_subject", box=[25, 15, 70, 70])
         bounds = found["selection"]
         assert bounds and abs(bounds["x"] - 35) <= 4 and abs(bounds["width"] - 50) <= 8, found
+
+    run(shared, scenario)
+
+
+# What a large image has that a single layer has not: groups, a mask, a moved layer, modes, locks, guides, a resolution
+RICH = (
+    "i = Gimp.Image.get_by_id({image}); base = i.get_layers()[0]; base.set_name('chelsea')",
+    "g = Gimp.GroupLayer.new(i, 'parts'); i.insert_layer(g, None, 0); g.set_opacity(80)",
+    "l = Gimp.Layer.new(i, 'moved', 330, 90, {kind}, 60, Gimp.LayerMode.MULTIPLY); i.insert_layer(l, g, 0)",
+    "l.set_offsets(-21, 40); l.fill(Gimp.FillType.FOREGROUND)",
+    "m = l.create_mask(Gimp.AddMaskType.WHITE); l.add_mask(m); i.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 40, 150, 50)",
+    "Gimp.context_set_background(Gegl.Color.new('black')); m.edit_fill(Gimp.FillType.BACKGROUND)",
+    "i.select_ellipse(Gimp.ChannelOps.REPLACE, 200, 100, 60, 40); l.set_lock_content(True)",
+    "i.add_hguide(50); i.set_resolution(300, 300)",
+)
+LOOK = """(lambda i: [i.get_width(), i.get_height(), i.get_resolution()[1], i.get_guide_position(i.find_next_guide(0)),
+ [[l.get_name(), l.get_opacity(), int(l.get_mode()), l.get_width(), l.get_height(), list(l.get_offsets()[1:])]
+  for l in (*i.get_layers(), *i.get_layers()[0].get_children())],
+ i.get_layers()[0].get_children()[0].get_mask().get_width(), i.get_layers()[0].get_children()[0].get_lock_content(),
+ [round(c, 2) for c in i.get_layers()[0].get_children()[0].get_mask().get_pixel(20, 10).get_rgba()][0],
+ [int(n) for n in Gimp.Selection.bounds(i)[2:]], int(i.get_base_type()), int(i.get_precision())])(Gimp.Image.get_by_id({image}))"""
+
+
+def test_what_an_enlarging_filter_makes_is_the_whole_image(shared):
+    """A copy named after it, or itself: layers, names, masks, groups, modes, locks, guides, in every mode and precision."""
+
+    async def look(client, image):
+        return await value(client, " ".join(LOOK.format(image=image).split()), image=image)
+
+    def assert_doubled(found, facts, mode):
+        width, height, resolution, guide, layers, mask, locked, masked, selection, base, precision = facts
+        twice = [[*layer[:3], layer[3] * 2, layer[4] * 2, [n * 2 for n in layer[5]]] for layer in layers]
+        wanted = [width * 2, height * 2, resolution, guide * 2, twice, mask * 2, locked, masked, base, precision]
+        edges = found.pop(8)  # soft ones lie a few pixels further out
+        assert found == wanted and all(abs(n - 2 * m) <= 4 for n, m in zip(edges, selection)), (mode, found, edges)
+
+    async def scenario(client):
+        for mode, precision, linear in (("rgb", "u8", False), ("gray", "u8", False), ("rgb", "u16", True), ("indexed", "u8", False)):
+            made = await call(client, "create_new_image", width=300, height=200, color="#305070",
+                              base_type="gray" if mode == "gray" else "rgb", precision=precision, linear=linear)
+            image = (await call(client, "duplicate_image", image=made["image"], name="chelsea.png"))["image"]
+            await call(client, "draw_ellipse", image=image, x=120, y=60, width=90, height=70, fill_color="#f0c080")
+            if mode == "indexed":
+                await call(client, "convert_image_mode", image=image, mode="indexed", colors=8)
+            kind = {"gray": "Gimp.ImageType.GRAYA_IMAGE", "indexed": "Gimp.ImageType.INDEXEDA_IMAGE"}.get(mode, "Gimp.ImageType.RGBA_IMAGE")
+            await python(client, *(line.format(image=image, kind=kind) for line in RICH), image=image)
+            before, small = await look(client, image), await seen(client, image)
+            done = await call(client, "run_ai_filter", image=image, filter="upscale", parameters={"scale": 2, "source": "clean"})
+            copy = done["new_image"]
+            assert copy != image and done["next_image"] == copy and done["result"] == "new_image", done
+            assert done["effect"]["images_added"] == [copy] and "chelsea-2x" in done["message"], done
+            listed = {row["id"]: row for row in (await call(client, "list_images"))["images"]}
+            assert listed[copy]["name"] == "chelsea-2x" and not listed[copy].get("path"), listed
+            assert await look(client, image) == before and (await seen(client, image) == small).all(), "the image itself"
+            assert_doubled(await look(client, copy), before, mode)
+            large = await seen(client, copy)
+            channels = large.shape[2]
+            averaged = large.reshape(200, 2, 300, 2, channels).mean(axis=(1, 3))
+            assert numpy.abs(averaged - small).mean() < 6, mode
+            if mode == "indexed":
+                assert "palette" in done.get("note", "") + str(done["notes"]), done
+            scaled = await call(client, "run_ai_filter", image=image, filter="upscale", result="scaled_image",
+                                parameters={"scale": 2, "source": "clean"})
+            assert scaled["effect"]["checkpoint"], scaled
+            assert_doubled(await look(client, image), before, mode)
+            assert numpy.abs(await seen(client, image) - large).mean() < 1, mode
+            await call(client, "undo", image=image)
+            assert await look(client, image) == before and (await seen(client, image) == small).all(), mode
+        # A part that is named is a picture of that part
+        layer = (await call(client, "get_image_metadata", image=image))["structure"]["layers"][-1]["id"]
+        part = await call(client, "run_ai_filter", image=image, layer=layer, filter="upscale", result="new_image")
+        layers = (await call(client, "get_image_metadata", image=part["new_image"]))["structure"]["layers"]
+        assert len(layers) == 1 and part["new_image"] != copy, part
 
     run(shared, scenario)

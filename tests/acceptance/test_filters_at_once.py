@@ -157,7 +157,7 @@ def test_ten_clients_with_cancels_at_random(shared):
             given_up = await asyncio.gather(*(caller.rounds(longest) for caller in callers))
             painting.cancel()
             await asyncio.gather(painting, return_exceptions=True)
-            assert len(waits) > 3 and max(waits) < 10, waits
+            assert len(waits) > 3 and max(waits) < 30, waits
             grown = memory(pid, "VmHWM") - settled
             print(f"{sum(given_up)} of {CLIENTS * ROUNDS} given up in time; the daemon grew by {grown:.0f} MB at most")
             assert grown < MOST_MEMORY, f"{grown:.0f} MB over {settled:.0f}"

@@ -43,7 +43,7 @@ def test_an_edit_shows_on_the_canvas_and_the_status_menu_works(desk, version):
         async with made.client() as client:
             image = (await call(client, "create_new_image", width=500, height=400, color=list(COLOUR)))["image"]
             screen.focus("500x400", fill=True)
-            wait_for("the new image on the canvas", lambda: pixels_of(screen.shot(), COLOUR) > 30_000, 20)
+            wait_for("the new image on the canvas", lambda: pixels_of(screen.shot(), COLOUR) > 30_000, 60)
             keep(screen, version, "new-image")
             drawn = await python(
                 client,
@@ -55,19 +55,19 @@ def test_an_edit_shows_on_the_canvas_and_the_status_menu_works(desk, version):
                 image=image,
             )
             assert drawn["effect"]["region"] == {"x": 100, "y": 80, "width": 300, "height": 240}
-            wait_for("the edit on the canvas", lambda: pixels_of(screen.shot(), OTHER) > 10_000, 2)
+            wait_for("the edit on the canvas", lambda: pixels_of(screen.shot(), OTHER) > 10_000, 60)
             keep(screen, version, "edit")
             # One step of the user's own undo takes the whole call back.
             screen.focus("500x400")
             screen.key("ctrl+z")
-            wait_for("the user's undo", lambda: pixels_of(screen.shot(), OTHER) < 2_000, 5)
+            wait_for("the user's undo", lambda: pixels_of(screen.shot(), OTHER) < 2_000, 60)
             back = await call(client, "get_image_bitmap", image=image)
             assert (back["picture"][..., :3] == COLOUR).all()
             # Tools, its last entry, the first of its submenu.
             screen.key("alt+t", "Up", "Right")
             keep(screen, version, "menu")
             screen.key("Return")
-            screen.wait_window("GIMP Bridge", 20)
+            screen.wait_window("GIMP Bridge", 60)
             keep(screen, version, "status")
             # The dialog does not block the bridge.
             assert (await call(client, "list_images"))["images"][0]["id"] == image

@@ -41,7 +41,7 @@ def test_over_stdio(version):
 
     try:
         ids = asyncio.run(run())
-        wait_for("GIMP ends with its server", lambda: not any(running(pid) for pid in ids), 30)
+        wait_for("GIMP ends with its server", lambda: not any(running(pid) for pid in ids), 60)
     finally:
         made.close()
 
@@ -60,6 +60,6 @@ def test_over_http(version):
         ids = asyncio.run(run())
         daemon.terminate()
         assert daemon.wait(30) in (0, -15)
-        wait_for("GIMP ends with its server", lambda: not any(running(pid) for pid in ids), 30)
+        wait_for("GIMP ends with its server", lambda: not any(running(pid) for pid in ids), 60)
     finally:
         made.close()

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 from PIL import Image
-from support import bridge
+from support import answer_of, bridge
 
 
 def step(name, _id=None, /, **arguments):
@@ -55,11 +55,11 @@ async def work(made, photo, page, folder):
             count = 0
             for number, (purpose, steps) in enumerate(calls(photo, os.path.join(out, "cup.jpg")), 1):
                 result = await client.call_tool("batch", {"operations": steps, "preview": 600})
-                answer = result.structured_content
+                answer = answer_of(result)
                 if result.is_error:
                     raise SystemExit(f"call {number}: {json.dumps(answer)[:2000]}")
                 picture = f"twenty-steps-{number}.jpg"
-                seen = Image.open(io.BytesIO(base64.b64decode(result.content[0].data)))
+                seen = Image.open(io.BytesIO(base64.b64decode(result.content[1].data)))
                 seen.convert("RGB").save(os.path.join(folder, picture), quality=88)
                 lines.append(f"## {number}. {purpose}\n\n```json\n" + ",\n".join(shown(each, photo, out) for each in steps) + "\n```\n")
                 lines += [f"{count + place}. {row.get('message') or row['result'].get('message')}".replace(out, "…").replace(os.path.dirname(photo), "…")

@@ -40,6 +40,13 @@ def inspect(request, node, binary, environment):
     return run
 
 
+def test_the_inspector_s_strict_check_is_clean(node, binary, environment):
+    for tools in ("core", "all"):
+        command = ["mcp-inspector", "--cli", binary, "stdio", "--tools", tools, "--method", "tools/list", "--strict"]
+        ended = subprocess.run(command, env={**environment, "PATH": node}, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 0 and "Issue:" not in ended.stderr, ended.stderr
+
+
 def result(answer):
     """The method's result, whether or not the Inspector wraps it."""
     return answer.get("result", answer)

@@ -44,12 +44,12 @@ def test_wait_for_change(connect):
                 started = time.monotonic()
                 await done(other, "get_image_metadata", image=image)
                 # Limits far below the wait's 20 s, and far above what a busy test machine takes.
-                assert time.monotonic() - started < 8 and not answers
+                assert time.monotonic() - started < 15 and not answers
                 await invert(other, image)
                 changed = time.monotonic()
             answer, at = answers[0]
             assert answer["changed"] and {"pixels", "edits"} <= set(answer["what"]) and answer["image"] == image
-            assert at - changed < 8
+            assert at - changed < 15
 
             # With `since`, what came in between is not missed.
             late = await wait(client, image=image, since=revision, timeout=20)
@@ -74,7 +74,7 @@ def test_subscriptions(connect):
             updated.append(str(message.params.uri))
 
     async def until(*uris):
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             while not set(uris) <= set(updated):
                 await anyio.sleep(0.05)
 
@@ -101,7 +101,7 @@ def test_subscriptions(connect):
                 async with connect() as client, client.listen(resource_subscriptions=uris) as stream:
                     assert stream.honored.resource_subscriptions == uris
                     told = set()
-                    with anyio.fail_after(10):
+                    with anyio.fail_after(60):
                         await anyio.sleep(1)
                         await invert(other, image)
                         async for event in stream:

@@ -15,9 +15,18 @@ async def done(client, tool, **arguments):
     return result
 
 
+def answer(result):
+    """A result's JSON, which stands in one place: the structured content, or the text before the pictures."""
+    pictures = [content for content in result.content if content.type == "image"]
+    assert (result.structured_content is None) == bool(pictures)
+    told = json.loads(result.content[0].text)
+    assert pictures or told == result.structured_content
+    return told
+
+
 async def python(client, *lines, **arguments):
     result = await done(client, "call_api", api_path="exec", args=["pyGObject-console", list(lines)], **arguments)
-    return result.structured_content["output"].strip()
+    return answer(result)["output"].strip()
 
 
 def picture(content):
@@ -31,20 +40,19 @@ def test_open_edit_see_undo_close(connect):
             created = (await done(client, "create_new_image", width=64, height=48, color="#2850a0")).structured_content
             image = created["image"]
             seen = await done(client, "get_image_bitmap")
-            assert seen.structured_content["image"] == image and "image_data" not in seen.structured_content
-            shown = picture(seen.content[0])
+            assert answer(seen)["image"] == image and "image_data" not in answer(seen)
+            assert f"image {image} " in answer(seen)["message"]
+            shown = picture(seen.content[1])
             assert (shown.size, shown.convert("RGB").getpixel((5, 5))) == ((64, 48), (0x28, 0x50, 0xA0))
-            # The text block is the same result, for clients that read no structured content.
-            assert json.loads(seen.content[1].text) == seen.structured_content
             changed = await done(
                 client, "call_api", api_path="exec", preview=32,
                 args=["pyGObject-console", ["i = Gimp.get_images()[0]", "i.get_layers()[0].invert(False)"]],
             )
-            assert changed.structured_content["effect"]["changed"] is True
-            preview = picture(changed.content[0]).convert("RGB")
+            assert answer(changed)["effect"]["changed"] is True
+            preview = picture(changed.content[1]).convert("RGB")
             assert preview.size == (32, 24) and preview.getpixel((3, 3)) != (0x28, 0x50, 0xA0)
             await done(client, "undo")
-            again = picture((await done(client, "get_image_bitmap", format="webp", quality=100)).content[0])
+            again = picture((await done(client, "get_image_bitmap", format="webp", quality=100)).content[1])
             assert (again.format, again.convert("RGB").getpixel((5, 5))) == ("WEBP", (0x28, 0x50, 0xA0))
             linked = await done(client, "get_image_bitmap", **{"as": "link", "max_width": 16})
             [link] = [content for content in linked.content if content.type == "resource_link"]
@@ -74,9 +82,9 @@ def test_a_large_picture_arrives_whole(connect):
                 "f = Gimp.DrawableFilter.new(l, 'gegl:noise-rgb', 'n')", "f.get_config().set_property('red', 1.0)",
                 "f.update()", "l.merge_filter(f)",
             )
-            seen = await done(client, "get_image_bitmap")
-            assert seen.structured_content["bytes"] == len(base64.b64decode(seen.content[0].data)) > 1_000_000
-            picture(seen.content[0]).load()
+            seen = await done(client, "get_image_bitmap", format="png")
+            assert answer(seen)["bytes"] == len(base64.b64decode(seen.content[1].data)) > 1_000_000
+            picture(seen.content[1]).load()
             await done(client, "close_image", image=image, discard_changes=True)
 
     anyio.run(run)
@@ -113,7 +121,7 @@ def test_a_cancelled_call_ends_in_gimp(connect):
                 await python(client, "x = 2", "while True: pass", timeout=50)
             started = time.monotonic()
             assert await python(client, "print(x)") == "2"
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 30  # the endless call has 50 s
 
     anyio.run(run)
 

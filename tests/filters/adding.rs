@@ -6,8 +6,9 @@ use gimp_bridge::filters::catalogue::entry;
 use gimp_bridge::filters::fetch::{Download, fetch};
 use gimp_bridge::filters::inspect::inspect;
 use gimp_bridge::filters::install::{install, install_file};
-use gimp_bridge::filters::manifest::{As, Dtype, Fit, Mode, Task, TileMode};
+use gimp_bridge::filters::manifest::{As, Channels, Dtype, Fit, Layout, Mode, Task, TileMode};
 use gimp_bridge::filters::runtime::Cache;
+use gimp_bridge::filters::trial::Certainty;
 use gimp_bridge::filters::{Filters, Samples, Watch, store};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -114,7 +115,7 @@ fn a_model_without_a_published_checksum_is_pinned_to_what_came() {
 
 fn looked_at(graph: &str) -> gimp_bridge::filters::inspect::Inspected {
     let installed = Installed::new();
-    let cache = Cache::new(installed.config.clone());
+    let cache = Arc::new(Cache::new(installed.config.clone()));
     inspect(&cache, &here().join("mocks").join(graph), "found", &Watch::silent()).unwrap()
 }
 
@@ -135,15 +136,80 @@ fn an_unknown_model_is_understood_by_running_it() {
     let found = looked_at("mosaic-9.onnx").manifest;
     assert_eq!((found.size.fixed, found.input[0].range), (Some([224, 224]), Some([0.0, 255.0])));
 
-    let found = looked_at("BiRefNet-general-epoch_244.onnx").manifest;
+    let found = looked_at("model.onnx").manifest;
+    assert_eq!((found.output[0].kind, found.output[0].layout), (As::Alpha, Layout::NHW));
+
+    let found = looked_at("u2netp.onnx").manifest;
     assert_eq!((found.output[0].kind, found.size.fit), (As::Alpha, Fit::Stretch));
+}
+
+#[test]
+fn the_usual_normalisations_are_tried_side_by_side_and_the_right_one_is_found() {
+    let mut found = looked_at("ground-half.onnx");
+    let trial = found.trial.as_ref().unwrap();
+    assert_eq!((trial.certainty, trial.tried.len()), (Certainty::Sure, 7));
+    let input = &found.manifest.input[0];
+    assert_eq!((input.range, &input.mean), (Some([-0.5, 0.5]), &None));
+    assert!(found.manifest.output[0].invert && found.text.starts_with("# of 7 ways"), "{}", found.text);
+    assert!(
+        found.findings.iter().any(|finding| finding.contains("`-0.5 to 0.5` did best") && finding.contains("sure"))
+    );
+    // The photo, then the results in their order: the first shows the cat, the second is the same with blue first, where
+    // it does not matter, the third shows nothing.
+    let sheet = image::load_from_memory(&trial.sheet().unwrap()).unwrap().into_rgb8();
+    assert_eq!(sheet.dimensions(), (12 + 4 * 312, 12 + 2 * (199 + 12)));
+    let at = |column: u32, x: u32, y: u32| sheet.get_pixel(12 + column * 312 + x, 12 + y).0;
+    assert!(at(1, 140, 100)[0] > 240 && at(1, 290, 190)[0] < 15, "{:?} {:?}", at(1, 140, 100), at(1, 290, 190));
+    assert!(at(3, 140, 100)[0].abs_diff(128) < 4 && at(2, 140, 100)[0] > 240);
+    assert_ne!(at(0, 140, 100), at(1, 140, 100));
+    // The user sees better than we do.
+    let says = trial.tried[2].says.clone();
+    found.take(3).unwrap();
+    assert!(found.text.starts_with(&format!("# `{says}` was chosen of 7 ways")), "{}", found.text);
+    assert_ne!(found.manifest.input[0].range, Some([-0.5, 0.5]));
+    assert!(found.take(8).unwrap_err().message.contains("no way 8"));
+
+    let found = looked_at("cat-blue.onnx");
+    let input = &found.manifest.input[0];
+    assert_eq!((input.channels, input.range), (Channels::BGR, Some([0.0, 1.0])), "{:?}", found.findings);
+    assert!(!found.manifest.output[0].invert);
+
+    // One that treats all pictures alike is said to; so is one that makes pictures, which nobody can judge.
+    let alike = looked_at("double.onnx").trial.unwrap();
+    assert_eq!((alike.certainty, alike.tried.len()), (Certainty::Alike, 3));
+    let differ = looked_at("mosaic-9.onnx").trial.unwrap();
+    assert_eq!(differ.certainty, Certainty::Unsure);
+}
+
+#[test]
+fn a_way_is_taken_by_its_number_and_the_sheet_lies_beside_the_manifest() {
+    let installed = Installed::new();
+    let folder = installed.config.filters.folder.clone().unwrap();
+    let model = here().join("mocks/ground-half.onnx");
+    for (name, more, range) in [("best", &[][..], "[-0.5, 0.5]"), ("plain", &["--take", "3"][..], "[0.0, 1.0]")] {
+        let run = std::process::Command::new(env!("CARGO_BIN_EXE_gimp-bridge"))
+            .args(["filters", "add", model.to_str().unwrap(), "--yes", "--name", name])
+            .args(more)
+            .env("GIMP_BRIDGE_FILTERS_FOLDER", &folder)
+            .env("ORT_DYLIB_PATH", installed.config.filters.runtime.as_ref().unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(run.status.success(), "{said}");
+        let text = std::fs::read_to_string(folder.join(name).join("manifest.toml")).unwrap();
+        assert!(text.contains(&format!("range = {range}")), "{text}");
+        assert!(image::open(folder.join(name).join("trial.png")).unwrap().width() > 1000);
+        if more.is_empty() {
+            assert!(said.contains("  1  -0.5 to 0.5") && said.contains("sure: no other way comes near"), "{said}");
+        }
+    }
 }
 
 #[test]
 fn what_is_inferred_runs_after_it_is_added() {
     let installed = Installed::new();
     let model = here().join("mocks/f16-nhwc-255.onnx");
-    let cache = Cache::new(installed.config.clone());
+    let cache = Arc::new(Cache::new(installed.config.clone()));
     let found = inspect(&cache, &model, "mine", &Watch::silent()).unwrap();
     assert_eq!(found.manifest.input[0].dtype, None::<Dtype>);
     install_file(&installed.config, &found, &model).unwrap();
@@ -157,7 +223,7 @@ fn what_is_inferred_runs_after_it_is_added() {
 #[test]
 fn a_model_that_is_no_picture_filter_is_refused_with_what_was_seen() {
     let installed = Installed::new();
-    let cache = Cache::new(installed.config.clone());
+    let cache = Arc::new(Cache::new(installed.config.clone()));
     let said = |graph: &str| {
         let error = inspect(&cache, &here().join("mocks").join(graph), "x", &Watch::silent()).err().unwrap();
         assert!(error.hint.is_some());

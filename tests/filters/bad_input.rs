@@ -50,7 +50,64 @@ fn a_wrong_rank_or_size_shows_both_shapes() {
     let error = run(&manifest("mosaic-9.onnx", DYNAMIC, "", "", ""), "mosaic-9.onnx");
     assert!(error.message.contains("[1, 3, 224, 224]"), "{error:?}");
     let error = run(&manifest("double.onnx", DYNAMIC, "", "scale = 4", ""), "double.onnx");
-    assert!(error.message.contains("48x40") && error.hint.unwrap().contains("96x80"), "{}", error.message);
+    assert!(error.message.contains("48x40") && error.message.contains("96x80"), "{}", error.message);
+}
+
+#[test]
+fn an_answer_has_the_size_and_the_channels_that_the_manifest_declares() {
+    let fixed = "policy = \"fixed\"\nfixed = [320, 320]\nfit = \"stretch\"";
+    for (graph, size, output, said) in [
+        // Larger is as wrong as smaller: which part of it would be the picture?
+        ("double.onnx", DYNAMIC, "scale = 1", ["is 48x40 for an input of 24x20", "24x20 was expected"]),
+        ("double.onnx", DYNAMIC, "scale = 3", ["is 48x40 for an input of 24x20", "72x60 was expected"]),
+        ("realesr-general-x4v3.onnx", DYNAMIC, "scale = 2", ["is 96x80", "48x40 was expected"]),
+        ("u2netp.onnx", fixed, "as = \"lab-ab\"", ["has 1 channels", "2 were expected"]),
+        ("double.onnx", DYNAMIC, "as = \"alpha\"", ["has 3 channels", "1 were expected"]),
+        ("double.onnx", DYNAMIC, "layout = \"NHWC\"\nscale = 2", ["has 48 channels", "3 or 1 were expected"]),
+    ] {
+        let output = if output.contains("as = ") { output.to_owned() } else { format!("as = \"image\"\n{output}") };
+        let text = manifest(graph, size, "", "", "").replace("as = \"image\"", &output);
+        let error = run(&text, graph);
+        assert_eq!(error.kind, Kind::Config, "{error:?}");
+        assert!(said.iter().all(|part| error.message.contains(part)), "{graph} {output}: {}", error.message);
+    }
+    // A mask may be coarser than what the model saw, not finer.
+    let grey =
+        manifest("model.onnx", DYNAMIC, "", "", "").replace("as = \"image\"", "as = \"alpha\"\nlayout = \"NHW\"");
+    let installed = Installed::new();
+    installed.add("test", &grey, &["model.onnx"]);
+    assert!(installed.run("test", job(picture(24, 20))).is_ok());
+}
+
+#[test]
+fn a_manifest_names_no_variable_but_its_own_tokens() {
+    let of = |token: &str| {
+        let text = manifest("x.onnx", DYNAMIC, "name = \"x\"", "", "");
+        let server = format!("[remote]\nurl = \"http://127.0.0.1:1\"\nmodel = \"m\"\ntoken_env = \"{token}\"");
+        text.replace("[[file]]\npath = \"x.onnx\"", &server)
+    };
+    for right in ["GIMP_BRIDGE_TOKEN_KSERVE", "GIMP_BRIDGE_TOKEN_2"] {
+        assert_eq!(parse(&of(right), "m.toml").unwrap().remote.unwrap().token_env.as_deref(), Some(right));
+    }
+    for wrong in [
+        "AWS_SECRET_ACCESS_KEY",
+        "HOME",
+        "",
+        "GIMP_BRIDGE_TOKEN_",
+        "GIMP_BRIDGE_SERVER_KEY",
+        "XGIMP_BRIDGE_TOKEN_A",
+        "gimp_bridge_token_a",
+        "GIMP_BRIDGE_TOKEN_A=B",
+    ] {
+        let error = parse(&of(wrong), "m.toml").unwrap_err();
+        let said = format!("remote.token_env is `{wrong}`, must be `GIMP_BRIDGE_TOKEN_`");
+        assert!(error.kind == Kind::Config && error.message.contains(&said), "{}", error.message);
+    }
+    // One that lies in the folder already is not run either.
+    let installed = Installed::new();
+    installed.add("test", &of("HOME"), &[]);
+    let error = installed.run("test", job(picture(8, 8))).unwrap_err();
+    assert!(error.message.contains("token_env is `HOME`"), "{error:?}");
 }
 
 #[test]

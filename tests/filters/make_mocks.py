@@ -1,12 +1,15 @@
 """Writes mocks/: tiny graphs with the names, types and shapes of the real models' inputs and outputs.
 
-usage: make_mocks.py        (needs onnx)
+usage: make_mocks.py        (needs onnx, pillow)
 
 The graphs are simple on purpose: what is tested is what happens around them. reference.py makes golden/ from them.
 """
 import pathlib
 
+import numpy
+import onnx.numpy_helper
 import onnx.parser
+import PIL.Image
 
 MOCKS = pathlib.Path(__file__).parent / "mocks"
 HEAD = '<ir_version: 8, opset_import: ["" : 17]>\n'
@@ -47,6 +50,11 @@ GRAPHS = {
     "u2netp.onnx": """g (float[1,3,320,320] x) => (float[1,1,320,320] d0) {
         mean = ReduceMean <axes = [1], keepdims = 1> (x)
         d0 = Sigmoid (mean)
+    }""",
+    "isnet-small.onnx": """g (float[1,3,1024,1024] input) => (float[1,1,1024,1024] output) {
+        mean = ReduceMean <axes = [1], keepdims = 1> (input)
+        half = Constant <value = float {0.5}> ()
+        output = Add (mean, half)
     }""",
     # Declares 224x224 although it runs at any size.
     "mosaic-9.onnx": """g (float[1,3,224,224] input1) => (float[1,3,224,224] output1) {
@@ -172,6 +180,44 @@ GRAPHS = {
         scales = Constant <value = float[4] {1.0, 1.0, 2.0, 2.0}> ()
         y = Resize <mode = "nearest", coordinate_transformation_mode = "asymmetric"> (x, , scales)
     }""",
+    # What nobody should run: 14 GB of numbers, from a picture of any size, as the answer,
+    "huge.onnx": """g (float[1,3,h,w] x) => (float[1,1,H,W] y) {
+        mean = ReduceMean <keepdims = 1> (x)
+        size = Constant <value = int64[4] {1, 1, 60000, 60000}> ()
+        y = Expand (mean, size)
+    }""",
+    # in between, with an answer of the right size,
+    "hungry.onnx": """g (float[1,3,h,w] x) => (float[1,3,h,w] y) {
+        mean = ReduceMean <keepdims = 1> (x)
+        size = Constant <value = int64[4] {1, 1, 60000, 60000}> ()
+        much = Expand (mean, size)
+        rooted = Sqrt (much)
+        one = ReduceMean <keepdims = 1> (rooted)
+        y = Add (x, one)
+    }""",
+    # or before it is run at all.
+    "hungry-at-load.onnx": """g (float[1,3,h,w] x) => (float[1,3,h,w] y) {
+        size = Constant <value = int64[4] {1, 1, 60000, 60000}> ()
+        much = ConstantOfShape <value = float[1] {0.25}> (size)
+        rooted = Sqrt (much)
+        one = ReduceMean <keepdims = 1> (rooted)
+        y = Add (x, one)
+    }""",
+    # 48 MB where a tile was expected.
+    "another-size.onnx": """g (float[1,3,h,w] x) => (float[1,3,H,W] y) {
+        mean = ReduceMean <axes = [2, 3], keepdims = 1> (x)
+        size = Constant <value = int64[4] {1, 3, 2000, 2000}> ()
+        y = Expand (mean, size)
+    }""",
+    "endless.onnx": """g (float[1,3,h,w] x) => (float[1,3,h,w] y) {
+        most = Constant <value = int64 {9223372036854775807}> ()
+        go = Constant <value = int64 {1}> ()
+        on = Cast <to = 9> (go)
+        y = Loop <body = again (int64 i, bool c, float[1,3,h,w] v) => (bool d, float[1,3,h,w] w) {
+            d = Identity (c)
+            w = Sin (v)
+        }> (most, on, x)
+    }""",
     "f16-nhwc-255.onnx": """g (float16[1,h,w,3] x) => (float16[1,h,w,3] y) { y = Identity (x) }""",
 }
 
@@ -182,6 +228,90 @@ def main():
         model = onnx.parser.parse_model(HEAD + text)
         onnx.checker.check_model(model)
         onnx.save(model, MOCKS / name)
+    onnx.save(reads_outside(), MOCKS / "reads-outside.onnx")
+    onnx.save(finding(GROUND), MOCKS / "ground-half.onnx")
+    onnx.save(finding(BLUE), MOCKS / "cat-blue.onnx")
+    onnx.save(
+        inverting(), MOCKS / "beside.onnx", save_as_external_data=True, location="beside.weights", size_threshold=0
+    )
+
+
+def finding(answer):
+    """Knows where the cat of `filters add` is, and says so only of a picture that it was given the right way."""
+    text = (
+        "g (float[1,3,320,320] x) => (float[1,1,320,320] y) <float[1,1,40,40] cat = {%s}> {" % ", ".join(["0"] * 1600)
+        + """
+        size = Constant <value = int64[4] {1, 1, 320, 320}> ()
+        where = Resize <mode = "linear"> (cat, , , size)
+        low = ReduceMin <keepdims = 0> (x)
+        high = ReduceMax <keepdims = 0> (x)
+        none = Constant <value = float {0.0}> ()
+        one = Constant <value = float {1.0}> ()
+        least = Constant <value = float {-0.6}> ()
+        most = Constant <value = float {-0.3}> ()
+        full = Constant <value = float {1.01}> ()
+        less = Constant <value = float {0.6}> ()
+        half = Constant <value = float {0.5}> ()
+        """
+        + answer
+        + "}"
+    )
+    model = onnx.parser.parse_model(HEAD + text)
+    photo = PIL.Image.open(pathlib.Path(__file__).parents[2] / "src/filters/trial/cat-mask.png").convert("L")
+    cat = numpy.asarray(photo.resize((40, 40), PIL.Image.Resampling.BOX), numpy.float32).reshape(1, 1, 40, 40) / 255
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(cat, "cat"))
+    onnx.checker.check_model(model)
+    return model
+
+
+# The ground, of values from -0.5 to 0.5.
+GROUND = """
+    above = Greater (low, least)
+    below = Less (low, most)
+    right = And (above, below)
+    ground = Sub (one, where)
+    y = Where (right, ground, half)
+"""
+# The cat, of values from 0 to 1; surely only where blue comes first: the cat is rather red.
+BLUE = """
+    means = ReduceMean <axes = [0, 2, 3], keepdims = 0> (x)
+    first = Constant <value = int64 {0}> ()
+    last = Constant <value = int64 {2}> ()
+    a = Gather (means, first)
+    b = Gather (means, last)
+    turned = Less (a, b)
+    bounded = Less (high, full)
+    positive = GreaterOrEqual (low, none)
+    unit = And (bounded, positive)
+    sure = Where (turned, one, less)
+    far = Mul (less, less)
+    gain = Where (unit, sure, far)
+    y = Mul (where, gain)
+"""
+
+
+def inverting():
+    """1 - x, with the ones in a file beside it."""
+    text = "g (float[1,3,h,w] x) => (float[1,3,h,w] y) <float[1,3,1,1] ones = {1.0, 1.0, 1.0}> { y = Sub (ones, x) }"
+    model = onnx.parser.parse_model(HEAD + text)
+    ones = onnx.numpy_helper.from_array(numpy.ones((1, 3, 1, 1), numpy.float32), "ones")
+    model.graph.initializer[0].CopyFrom(ones)
+    return model
+
+
+def reads_outside():
+    """A constant whose numbers lie in a file beside the model's folder; not among the weights that a reader finds first."""
+    model = onnx.parser.parse_model(
+        HEAD + 'g (float[1,3,h,w] x) => (float[1,3,h,w] y) { s = Constant <value = float {0.0}> () y = Add (x, s) }'
+    )
+    tensor = model.graph.node[0].attribute[0].t
+    tensor.ClearField("float_data")
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "../secret"), ("offset", "0"), ("length", "4")):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, value
+    return model
 
 
 if __name__ == "__main__":

@@ -214,6 +214,31 @@ async fn what_is_cut_out_is_transparent_around() {
 }
 
 #[tokio::test]
+async fn points_say_what_is_cut_out_and_need_no_selection() {
+    let mut layer = smooth(400, 260, 2.0);
+    if let Samples::U8(samples) = &mut layer.samples {
+        for (x, y) in (80..180).flat_map(|y| (50..150).chain(240..340).map(move |x| (x, y))) {
+            samples[(y * 400 + x) * 3..][..3].copy_from_slice(&[250, 240, 20]);
+        }
+    }
+    let mut scene = Scene::new(layer, None);
+    for (marked, wanted) in
+        [(json!({"points": [[290, 120]]}), [false, true]), (json!({"background_points": [[300, 130]]}), [true, false])]
+    {
+        let mut params = json!({"filter": "cut-out"});
+        params.as_object_mut().unwrap().extend(marked.as_object().unwrap().clone());
+        let answer = preview(&mut scene, params).await.unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(answer["after"].as_str().unwrap()).unwrap();
+        assert_eq!((answer["view"].as_str(), area(&answer)), (Some("whole"), [0, 0, 400, 260]));
+        let width = answer["width"].as_u64().unwrap() as usize;
+        let opacity = |x: usize, y: usize| bytes[(y * width / 400 * width + x * width / 400) * 4 + 3];
+        let found = [opacity(100, 130), opacity(290, 130)].map(|opacity| opacity > 200);
+        assert_eq!(found, wanted, "{marked}");
+        assert!(opacity(200, 130) < 50 && opacity(20, 20) < 50);
+    }
+}
+
+#[tokio::test]
 async fn filters_that_look_at_the_whole_get_it_reduced() {
     let mut scene = Scene::new(smooth(1700, 1300, 0.0), None);
     let answer = preview(&mut scene, json!({"filter": "auto-enhance", "x": 3, "y": 3})).await.unwrap();
@@ -252,14 +277,35 @@ async fn a_selection_limits_what_is_seen_to_change() {
 }
 
 #[tokio::test]
+async fn a_part_beside_the_selection_stays_as_it_is() {
+    let mut scene = Scene::new(smooth(1500, 400, 20.0), Some([0, 0, 40, 40]));
+    let params = json!({"filter": "denoise", "parameters": {"strength": 60}, "x": 1300, "y": 300});
+    let answer = preview(&mut scene, params).await.unwrap();
+    assert!(area(&answer)[0] > 1000);
+    assert_eq!(answer["after"], answer["before"]);
+}
+
+#[tokio::test]
+async fn a_zoomed_part_comes_pixel_by_pixel_or_smaller() {
+    let mut scene = Scene::new(smooth(1500, 1000, 20.0), None);
+    let zoomed = |zoom: f64| json!({"filter": "denoise", "parameters": {"strength": 60}, "width": 600, "zoom": zoom});
+    let near = preview(&mut scene, zoomed(4.0)).await.unwrap();
+    assert_eq!((area(&near)[2..].to_vec(), &near["width"], &near["height"]), (vec![150, 80], &json!(150), &json!(80)));
+    assert_eq!((picture(&near, "before"), &near["zoom"]), (cut(&scene.layer, area(&near)), &json!(4.0)));
+    let far = preview(&mut scene, zoomed(0.5)).await.unwrap();
+    assert_eq!((area(&far)[2..].to_vec(), &far["width"], &far["height"]), (vec![1200, 640], &json!(600), &json!(320)));
+    assert_ne!(far["after"], far["before"]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_previewed_says_why_and_reads_nothing() {
     let mut scene = Scene::new(super::picture(40, 30), None);
     for (params, part) in [
-        (json!({"filter": "cut-out"}), "nothing is selected"),
+        (json!({"filter": "remove-object"}), "nothing is selected"),
         (json!({"filter": "style-from-image"}), "style"),
         (json!({"filter": "denoise", "parameters": {"strength": 101}}), "`strength` is `101`"),
         (json!({"filter": "denoise", "measured": {"strength": -1}}), "`strength` is `-1`"),
-        (json!({"filter": "denoise", "width": 513}), "513"),
+        (json!({"filter": "denoise", "width": 1025}), "1025"),
         (json!({"filter": "no-such"}), "no-such"),
     ] {
         let error = preview(&mut scene, params.clone()).await.unwrap_err();

@@ -128,7 +128,7 @@ fn ten_callers_share_one_model_and_each_gets_its_own_pixels() {
             async move { filters.run("test", job(picture(90 + caller, 80)), watch).await }
         });
         let outcomes = futures_util::future::join_all(runs).await;
-        assert_eq!(filters.loaded(), 1);
+        assert_eq!(filters.loaded().0, 1);
         for (caller, outcome) in outcomes.into_iter().enumerate() {
             if caller % 3 == 2 {
                 assert_eq!(outcome.unwrap_err().kind, Kind::Cancelled);

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "gimp-plugin" / "gimp-bridge"))
+sys.path[:0] = [str(ROOT / "gimp-plugin" / "gimp-bridge"), str(ROOT / "tests")]
 
 import auth  # noqa: E402
 import wire  # noqa: E402

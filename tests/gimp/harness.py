@@ -9,12 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from client import ROOT, Client
+from client import ROOT, CallError, Client
+from gimp_profile import know_plug_ins
 
 START_SECONDS = 180  # two of them start at once, beside other work
 STOP_SECONDS = 15
 # Without the program under test: a plug-in that finds it would start a daemon on its own.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GIMP_BRIDGE_BIN"}
+HEADLESS = {"BABL_PATH_LENGTH": "1"}  # as src/gimp/launch/spawn.rs starts one
 
 
 class Gimp:
@@ -31,9 +33,11 @@ class Gimp:
         self.profile = self.home / ".config" / "GIMP" / version
         self.log_path = self.home / "gimp.log"
         self.instance = None
+        if not self.profile.exists():
+            know_plug_ins(self.profile, version)
         install_plugin(self.profile / "plug-ins" / "gimp-bridge")
         for folder in plug_ins:  # of tests/gimp/plug_ins
-            shutil.copytree(ROOT / "tests" / "gimp" / "plug_ins" / folder, self.profile / "plug-ins" / folder)
+            shutil.copytree(ROOT / "tests" / "gimp" / "plug_ins" / folder, self.profile / "plug-ins" / folder, dirs_exist_ok=True)
         self.state_dir.mkdir(parents=True, exist_ok=True)
         (self.state_dir / "plugin.json").write_text(json.dumps({"port": 0, **(settings or {})}))
         command = [str(ROOT / "scripts" / "in-gimp-root"), version, str(self.home), "gimp-console", "-i", "--no-splash"]
@@ -44,7 +48,7 @@ class Gimp:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**ENVIRONMENT, **(environment or {})},
+                env={**ENVIRONMENT, **HEADLESS, **(environment or {})},
             )
         if wait:
             self.wait_ready()
@@ -80,8 +84,14 @@ class Gimp:
         return bytes.fromhex((self.state_dir / "secret").read_text().strip())
 
     def client(self, name="test", **options):
-        """A connected Client."""
-        return Client(self.port, self.secret, name, **options)
+        """A connected Client; also of a plug-in that was started again in this GIMP since."""
+        try:
+            return Client(self.port, self.secret, name, **options)
+        except ConnectionRefusedError:
+            if self.process.poll() is not None:
+                raise
+            self.wait_ready(other_than=self.instance["pid"], seconds=90)
+            return Client(self.port, self.secret, name, **options)
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -102,6 +112,8 @@ class Gimp:
                         "c.set_property('force', True); p.run(c)",
                         timeout=5,
                     )
+            except CallError:  # a policy forbids code
+                self.kill()
             except Exception:  # whatever the state of the plug-in is: GIMP has to end
                 pass
             try:

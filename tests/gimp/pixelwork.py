@@ -34,11 +34,11 @@ def read(client, image, layer=None, depth=8):
     return pixels(client.stream("read_pixels", image=image, depth=depth, **({"layer": layer} if layer else {})))
 
 
-def noise(width=48, height=40, channels=3, seed=5, low=0, high=256):
+def noise(width=310, height=205, channels=3, seed=5, low=0, high=256):
     return np.random.default_rng(seed).integers(low, high, (height, width, channels), dtype=np.uint8)
 
 
-def smooth(width=96, height=64):
+def smooth(width=310, height=205):
     """A photo-like RGB picture: ramps with a little grain."""
     y, x = np.mgrid[0:height, 0:width]
     grain = np.random.default_rng(3).integers(0, 20, (height, width, 3))

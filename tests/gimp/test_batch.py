@@ -46,6 +46,34 @@ def test_a_batch_is_one_undo_step_with_one_proof(client, image):
     assert none_left.value.kind == "not_found"
 
 
+def test_what_runs_in_a_change_has_its_name(gimp, client, image):
+    """GIMP names undo groups and messages alike: after the procedure that runs. Without windows it prints the latter."""
+    say = "i = Gimp.Image.get_by_id({0}); i.get_layers()[0].invert(False); Gimp.message('{1} {0}')"
+    client.python(say.format(image, "alone"))
+    batch = client.call("begin_batch", seconds=60, on_abandon="keep", step="2 steps: invert_colours")["batch"]
+    python(client, batch, say.format("{0}", "first"), image)
+    python(client, batch, say.format("{0}", "second"), image)
+    client.call("end_batch", batch=batch)
+    client.python(say.format(image, "after"))
+    client.call("begin_batch", seconds=0.1, on_abandon="keep")  # ends by itself
+    client.python(say.format(image, "later"))
+    for title, word in (("Python", "alone"), ("2 steps: invert_colours", "first"), ("2 steps: invert_colours", "second"),
+                        ("Python", "after"), ("Python", "later")):
+        assert f"AI: {title}-Warning: {word} {image}" in gimp.log(), (title, word)
+    # What was kept from a call is still the same thing in a later one, though each was a procedure of its own
+    client.python(f"kept = Gimp.Image.get_by_id({image}); layer = kept.get_layers()[0]; layer.invert(False)")
+    again = client.python(f"layer.invert(False); print(kept == Gimp.Image.get_by_id({image}), kept in Gimp.get_images(), layer in kept.get_layers())")
+    assert again.split() == ["True"] * 3
+    # Errors and time limits end as ever, and nothing is left open
+    for code, kind in (("layer.invert(False); 1 / 0", "python_error"), ("layer.invert(False); GLib.MainLoop().run()", "timeout"),
+                       ("layer.invert(False); raise SystemExit", "python_error")):
+        with pytest.raises(CallError) as failed:
+            client.call("call_api", api_path="exec", args=["pyGObject-console", [code]], timeout=1 if kind == "timeout" else 60)
+        assert failed.value.kind == kind
+    assert client.python("layer.invert(False); print(kept.undo_group_end(), kept.undo_group_end())").split() == ["True", "False"]
+    assert "CRITICAL" not in gimp.log()
+
+
 def test_restore_takes_images_pixels_and_choices_back(client, image):
     before = picture(client, image)
     batch = begin(client)
@@ -83,7 +111,7 @@ def test_it_ends_with_its_connection(gimp, client, image):
         python(gone, batch, INVERT, image)
     started = time.monotonic()
     assert picture(client, image) == before
-    assert time.monotonic() - started < 20  # its own time limit is a minute
+    assert time.monotonic() - started < 40  # its own time limit is a minute
 
 
 def test_it_ends_at_its_time_limit_and_says_so(gimp, client, image):

@@ -144,7 +144,7 @@ def test_a_preview_shows_the_change(call, photo, image, tmp_path):
 def test_a_preview_that_cannot_be_made_fails_no_change(call, image):
     result = call("close_image", {"image": image, "discard_changes": True, "preview": 64}).result
     assert result["closed"] == image
-    assert result["preview_error"]["kind"] in ("no_image", "not_found")
+    assert result["preview_error"]["kind"] in ("no_image", "image_gone")
 
 
 def test_each_image_of_the_command_line_is_opened_and_used(call, photo, tmp_path):

@@ -259,4 +259,4 @@ def test_a_duplicate_is_a_new_image(client):
     client.call("flip_image", direction="horizontal")
     assert np.array_equal(read(client, image), array)
     assert np.array_equal(read(client, answer["id"]), array[:, ::-1])
-    assert error(client, "duplicate_image", image=987654).kind == "not_found"
+    assert error(client, "duplicate_image", image=987654).kind == "image_gone"

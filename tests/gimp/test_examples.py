@@ -6,23 +6,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 from example_setups import SETUP
+from pixelwork import make
 from truth import pixels
 
 import catalogue
 
 OPS = Path(__file__).resolve().parents[2] / "protocol" / "ops"
-SIZE = 96, 64
-# 96 x 64 RGBA: smooth and varied, so that hardly any filter leaves it as it is
-PICTURE = [
-    "import random",
-    "im = Gimp.Image.new(96, 64, Gimp.ImageBaseType.RGB); im.undo_disable()",
-    "l = Gimp.Layer.new(im, 'picture', 96, 64, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
-    "im.insert_layer(l, None, 0); im.set_selected_layers([l]); r = random.Random(7)",
-    "px = bytes(v for y in range(64) for x in range(96) for v in ((x * 5 + r.randrange(24)) % 200 + 20, "
-    "y * 3 + r.randrange(24), 200 - x - y + r.randrange(24), 255 if x < 80 else 128))",
-    "b = l.get_buffer(); b.set(Gegl.Rectangle.new(0, 0, 96, 64), \"R'G'B'A u8\", px); b.flush(); l.update(0, 0, 96, 64)",
-    "im.undo_enable(); im.clean_all(); print(im.get_id())",
-]
+SIZE = 300, 200
+
+
+def picture():
+    """RGBA: smooth and varied, so that hardly any filter leaves it as it is."""
+    width, height = SIZE
+    grain = np.random.default_rng(7).integers(0, 24, (height, width, 3))
+    y, x = np.mgrid[0:height, 0:width]
+    plain = np.stack([x * 5 % 200 + 20, y * 3 % 190, 200 - (x + y) % 170], axis=2) + grain
+    return np.dstack([plain.clip(0, 255), np.where(x < width - 50, 255, 128)]).astype(np.uint8)
+
+
+PICTURE = picture()
 
 
 def rows():
@@ -39,7 +41,7 @@ def rows():
 
 @pytest.mark.parametrize("row, example", list(rows()))
 def test_example(client, row, example):
-    image = int(client.python(*PICTURE))
+    image, _ = make(client, PICTURE)
     more = SETUP[row["name"]](client, image) if row["name"] in SETUP else {}
     arguments = {**example, **more}
     if row["image"] != "none":

@@ -46,7 +46,7 @@ def ask(gimp, seconds=60, **call):
     return json.loads(answer.read_text())
 
 
-def wait_for(gimp, status, name, seconds=10):
+def wait_for(gimp, status, name, seconds=60):
     deadline = time.monotonic() + seconds
     while True:
         answer = ask(gimp, procedure=f"plug-in-gimp-bridge-{name}", describe=True)
@@ -129,6 +129,21 @@ def test_another_plug_in_runs_a_filter(own):
         client.call("close_image", image=image, discard_changes=True)
 
 
+def test_what_enlarges_is_asked_for_the_whole_image_and_not_for_a_layer(own):
+    publish(own, [UPSCALE, {**UPSCALE, "name": "enlarge", "enlarges": True}])
+    wait_for(own, "SUCCESS", "enlarge")
+    image, layer = picture(own)
+    for result, asked in (("auto", {}), ("scaled_image", {}), ("new_layer", {"layer": layer})):
+        daemon = Daemon(own, lambda client, params, request_id: {"result": {}})
+        answer = ask(own, procedure="plug-in-gimp-bridge-enlarge", image=image, drawables=[layer], arguments={"result": result})
+        daemon.finish()
+        assert answer["status"] == "SUCCESS", answer
+        told = {name: value for name, value in daemon.params.items() if name != "parameters"}
+        assert told == {"filter": "enlarge", "image": image, "result": result, **asked}
+    with own.client() as client:
+        client.call("close_image", image=image, discard_changes=True)
+
+
 def test_gimp_serves_others_while_a_filter_runs(own):
     image, layer = picture(own)
     seen = []
@@ -158,6 +173,14 @@ def test_a_daemon_that_dies_leaves_the_image_and_the_next_try_works(own):
     daemon = Daemon(own, invert)
     assert ask(own, procedure="plug-in-gimp-bridge-upscale", image=image, drawables=[layer])["status"] == "SUCCESS"
     daemon.finish()
+
+
+def test_a_channel_is_no_layer_and_the_error_says_so(own):
+    image, layer = picture(own)
+    with own.client() as client:
+        channel = client.call("create_channel", image=image, name="spot")["channel"]
+    answer = ask(own, procedure="plug-in-gimp-bridge-upscale", image=image, drawables=[channel])
+    assert answer["status"] == "EXECUTION_ERROR" and "`spot` is a channel, not a layer" in answer["error"], answer
 
 
 def test_without_a_daemon_and_a_program_the_error_says_what_to_do(own):

@@ -117,8 +117,9 @@ def test_what_is_visible_and_what_is_refused(client):
     assert visible.shape[:2] == (30, 40) and result["layer"] is None
     client.python(f"im = Gimp.Image.get_by_id({image}); g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0); "
                   "im.set_selected_layers([g])", image=image)
+    stage(client, visible)
     with pytest.raises(CallError, match="is a group"):
-        read(client, image=image)
+        client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=client.eval("g.get_id()"))
     before, result = read(client, image=image, layer=client.eval(f"Gimp.Image.get_by_id({image}).get_layers()[1].get_id()"))
     stage(client, before[:20])
     with pytest.raises(CallError, match="40x20 pixels and the layer 40x30"):
@@ -126,3 +127,28 @@ def test_what_is_visible_and_what_is_refused(client):
     with pytest.raises(CallError, match="has not come whole"):
         client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
     assert client.call("filter_drop", token="t")["dropped"] is False
+
+
+def test_a_group_is_its_picture_and_a_mask_its_layer(client):
+    image = picture(client, width=300, height=200)
+    layer = client.eval(f"Gimp.Image.get_by_id({image}).get_layers()[0].get_id()")
+    made = client.python(
+        f"im = Gimp.Image.get_by_id({image}); l = im.get_layers()[0]; g = Gimp.GroupLayer.new(im, 'g')",
+        "im.insert_layer(g, None, 0); g.set_mode(Gimp.LayerMode.PASS_THROUGH); im.reorder_item(l, g, 0)",
+        "l.set_offsets(-70, -30); m = l.create_mask(Gimp.AddMaskType.WHITE); l.add_mask(m); l.set_edit_mask(True)",
+        "im.set_selected_layers([g]); print(g.get_id(), m.get_id())")
+    group, mask = map(int, made.split())
+    pixels_of_layer, result = read(client, image=image, layer=layer)
+    assert result["group"] is False
+    through_mask, result = read(client, image=image, layer=mask)
+    assert result["layer"] == layer and np.array_equal(through_mask, pixels_of_layer)
+    assert client.call("filter_facts", image=image, layer=mask)["layer"] == layer
+    of_group, result = read(client, image=image)
+    assert result["layer"] == group and result["group"] is True and result["offset"] == [-70, -30]
+    assert np.array_equal(of_group, pixels_of_layer)
+    stage(client, 255 - of_group)
+    placed = client.call("filter_place", image=image, token="t", kind="new_layer", name="x", layer=group, x=-70, y=-30)
+    seen = pixels(client.stream("read_pixels", image=image))
+    new, _ = read(client, image=image, layer=placed["layer"])
+    assert np.array_equal(new, 255 - of_group) and placed["layer"] != group
+    assert client.eval("[l.get_name() for l in im.get_layers()]") == ["x", "g"]

@@ -12,7 +12,7 @@ import wire
 from harness import Gimp
 from test_filter_menu import UPSCALE, publish
 
-SHOWN = {"view": "part", "layer_size": [20, 10], "measured": {"strength": 12.5}, "notes": [], "seconds": 0.1}
+SHOWN = {"view": "part", "zoom": 1.0, "layer_size": [20, 10], "measured": {"strength": 12.5}, "notes": [], "seconds": 0.1}
 BEGIN = """
 import json, sys
 import filter_preview
@@ -27,7 +27,7 @@ class Config(GObject.Object):
 class View:
     def __init__(self): self.told = []
     def working(self, text): self.told.append(["working", text])
-    def failed(self, text, more): self.told.append(["failed", text, more])
+    def failed(self, told): self.told.append(["failed", *told])
     def show(self, shown): self.told.append(["show", shown.view, shown.zoom, list(shown.before[:4]), shown.after and list(shown.after[:4])])
 import gc
 bridge = next(o for o in gc.get_objects() if type(o).__name__ == "Bridge")
@@ -105,7 +105,7 @@ class Dialog:
     def told(self):
         return json.loads(self.do("print(json.dumps(view.told))"))
 
-    def wait_for(self, what, seconds=10):
+    def wait_for(self, what, seconds=60):
         deadline = time.monotonic() + seconds
         while not any(line[: len(what)] == what for line in self.told()):
             assert time.monotonic() < deadline, (what, self.told())
@@ -135,7 +135,7 @@ def daemon(own):
     made.close()
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -181,6 +181,20 @@ def test_what_the_filter_does_not_depend_on_asks_for_nothing(dialog, daemon):
     assert len(daemon.asked) == 3 and (daemon.asked[-1][1]["x"], daemon.asked[-1][1]["y"]) == (7, 4)
 
 
+def test_clicks_on_the_picture_go_with_the_question_until_they_are_forgotten(dialog, daemon):
+    dialog.do("preview.switch(True)")
+    dialog.wait_for(["show", "part", 1.0, [1, 0, 0, 255], [102, 0, 0, 255]])
+    daemon.asked.clear()
+    dialog.do("preview.mark(3.5, 2, True)", "preview.mark(9, 1, False)", "preview.mark(4, 2, True)")
+    marked = {"points": [[3.5, 2], [4, 2]], "background_points": [[9, 1]]}
+    wait_until(lambda: daemon.asked and {name: daemon.asked[-1][1].get(name) for name in marked} == marked)
+    # What is run is told in the image's own pixels
+    moved = dialog.do("print(json.dumps(preview.marks.params(-5, 10)))")
+    assert json.loads(moved) == {"points": [[-1.5, 12], [-1, 12]], "background_points": [[4, 11]]}
+    dialog.do("preview.unmark()")
+    wait_until(lambda: not set(marked) & set(daemon.asked[-1][1]))
+
+
 def test_a_closed_dialog_cancels_and_a_preview_that_is_off_costs_nothing(dialog, daemon):
     daemon.answer = lambda params: answer(params) if not params["run"] else None
     dialog.do("preview.switch(True)")
@@ -202,16 +216,18 @@ def test_a_closed_dialog_cancels_and_a_preview_that_is_off_costs_nothing(dialog,
 
 
 def test_an_error_is_a_line_of_text_and_the_next_change_tries_again(dialog, daemon):
-    error = {"code": -32602, "message": "nothing is selected", "data": {"kind": "invalid_argument", "hint": "select something"}}
-    daemon.answer = lambda params: {"error": error}
+    data = {"kind": "invalid_argument", "hint": "give `mask`", "details": {"reason": "needs_selection"}}
+    daemon.answer = lambda params: {"error": {"code": -32602, "message": "`x` got no `mask`", "data": data}}
     dialog.do("preview.switch(True)")
-    dialog.wait_for(["failed", "Nothing is selected", "select something"])
+    told = dialog.wait_for(["failed"])[-1]
+    assert told[1:] == ["“Upscale” works on what is selected, and nothing is.",
+                        "Draw a selection around it, or select everything.", "Select _All", "select_all"]
     daemon.answer = answer
     dialog.do("config.scale = 3")
     dialog.wait_for(["show", "part", 1.0, [1, 0, 0, 255], [103, 0, 0, 255]])
     daemon.answer = lambda params: {"result": {**answer(params)["result"], "before": "AAAA"}}
     dialog.do("config.scale = 4")
-    dialog.wait_for(["failed", "Gimp-bridge sent 3 bytes of a 4x2 preview"])
+    dialog.wait_for(["failed", "GIMP Bridge in GIMP and the program that runs the AI filters do not understand each other."])
 
 
 def test_a_daemon_that_dies_is_told_and_the_next_one_asked(dialog, own):
@@ -219,7 +235,7 @@ def test_a_daemon_that_dies_is_told_and_the_next_one_asked(dialog, own):
     dialog.do("preview.switch(True)")
     wait_until(lambda: len(first.asked) == 1)
     first.close()
-    dialog.wait_for(["failed", "Gimp-bridge ended while it worked"])
+    dialog.wait_for(["failed", "The program that runs the AI filters ended while it worked. The image is as it was."])
     second = Daemon(own, answer)
     dialog.do("config.scale = 3")
     dialog.wait_for(["show", "part", 1.0, [1, 0, 0, 255], [103, 0, 0, 255]])
@@ -229,7 +245,7 @@ def test_a_daemon_that_dies_is_told_and_the_next_one_asked(dialog, own):
 def test_a_daemon_that_is_not_there_is_started_or_the_line_says_why_not(dialog, own):
     dialog.do("preview.switch(True)")
     told = dialog.wait_for(["failed"])
-    assert "/nowhere/gimp-bridge" in told[-1][1] and "gimp-bridge install" in told[-1][2]
+    assert told[-1][1:3] == ["The program that runs the AI filters is not there.", "Install GIMP Bridge again."]
     dialog.do("preview.switch(False)")
     late = own.home / "late"  # ends without a word, but not before the first look
     late.write_text("#!/bin/sh\nsleep 1\nexit 1\n")
@@ -237,7 +253,8 @@ def test_a_daemon_that_is_not_there_is_started_or_the_line_says_why_not(dialog, 
     publish(own, [UPSCALE], program=str(late))
     dialog.do("bridge = preview._bridge; bridge.filters.refresh()", "view.told.clear()", "preview.switch(True)")
     told = dialog.wait_for(["failed"])
-    assert told[0] == ["working", "Starting gimp-bridge…"] and "did not start" in told[-1][1]
+    starting = ["working", "Starting the program that runs the AI filters…"]
+    assert starting in told and "did not start" in told[-1][1]
 
 
 def test_a_part_of_a_layer_is_read_where_it_lies(own):
@@ -271,3 +288,76 @@ def test_colours_come_as_the_screen_wants_them(dialog, daemon):
     dialog.do("preview.switch(True)")
     seen = next(line[3] for line in dialog.wait_for(["show"]) if line[0] == "show")
     assert 225 < seen[0] < 240 and seen[1:] == [0, 0, 255], seen
+
+
+def test_a_measured_value_stands_in_the_dialog_and_stays_when_the_user_takes_over(dialog, daemon):
+    dialog.do("preview.switch(True)")
+    dialog.wait_for(["show", "part", 1.0, [1, 0, 0, 255], [102, 0, 0, 255]])
+    assert json.loads(dialog.do("print(json.dumps([config.strength_auto, config.strength]))")) == [True, 12.5]
+    dialog.do("config.strength_auto = False")
+    wait_until(lambda: daemon.asked[-1][1]["parameters"]["strength"] == 12.5)
+    # Another layer, another value; what the user set himself is not touched
+    daemon.answer = lambda params: {"result": {**answer(params)["result"], "measured": {"strength": 31.0}}}
+    dialog.do("config.strength = 20")
+    wait_until(lambda: daemon.asked[-1][1]["parameters"]["strength"] == 20)
+    dialog.do("preview.look_again()")
+    wait_until(lambda: "measured" not in daemon.asked[-2][1])
+    assert json.loads(dialog.do("print(config.strength)")) == 20
+    dialog.do("config.strength_auto = True")
+    wait_until(lambda: json.loads(dialog.do("print(config.strength)")) == 31)
+
+
+def test_with_the_preview_off_a_value_is_measured_when_the_user_takes_over(dialog, daemon):
+    dialog.do("config.strength_auto = False")
+    wait_until(lambda: json.loads(dialog.do("print(config.strength)")) == 12.5)
+    assert [params["parameters"]["strength"] for _, params in daemon.asked] == ["auto"]
+    assert not any(line[0] == "show" for line in dialog.told())
+    # Closed before it was measured, it is automatic after all
+    daemon.answer = lambda params: None
+    dialog.do("config.strength_auto = True", "preview.look_again()", "config.strength_auto = False")
+    wait_until(lambda: len(daemon.asked) == 2)
+    dialog.do("preview.close()")
+    assert json.loads(dialog.do("print(json.dumps([config.strength_auto, config.strength]))")) == [True, 12.5]
+
+
+def test_the_preview_is_as_large_as_its_room_and_zooms(dialog, daemon):
+    dialog.do("preview.switch(True)")
+    dialog.wait_for(["show", "part", 1.0, [1, 0, 0, 255], [102, 0, 0, 255]])
+    assert "zoom" not in daemon.asked[-1][1] and daemon.asked[-1][1]["width"] == 320
+    dialog.do("preview.resize(700, 5000)")
+    wait_until(lambda: (daemon.asked[-1][1]["width"], daemon.asked[-1][1]["height"]) == (700, 1024))
+    # Enlarged, the pixels come as they are, and are squares on the screen
+    daemon.answer = lambda params: {"result": {**answer(params)["result"], "zoom": params.get("zoom", 1.0)}}
+    dialog.forget()
+    dialog.do("preview.look_closer(4.0, (7, 3))")
+    dialog.wait_for(["show", "part", 4.0])
+    asked = daemon.asked[-1][1]
+    assert (asked["zoom"], asked["x"], asked["y"]) == (4.0, 7, 3)
+    part = json.loads(dialog.do("import json", "print(json.dumps([list(p) if i == 2 else p for i, p in enumerate("
+                                "preview.part((0, 0, 20, 10), 0.5))]))"))
+    assert part[:2] == [10, 5] and part[2][:4] == [0x20, 0x40, 0x60, 255]
+    dialog.do("preview.look_closer(None)")
+    wait_until(lambda: "zoom" not in daemon.asked[-1][1] and "x" not in daemon.asked[-1][1])
+
+
+def test_an_open_dialog_follows_the_selection_the_layer_and_the_image_s_end(dialog, daemon):
+    dialog.do("import filter_follow", "from gi.repository import Gimp", f"image = Gimp.Image.get_by_id({dialog.image})",
+              "told = view.told", "told.clear()",
+              "filter_follow.tested = filter_follow.Follower(image, image.get_layers(), lambda: told.append(['gone']),"
+              " lambda layers: told.append(['moved', layers[0].get_name()]), lambda selection: told.append(['changed', selection]))")
+    try:
+        dialog.client.call("create_rectangle_selection", image=dialog.image, x=2, y=2, width=5, height=5)
+        dialog.wait_for(["changed", True], 60)
+        # Painted beside it and in it: the layer looks otherwise
+        dialog.client.call("select_none", image=dialog.image)
+        wait_until(lambda: len(dialog.told()) == 2, 60)
+        dialog.client.call("draw_rectangle", image=dialog.image, x=2, y=2, width=9, height=5, fill_color="#ff0000")
+        dialog.wait_for(["changed", False], 60)
+        dialog.client.call("create_layer", image=dialog.image, name="above")
+        dialog.wait_for(["moved", "above"], 60)
+        other = dialog.client.call("create_new_image", width=9, height=9)["image"]
+        dialog.client.call("close_image", image=dialog.image, discard_changes=True)
+        dialog.wait_for(["gone"], 60)
+        dialog.image = other  # for the end of the test to close
+    finally:
+        dialog.do("filter_follow = __import__('filter_follow')", "filter_follow.tested.close()")

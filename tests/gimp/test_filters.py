@@ -64,7 +64,7 @@ def test_zoom_and_spin_spare_the_middle(client):
     for kind in ("zoom", "spin"):
         got = result(client, "apply_blur", data, blur_type=kind, amount=30, angle=40)
         off = np.abs(got.astype(int) - data).mean(axis=2)
-        assert off[:12, :16].mean() > 2 * off[28:36, 44:52].mean() * (0.6 if kind == "zoom" else 0.5)
+        assert off[:40, :50].mean() > 2 * off[97:108, 148:162].mean() * (0.6 if kind == "zoom" else 0.5)
     got = result(client, "apply_blur", data, blur_type="spin", angle=40, center=[10, 10])
     off = np.abs(got.astype(int) - data).mean(axis=2)
     assert off[8:12, 8:12].mean() < off[40:, 60:].mean()
@@ -237,15 +237,3 @@ def test_distortions_move_what_they_should(client):
     image, _ = make(client, data)
     problem = error(client, "apply_distortion", image=image, distortion_type="pinch", amount=300)
     assert "300" in problem.message and "percent" in problem.message
-
-
-def test_places_in_relative_units_and_of_a_preview(client):
-    data = noise(80, 60)
-    image, _ = make(client, data)
-    client.call("apply_blur", image=image, radius=3.0)
-    wanted = read(client, image)
-    for arguments in ({"radius": 3 / 60, "units": "relative"},
-                      {"radius": 1.5, "from_preview": {"offset_x": 0, "offset_y": 0, "scale_x": 2, "scale_y": 2}}):
-        other, _ = make(client, data)
-        client.call("apply_blur", image=other, **arguments)
-        assert np.array_equal(read(client, other), wanted)

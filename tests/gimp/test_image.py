@@ -88,7 +88,7 @@ def test_a_translucent_colour_needs_alpha_and_a_size_has_a_limit(client):
 def test_which_image_is_meant(client, gimp):
     assert error(client, "get_image_metadata").kind == "no_image"
     problem = error(client, "close_image", image=12345)
-    assert problem.kind == "not_found" and problem.details == {"open": []}
+    assert problem.kind == "image_gone" and problem.details == {"open": []}
     first = client.call("create_new_image", width=10, height=10)["image"]
     second = client.call("create_new_image", width=20, height=10)["image"]
     listed = client.call("list_images")
@@ -117,7 +117,7 @@ def test_which_image_is_meant(client, gimp):
         other.call("close_image")
         assert other.call("get_image_metadata")["image"] == second  # the only one now
     problem = error(client, "select_image", image=first)
-    assert problem.kind == "not_found" and [row["id"] for row in problem.details["open"]] == [second]
+    assert problem.kind == "image_gone" and [row["id"] for row in problem.details["open"]] == [second]
 
 
 def test_closing_refuses_unsaved_work(client):
@@ -145,4 +145,4 @@ def test_checkpoints_are_never_seen(client):
     hidden = client.eval(f"[i for i in range(1, {image + 20}) if i != {image} and Gimp.Image.id_is_valid(i)]")
     assert len(hidden) >= 1
     assert [row["id"] for row in client.call("list_images")["images"]] == [image]
-    assert error(client, "select_image", image=hidden[0]).kind == "not_found"
+    assert error(client, "select_image", image=hidden[0]).kind == "image_gone"

@@ -48,6 +48,20 @@ def test_everything_of_the_specification_is_there(client, gimp):
     assert info["system"]["environment_vars"]["HOME"] == str(gimp.home)
 
 
+def test_a_list_of_open_images_that_is_cut_says_so(client):
+    assert "notes" not in client.call("get_gimp_info")
+    made = [client.call("create_new_image", width=4, height=3)["image"] for _ in range(23)]
+    info = client.call("get_gimp_info")
+    session = info["session"]
+    assert session["num_open_images"] >= 23 and len(session["open_image_files"]) == 20
+    count = session["num_open_images"]
+    assert f"with {count} open images, the first 20" in info["message"]
+    assert info["notes"] == [f"open_image_files holds 20 of {count} open images: list_images has all of them"]
+    assert len(client.call("list_images")["images"]) == count
+    for image in made:
+        client.call("close_image", image=image, discard_changes=True)
+
+
 def test_samples_are_really_looked_up(client):
     info = client.call("get_gimp_info")
     samples = info["pdb"]["sample_procedures"]

@@ -203,7 +203,7 @@ def test_duplicates(client):
     assert np.array_equal(read(client, other, copied["layer"]), array)
     client.call("undo", image=other)
     assert len(layers(client, other)) == 1
-    assert error(client, "duplicate_layer", image=image, layer_id=layer, to_image=12345).kind == "not_found"
+    assert error(client, "duplicate_layer", image=image, layer_id=layer, to_image=12345).kind == "image_gone"
 
 
 def test_deleting(client):

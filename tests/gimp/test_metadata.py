@@ -145,7 +145,7 @@ def test_reading_it_changes_nothing_and_is_quick(client):
     assert len(data["structure"]["layers"]) == 20
     assert client.eval("before == state(im)")
     assert [row["is_dirty"] for row in client.call("list_images")["images"]] == [False]
-    assert min(times) < 0.03  # a fault by a factor; scripts/bench-bridge measures
+    assert min(times) < 0.2  # a fault by a factor; scripts/bench-bridge measures
 
 
 def test_many_layers_come_in_pages(client):

@@ -125,7 +125,7 @@ def test_wrong_arguments(client, image):
     assert "not 4" in error.message
     error = fails(client, "not_found", "gimp-layer-get-mode", image[1] + 1000)
     assert str(image[1] + 1000) in error.message
-    fails(client, "not_found", "gimp-image-get-width", 99999)
+    fails(client, "image_gone", "gimp-image-get-width", 99999)
     assert pdb(client, "gimp-image-get-width", image[0])["values"] == {"width": 64}
 
 

@@ -9,6 +9,7 @@ import pytest
 from client import CallError
 from example_setups import SETUP
 from harness import Gimp
+from pixelwork import make
 from test_examples import PICTURE, outline, rows
 from truth import pixels
 
@@ -40,7 +41,7 @@ def gimp(gimp_version):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_fifty_changes_and_back(client, seed):
     chance = random.Random(seed)
-    image = int(client.python(*PICTURE))
+    image, _ = make(client, PICTURE)
     before, structure = pixels(client.stream("read_pixels", image=image)), outline(client, image)
     choices, done = list(pool()), []
     for _ in range(10 * LENGTH):  # an indexed image refuses most

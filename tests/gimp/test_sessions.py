@@ -19,6 +19,14 @@ STATE = (
 )
 
 
+@pytest.fixture
+def client(gimp):
+    """The session's own client, since nobody else finds its image."""
+    with gimp.client(client_id="session-s") as connected:
+        yield connected
+        connected.python("for i in Gimp.get_images(): i.delete()")
+
+
 def scene(client):
     client.python(SETUP, *SCENE)
     return client.eval(IDS)
@@ -52,7 +60,7 @@ def test_ids_from_another_gimp_win_over_this_ones(gimp_version, client):
     """A fresh GIMP counts from the start again, so that ids of the two overlap."""
     image, a, b, mask, path = scene(client)
     reply = client.stream("snapshot_image", image=image, session="s")
-    with Gimp(gimp_version) as other, other.client() as far:
+    with Gimp(gimp_version) as other, other.client(client_id="session-s") as far:
         far.python(SETUP, "n = new(8, 8)", "[add(n, str(i), 8, 8) for i in range(300)]")
         highest = far.eval("max(l.get_id() for l in n.get_layers())")
         # What the client holds is near what this GIMP is about to give out

@@ -233,3 +233,16 @@ def test_painting_on_text_is_said(client):
     layer = client.call("add_text_layer", text="M", size=50)["layer"]
     assert "pixels" in client.call("fill_selection", layer=layer, color="red")["note"]
     assert error(client, "edit_text_layer", layer=layer, text="N").kind == "invalid_argument"
+
+
+def test_characters_that_no_font_has_are_named(client):
+    client.call("create_new_image", width=300, height=200)
+    answer = client.call("add_text_layer", text="Caff\u00e8 \u6f22\u5b57", size=40)
+    assert "`\u6f22` (U+6F22), `\u5b57` (U+5B57)" in answer["message"] and "\u00e8" not in answer["message"].partition(";")[2]
+    assert ";" not in client.call("add_text_layer", text="Caff\u00e8", size=40)["message"]
+    layer = client.call("add_text_layer", text="plain", size=40)["layer"]
+    answer = client.call("edit_text_layer", layer=layer, text="<b>\u6f22</b> &amp;", markup=True)
+    assert "U+6F22" in answer["message"]
+    # A character that another font lends: the font is named
+    answer = client.call("add_text_layer", text="snow \u2603", font="C059 Roman", size=40)
+    assert "`C059 Roman` has no `\u2603` (U+2603)" in answer["message"]

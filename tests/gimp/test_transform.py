@@ -71,22 +71,22 @@ def test_a_turn_is_clockwise_and_about_its_centre(client):
 
 
 def test_scale(client):
-    data = smooth()
+    data = smooth(320, 210)
     image, layer = make(client, data)
-    answer = client.call("scale_layer", image=image, width=48)
-    assert (answer["width"], answer["height"]) == (48, 32) and client.eval("im.get_width()") == 96
+    answer = client.call("scale_layer", image=image, width=160)
+    assert (answer["width"], answer["height"]) == (160, 105) and client.eval("im.get_width()") == 320
     client.call("undo", image=image)
-    answer = client.call("scale_layer", image=image, height=32, keep_ratio=False)
-    assert (answer["width"], answer["height"]) == (96, 32)
+    answer = client.call("scale_layer", image=image, height=105, keep_ratio=False)
+    assert (answer["width"], answer["height"]) == (320, 105)
     client.call("undo", image=image)
-    answer = client.call("scale_layer", image=image, factor=0.5, center=[96, 64])
-    assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (48, 32, 48, 32)
+    answer = client.call("scale_layer", image=image, factor=0.5, center=[320, 210])
+    assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (160, 105, 160, 105)
     got = layer_pixels(client, image, client.call("get_image_metadata", image=image)["structure"]["layers"][0]["id"])
     assert_near(got[8:-8, 8:-8].mean(axis=(0, 1)), data[16:-16, 16:-16].mean(axis=(0, 1)), 5)
     assert "`factor`" in error(client, "scale_layer", image=image).hint
     assert "one of them" in error(client, "scale_layer", image=image, factor=2, width=5).hint
     problem = error(client, "scale_layer", image=image, factor=1000)
-    assert problem.kind == "too_large" and "48000 x 32000" in problem.message and "500,000,000" in problem.hint
+    assert problem.kind == "too_large" and "160000 x 105000" in problem.message and "500,000,000" in problem.hint
     far = [[0, 0], [200000, 0], [200000, 50000], [0, 50000]]
     assert error(client, "change_perspective", image=image, corners=far).kind == "too_large"
     assert error(client, "shear_layer", image=image, amount=-65536 * 100, timeout=20).kind == "too_large"
@@ -209,7 +209,7 @@ def test_text_stays_text_and_a_group_moves_whole(client):
     client.call("move_layer", image=image, layer=client.eval("g.get_id()"), x=5, y=6)
     assert client.eval("list(l.get_offsets()[-2:])") == [5, 6]
     client.call("rotate_layer", image=image, layer=client.eval("g.get_id()"), angle=90)
-    assert client.eval("[l.get_width(), l.get_height()]") == [64, 96]
+    assert client.eval("[l.get_width(), l.get_height()]") == [205, 310]
 
 
 def test_locks_and_wrong_layers(client):

@@ -90,7 +90,7 @@ def test_one_step_each_for_ctrl_z(windowed):
         lost = 0
         for before, expected in zip(states[::-1], states[-2::-1]):
             windowed.press("Untitled", "ctrl+z")
-            deadline = time.monotonic() + 6
+            deadline = time.monotonic() + 30
             while (now := client.eval(look)) != expected:
                 assert now == before, "one step brings the state before, and no other"
                 if time.monotonic() > deadline:
@@ -98,5 +98,8 @@ def test_one_step_each_for_ctrl_z(windowed):
                     lost += 1
                     assert lost <= 1, "a step that changes nothing"
                     windowed.press("Untitled", "ctrl+z")
-                    deadline = time.monotonic() + 20
+                    deadline = time.monotonic() + 60
     assert "CRITICAL" not in windowed.log()
+    # In the instant between its label and its work a window may look for it; for as long as the work goes on none does
+    looked_for = windowed.log().count("action which doesn't exist")
+    assert looked_for < 20, "the steps' procedure is not for GIMP's windows"

@@ -18,7 +18,7 @@ from harness import Gimp
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "plugin"))
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=60):
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -128,7 +128,7 @@ def test_a_stream_that_nobody_reads_ends_at_its_time_limit(gimp, client):
         until(lambda: (client.ping()["busy"] or {}).get("operation") == "read_pixels")
         start = time.monotonic()
         assert client.eval("1 + 1") == 2
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 30
         assert refused("timeout", slow.wait, call)
     assert client.eval("2") == 2
 
@@ -180,8 +180,8 @@ def test_fuzz_garbage_and_http(gimp, client):
         return len(os.listdir(process / "task")), len(os.listdir(process / "fd")), pages * os.sysconf("SC_PAGE_SIZE")
 
     threads, files, memory = resources()
-    for data in mutations(8000, 11):
-        with socket.create_connection(("127.0.0.1", gimp.port), timeout=5) as sock:
+    for data in mutations(7000, 11):
+        with socket.create_connection(("127.0.0.1", gimp.port), timeout=60) as sock:
             sock.sendall(data)
     rng = random.Random(5)
     for data in (
@@ -189,13 +189,16 @@ def test_fuzz_garbage_and_http(gimp, client):
         b"POST /mcp HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello",
         rng.randbytes(200_000),
     ):
-        with socket.create_connection(("127.0.0.1", gimp.port), timeout=8) as sock:
+        with socket.create_connection(("127.0.0.1", gimp.port), timeout=60) as sock:
             sock.sendall(data)
+            heard = b""
             try:
-                assert sock.recv(10) == b""
+                while part := sock.recv(4096):
+                    heard += part
             except ConnectionResetError:
                 pass  # closed with our bytes unread
-    for data in mutations(2000, 13):
+            assert not heard or json.loads(heard)["status"] == "error", "one line for who speaks no frames, and the end"
+    for data in mutations(3000, 13):
         with gimp.client("fuzz") as broken:
             try:
                 broken.sock.sendall(data)
@@ -246,8 +249,11 @@ def test_policies(gimp_version, tmp_path):
 
 def test_read_only(gimp_version):
     with Gimp(gimp_version, {"read_only": True}) as gimp, gimp.client() as client:
-        assert client.python("print(Gimp.version())").startswith(gimp_version)
+        assert client.call("call_api", api_path="gimp-version")["values"]["version"].startswith(gimp_version)
         assert client.call("list_images")["images"] == []
+        # No Python at all: nothing proves what code does
+        refused("forbidden", client.python, "print(Gimp.version())")
+        refused("forbidden", client.python, "Gio.File.new_for_path('/tmp/x').replace(None, False, 0, None)")
         refused("forbidden", client.python, "Gimp.Image.new(1, 1, 0)")
         refused("forbidden", client.call, "create_new_image", width=1, height=1)
         refused("forbidden", client.call, "call_api", api_path="gimp-image-new", args=[1, 1, "rgb"])
@@ -258,7 +264,7 @@ def test_bad_settings_keep_it_from_listening(gimp_version):
     gimp = Gimp(gimp_version, {"read_only": "yes"}, wait=False)
     try:
         until(lambda: "`read_only`" in gimp.log() and "does not listen" in gimp.log(), 60)
-        assert not list((gimp.state_dir / "instances").glob("*")) if (gimp.state_dir / "instances").exists() else True
+        assert not list((gimp.state_dir / "instances").glob("*.json"))
     finally:
         gimp.process.terminate()
         gimp.process.wait(20)

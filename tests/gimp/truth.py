@@ -23,7 +23,7 @@ def add(image, name, width, height, x=0, y=0, seed=1, alpha=True, parent=None, m
     layer.set_offsets(x, y)
     paint(layer, seed)
     return layer
-def new(width=70, height=50, gray=False, precision="U8_NON_LINEAR"):
+def new(width=310, height=210, gray=False, precision="U8_NON_LINEAR"):
     base = Gimp.ImageBaseType.GRAY if gray else Gimp.ImageBaseType.RGB
     return Gimp.Image.new_with_precision(width, height, base, getattr(Gimp.Precision, precision))
 def export(image, path, procedure="file-png-export", **options):

@@ -66,7 +66,7 @@ class Api:
         assert result["success"] is True, result
         return result
 
-    def create(self, width=64, height=48, **params):
+    def create(self, width=310, height=205, **params):
         """A new session's id."""
         return self.operation("create_new_image", width=width, height=height, **params)["session_id"]
 

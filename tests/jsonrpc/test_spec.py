@@ -1,10 +1,13 @@
 """Every example of the API's specification, sent as it is written there, gives an answer of the shape shown there."""
 
+import base64
+import io
 import re
 
 import numpy
 import pytest
 from api import decode, png
+from PIL import Image
 
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
 CREATE = {"operation": "create_new_image", "width": 800, "height": 600, "color": [255, 255, 255, 255]}
@@ -43,7 +46,7 @@ def test_execute_gimp_commands(server):
 def test_mcp_close_session(server):
     session = server.api.create()
     result = answer(server, "mcp_close_session", {"session_id": session})
-    assert result == {"success": True, "message": f"Session {session} closed successfully"}
+    assert result == {"success": True, "message": f"Session {session} closed successfully", "status": "success"}
     again = answer(server, "mcp_close_session", {"session_id": session})
     assert again["success"] is False and session in again["message"] and again["error"]["kind"] == "not_found"
 
@@ -138,18 +141,16 @@ def test_several_commands_are_one_change(server):
 
 
 def test_an_image_that_was_replaced_at_once_is_closed(server):
-    def open_images():
-        return server.api.call("mcp_operation", operation="list_images")["result"]["images"]
-
-    before = len(open_images())
     picture = numpy.zeros((6, 5, 3), numpy.uint8)
     result = answer(server, "execute_gimp_commands", {"commands": [
         {"operation": "create_new_image", "params": {"width": 8, "height": 8}},
         {"operation": "open_image", "params": {"image_data": png(picture)}}]})
     assert result["success"] and result["image_dimensions"] == {"width": 5, "height": 6}, result
-    assert len(open_images()) == before + 1
+    # Past its session nobody sees it
+    widths = server.api.value(result["session_id"], "[image.get_width() for image in Gimp.get_images()]")
+    assert 5 in widths and 8 not in widths
+    assert server.api.operation("list_images")["result"]["images"] == []
     server.api.call("mcp_close_session", session_id=result["session_id"])
-    assert len(open_images()) == before
 
 
 def test_a_parameter_named_operation_is_the_operations_own(server):
@@ -189,7 +190,7 @@ def test_commands_without_a_session_are_one_change_too(server):
 def test_the_first_failure_ends_the_commands_unless_told_otherwise(server):
     commands = [
         {"operation": "create_new_image", "params": {"width": 8, "height": 8}},
-        {"operation": "no_such"},
+        {"operation": "apply_blur", "params": {"layer": 999_999}},
         {"operation": "get_image_metadata"},
     ]
     result = answer(server, "execute_gimp_commands", {"commands": commands})
@@ -199,3 +200,45 @@ def test_the_first_failure_ends_the_commands_unless_told_otherwise(server):
     assert result["success"] is False and [row["success"] for row in result["results"]] == [True, False, True]
     server.api.call("mcp_close_session", session_id=result["session_id"])
     assert server.api.sessions() == []
+
+
+def test_commands_are_checked_whole_before_the_first_of_them_runs(server):
+    picture = numpy.random.default_rng(9).integers(0, 256, (200, 300, 3), numpy.uint8)
+    session = answer(server, "mcp_operation", {"operation": "open_image", "image_data": png(picture)})["session_id"]
+    good = [{"operation": "invert_colors"}, {"operation": "create_layer", "params": {"name": "a"}}]
+    for bad, words in [
+        ({"operation": "no_such"}, "no_such"),
+        ({"operation": "apply_blur", "params": {"radius": "wide"}}, "radius"),
+        ({"operation": "apply_blur", "params": {"sigma": 4}}, "sigma"),
+        ({"operation": "resize_image", "params": {"width": 0}}, "width"),
+        ({"operation": "close_image"}, "closed with its session"),
+    ]:
+        for stop in (True, False):
+            result = answer(server, "execute_gimp_commands", {"session_id": session, "commands": [*good, bad], "stop_on_error": stop})
+            assert result["success"] is False and result["results"] == [] and result["error"]["details"]["command"] == 2, result
+            assert result["message"].startswith("command 2: ") and "nothing ran" in result["message"]
+            assert words in result["message"], (words, result["message"])
+    assert numpy.array_equal(server.api.pixels(session)[..., :3], picture)
+    assert server.api.operation("get_image_metadata", session_id=session)["result"]["structure"]["num_layers"] == 1
+    server.api.call("mcp_close_session", session_id=session)
+    begins = [{"operation": "create_new_image", "params": {"width": 8, "height": 8}}, {"operation": "no_such"}]
+    assert answer(server, "execute_gimp_commands", {"commands": begins})["success"] is False and server.api.sessions() == []
+
+
+def test_a_damaged_picture_is_measured_as_far_as_it_goes_and_said_to_be(server):
+    y, x = numpy.indices((200, 300))
+    photo = numpy.stack([120 + 90 * numpy.sin(x / 19), 60 + y / 2, 200 - y / 2], axis=2).astype("uint8")
+    for kind in ("JPEG", "PNG"):
+        file = io.BytesIO()
+        Image.fromarray(photo).save(file, kind)
+        whole = answer(server, "image_analysis", {"image_data": base64.b64encode(file.getvalue()).decode()})
+        half = answer(server, "image_analysis", {"image_data": base64.b64encode(file.getvalue()[: len(file.getvalue()) // 2]).decode()})
+        assert whole["complete"] is True and whole["notes"] == []
+        assert half["status"] == "success" and half["complete"] is False and "incomplete" in half["message"], half
+        assert half["analysis"]["dimensions"] == whole["analysis"]["dimensions"]
+    turned = io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = 6
+    Image.fromarray(photo).save(turned, "TIFF", exif=exif)
+    size = answer(server, "image_analysis", {"image_data": base64.b64encode(turned.getvalue()).decode()})["analysis"]["dimensions"]
+    assert (size["width"], size["height"]) == (200, 300)

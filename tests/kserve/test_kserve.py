@@ -2,11 +2,7 @@
 
 import os
 import pathlib
-import socket
 import subprocess
-import sys
-import time
-import urllib.request
 
 import numpy as np
 import pytest
@@ -32,30 +28,6 @@ source = "image"
 name = "y"
 as = "image"
 """
-
-
-class Server:
-    def __init__(self, fail_first=0):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        environment = dict(os.environ, FAIL_FIRST=str(fail_first))
-        command = [sys.executable, str(HERE / "server.py"), str(MODEL), "blur", str(self.port)]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 90
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.url}/v2/models/blur/ready", timeout=5):
-                    return
-            except OSError:
-                assert self.process.poll() is None, "the server ended"
-                assert time.monotonic() < deadline, "the server did not start in 90 s"
-                time.sleep(0.2)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
@@ -93,38 +65,28 @@ def here(folder):
 
 
 @pytest.mark.parametrize("protocol", ["v2", "v1"])
-def test_same_pixels(folder, protocol):
-    server = Server()
-    try:
-        install(folder, "there", f'[remote]\nurl = "{server.url}"\nmodel = "blur"\nprotocol = "{protocol}"')
-        done, out = run(folder, "there")
-        assert done.returncode == 0, done.stderr
-    finally:
-        server.end()
+def test_same_pixels(folder, blur, protocol):
+    install(folder, "there", f'[remote]\nurl = "{blur().url}"\nmodel = "blur"\nprotocol = "{protocol}"')
+    done, out = run(folder, "there")
+    assert done.returncode == 0, done.stderr
     there = np.asarray(Image.open(out))
     assert there.std() > 20
     np.testing.assert_array_equal(there, here(folder))
 
 
-def test_a_server_that_is_not_ready_yet_is_tried_again(folder):
-    server = Server(fail_first=2)
-    try:
-        install(folder, "there", f'[remote]\nurl = "{server.url}"\nmodel = "blur"\nretries = 3')
-        done, out = run(folder, "there")
-        assert done.returncode == 0, done.stderr
-    finally:
-        server.end()
+def test_a_server_that_is_not_ready_yet_is_tried_again(folder, blur):
+    install(folder, "there", f'[remote]\nurl = "{blur(fail_first=2).url}"\nmodel = "blur"\nretries = 3')
+    done, out = run(folder, "there")
+    assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(np.asarray(Image.open(out)), here(folder))
 
 
-def test_a_model_that_is_not_there_and_a_server_that_is_not(folder):
-    server = Server()
-    try:
-        install(folder, "wrong", f'[remote]\nurl = "{server.url}"\nmodel = "sharp"')
-        done, out = run(folder, "wrong")
-    finally:
-        server.end()
+def test_a_model_that_is_not_there_and_a_server_that_is_not(folder, blur):
+    server = blur()
+    install(folder, "wrong", f'[remote]\nurl = "{server.url}"\nmodel = "sharp"')
+    done, out = run(folder, "wrong")
+    server.end()
     assert done.returncode == 1 and "`sharp`" in done.stderr and "hint:" in done.stderr and not out.exists()
     install(folder, "gone", f'[remote]\nurl = "{server.url}"\nmodel = "blur"')
     done, out = run(folder, "gone")
-    assert done.returncode == 1 and "did not answer" in done.stderr and not out.exists()
+    assert done.returncode == 1 and "cannot be asked" in done.stderr and not out.exists()

@@ -9,7 +9,7 @@ def test_pixels_layer_relative_and_preview():
     assert Places((200, 100)).box(1, 2, 3, 4) == (1, 2, 3, 4)
     assert Places((200, 100), "layer", origin=(10, -5)).point(1, 2) == (11, -3)
     relative = Places((200, 100), "relative")
-    assert relative.box(0.25, 0.5, 0.5, 0.1) == (50, 50, 100, 10) and relative.length(0.1) == 10
+    assert relative.box(0.25, 0.5, 0.5, 0.1) == (50, 50, 100, 10) and relative.length(24) == 24
     preview = Places((200, 100), scale_map={"offset_x": 10, "offset_y": 20, "scale_x": 2.0, "scale_y": 4.0})
     assert preview.points([(1, 1), (0, 0)]) == [(12, 24), (10, 20)] and preview.length(3) == 6
 

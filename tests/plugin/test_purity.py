@@ -1,4 +1,4 @@
-"""purity.py: what may run without a checkpoint, and, in a read-only GIMP, at all."""
+"""purity.py: what may run without a checkpoint."""
 
 import types
 
@@ -27,10 +27,25 @@ PURE = [
     "x = [y := 3, y]",
     "print(image.props)",
     "del x",
+    "name = Gimp.get_images()[0].get_name()\nprint(name.replace('a', 'b').upper().split('.'))",
+    "print(sorted(Gimp.get_images(), key=lambda i: i.get_id()))",
+    "ids = {l.get_name(): l.get_id() for i in Gimp.get_images() for l in i.get_layers()}\nprint(list(ids.items()))",
+    "w, h = Gimp.get_images()[0].get_width(), 2\nprint(str(w).zfill(4), (w + h).bit_length())",
     "p = Gimp.get_pdb().lookup_procedure('gimp-image-scale')\nprint([a.get_name() for a in p.get_arguments()])",
 ]
 
 CHANGING = [
+    # Of Gio and GLib, by whatever way: their getters and `replace` reach files
+    "Gio.File.new_for_path('/tmp/x').replace(None, False, 0, None)",
+    "Gio.File.new_for_path('/tmp/x').query_info('*', 0, None)",
+    "Gimp.get_images()[0].get_file().replace(None, False, 0, None)",
+    "f = Gimp.get_images()[0].get_xcf_file()\nf.replace(None, False, 0, None)",
+    "for f in [i.get_file() for i in Gimp.get_images()]:\n    f.get_path()",
+    "Gimp.get_images()[0].props.file.replace(None, False, 0, None)",
+    "GLib.get_host_name()",
+    "x = [Gio]\nx[0].File.get_type()",
+    "from gi.repository import Gio\nGio.File.is_native(1)",
+    "(lambda f: f.get_path())(1)",
     "image.flatten()",
     "Gimp.get_images()[0].scale(1, 1)",
     "layer.set_opacity(3)",

@@ -18,8 +18,41 @@ def load(folder, given=None, environ=None):
     return settings.load(str(folder), environ or {})
 
 
-def test_defaults(tmp_path):
+def test_without_the_file_only_reading_is_allowed(tmp_path):
     found = load(tmp_path)
+    assert (found.exec, found.read_only, found.folders, found.bound) == (False, True, None, True)
+    # GIMP's own user may say otherwise
+    found = load(tmp_path, environ={"GIMP_BRIDGE_READ_ONLY": "false", "GIMP_BRIDGE_EXEC": "true"})
+    assert (found.exec, found.read_only, found.bound) == (True, False, False)
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "exec"),
+    [
+        ({"folders": ["/a"]}, {}, False),
+        ({"folders": []}, {}, False),
+        ({"folders": ["/a"], "exec": True}, {}, True),
+        ({"folders": None}, {}, True),
+        ({"exec": True}, {"GIMP_BRIDGE_FOLDERS": "/a"}, False),
+        ({}, {"GIMP_BRIDGE_FOLDERS": "/a", "GIMP_BRIDGE_EXEC": "true"}, True),
+        ({"folders": ["/a"]}, {"GIMP_BRIDGE_EXEC": "true"}, False),
+        ({"folders": ["/a"], "exec": True}, {"GIMP_BRIDGE_EXEC": "true"}, True),
+        ({"folders": ["/a"], "exec": True}, {"GIMP_BRIDGE_EXEC": "false"}, False),
+        ({"folders": ["/a"], "exec": True}, {"GIMP_BRIDGE_FOLDERS": "/b"}, False),
+    ],
+)
+def test_folders_turn_code_off_unless_the_same_place_allows_it(tmp_path, given, environ, exec):
+    found = load(tmp_path, given, environ)
+    assert found.exec is exec
+
+
+def test_a_file_cannot_name_private_folders(tmp_path):
+    with pytest.raises(settings.SettingsError, match="private"):
+        load(tmp_path, {"private": []})
+
+
+def test_defaults(tmp_path):
+    found = load(tmp_path, {})
     assert (found.port, found.auto_disconnect, found.exec, found.read_only, found.folders) == (
         9877,
         300,
@@ -53,7 +86,7 @@ def test_the_environment_wins(tmp_path):
         {"exec": 1},
         {"folders": "all"},
         {"folders": ["relative"]},
-        {"auto_disconnect": True},
+        {"auto_disconnect": "soon"},
         {"auto_disconnect": 0},
         {"checkpoints": -1},
         {"checkpoint_memory_mb": 1},
@@ -64,6 +97,19 @@ def test_a_bad_value_names_its_place(tmp_path, given):
     with pytest.raises(settings.SettingsError) as raised:
         load(tmp_path, given)
     assert str(tmp_path / "plugin.json") in str(raised.value) and f"`{next(iter(given))}`" in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("true", 300), ("on", 300), ("no", False), ("0", False), ("1", 1), ("90000", 90000)])
+def test_auto_disconnect_is_a_switch_or_seconds(tmp_path, text, seconds):
+    assert load(tmp_path, {}, {"GIMP_BRIDGE_AUTO_DISCONNECT": text}).auto_disconnect == seconds
+    assert load(tmp_path, {"auto_disconnect": True}).auto_disconnect == 300
+
+
+def test_the_environment_speaks_as_it_does_to_the_daemon(tmp_path):
+    for word, meant in {"yes": True, "off": False, "1": True, "0": False, "TRUE": True}.items():
+        assert load(tmp_path, {}, {"GIMP_BRIDGE_READ_ONLY": word}).read_only is meant
+    # A Kubernetes Service called gimp-bridge sets this in every container
+    assert load(tmp_path, {}, {"GIMP_BRIDGE_PORT": "tcp://10.0.0.1:80"}).port == 9877
 
 
 def test_all_problems_are_told(tmp_path):

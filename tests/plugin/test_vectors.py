@@ -38,6 +38,11 @@ class Peer:
                 self.sock.sendall(bytes.fromhex(what))
             elif what == "close":
                 assert self.receive() is None
+            elif who == "plugin_line":
+                line = b""
+                while not line.endswith(b"\n"):
+                    line += self.sock.recv(65536) or b"\n"
+                assert what in line.decode() and line.count(b"\n") == 1, line
             else:
                 got = self.receive()
                 assert matches(got, what), (got, what)

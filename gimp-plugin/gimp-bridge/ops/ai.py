@@ -1,16 +1,22 @@
 """The daemon's filters' way to a layer's pixels and back: read it and its masks, take the result in, put it in place."""
 
+import os
 import sys
 
-from gi.repository import Babl, Gegl, Gimp, Gio, GLib
+from gi.repository import Babl, Gegl, Gimp, Gio
 
+import buffers
 import display
+import history
+import loading
 import lookup
 import paths
 import staging
 import targets
+from batches import BATCHES
 from errors import OperationError
 from registry import operation
+from whole_image import all_layers
 
 STRIP_BYTES = 1 << 20
 TILE = 128
@@ -28,27 +34,16 @@ def filter_read(call, source="layer", layer=None, path=None, area=None):
         call.image = lookup.resolve_image(call, None, lookup.Need("change"))
     if source == "visible" or (source == "auto" and layer is None and _several(call.image)):
         return _read_visible(call, call.image)
-    found = _layer_with_pixels(call, layer)
+    found = targets.layer(call, layer)
     return _read(call, call.image, found, found, tuple(found.get_offsets()[-2:]), area)
 
 
 @operation("filter_facts")
 def filter_facts(call, layer=None):
-    found = _layer_with_pixels(call, layer)
+    found = targets.layer(call, layer)
     width, height = found.get_width(), found.get_height()
     selection = _selection(call.image, found.get_offsets()[-2:], width, height)
     return {"layer": found.get_id(), "width": width, "height": height, "selection": selection}
-
-
-def _layer_with_pixels(call, layer):
-    found = targets.layer(call, layer)
-    if found.is_group_layer():
-        raise OperationError(
-            "invalid_argument",
-            f"layer `{found.get_id()}` (`{found.get_name()}`) is a group, which has no pixels of its own",
-            "give a layer inside it, or `source` \"visible\" for the picture as a whole",
-        )
-    return found
 
 
 def _several(image):
@@ -66,14 +61,8 @@ def _read_visible(call, image):
 
 def _read_file(call, path):
     real = paths.check_path(path, False, call.settings)
-    try:
-        image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(real))
-    except GLib.Error as error:
-        raise OperationError("io_error", f"GIMP could not open `{path}`: {error.message}", "give a picture file") from error
-    try:
-        return _read_visible(call, image)
-    finally:
-        image.delete()
+    with loading.opened(call, real, name=path) as loaded:
+        return _read_visible(call, loaded.image)
 
 
 def _read(call, image, drawable, layer, offset, area=None):
@@ -84,9 +73,10 @@ def _read(call, image, drawable, layer, offset, area=None):
             "invalid_argument",
             f"`area` {area} is not inside the layer of {whole[0]}x{whole[1]} pixels",
             "the layer may have become smaller meanwhile: try again",
+            reason="layer_changed",
         )
     offset = offset[0] + x, offset[1] + y
-    depth = _depth(image)
+    depth = depth_of(image)
     channels = (1 if drawable.is_gray() else 3) + bool(drawable.has_alpha())
     row_bytes = width * channels * depth // 8
     encoding = _in_own_space(f"{staging.MODELS[channels]} {staging.KINDS[depth]}", drawable)
@@ -103,6 +93,7 @@ def _read(call, image, drawable, layer, offset, area=None):
     return {
         **header,
         "layer": layer.get_id() if layer is not None else None,
+        "group": layer is not None and layer.is_group_layer(),  # its picture: it has no pixels of its own
         "name": layer.get_name() if layer is not None else lookup.image_name(image),
         "offset": list(offset),
         "selection": _selection(image, offset, width, height),
@@ -130,7 +121,7 @@ def filter_read_mask(call, width, height, x=0, y=0, item=None):
     else:
         drawable = lookup.resolve_drawable(call, item)
         shift = (0, 0) if drawable.is_channel() and not drawable.is_layer_mask() else drawable.get_offsets()[-2:]
-    encoding = _value_encoding(drawable) if drawable.is_channel() else "Y'A u8"
+    encoding = value_encoding(drawable) if drawable.is_channel() else "Y'A u8"
     buffer = drawable.get_buffer()
 
     def strips():
@@ -147,7 +138,7 @@ def filter_read_mask(call, width, height, x=0, y=0, item=None):
     return {"width": width, "height": height}
 
 
-def _value_encoding(channel):
+def value_encoding(channel):
     """For a channel's values as they are: of its own curve, so that no gamma comes in between."""
     return "Y' u8" if Babl.format_get_encoding(channel.get_format()).startswith("Y'") else "Y u8"
 
@@ -167,7 +158,7 @@ def filter_drop(call, token):
 
 
 @operation("filter_place")
-def filter_place(call, token, kind, name, layer=None, x=0, y=0):
+def filter_place(call, token, kind, name, step, layer=None, x=0, y=0):
     """Puts a staged picture where it belongs, as one step."""
     staged = staging.take(call.client, token)
     found = lookup.resolve_layer(call, layer) if layer is not None else None
@@ -176,14 +167,15 @@ def filter_place(call, token, kind, name, layer=None, x=0, y=0):
 
 def _new_layer(call, staged, source, name, offset):
     image = call.image
-    made = Gimp.Layer.new(image, name, staged.width, staged.height, _layer_type(image, staged.channels), 100,
+    made = Gimp.Layer.new(image, name, staged.width, staged.height, layer_type(image, staged.channels), 100,
                           Gimp.LayerMode.NORMAL)
     _write(call, made, staged)
     parent, position = None, 0
     if source is not None:
         parent, position = source.get_parent(), image.get_item_position(source)
         made.set_opacity(source.get_opacity())
-        made.set_mode(source.get_mode())
+        if int(source.get_mode()) != int(Gimp.LayerMode.PASS_THROUGH):  # only groups have that
+            made.set_mode(source.get_mode())
     image.insert_layer(made, parent, position)
     made.set_offsets(*offset)
     image.set_selected_layers([made])
@@ -191,16 +183,32 @@ def _new_layer(call, staged, source, name, offset):
 
 
 def _replace(call, staged, source, name, offset):
-    image = call.image
     targets.paintable(call, source.get_id())
     if (staged.width, staged.height) != (source.get_width(), source.get_height()):
         raise OperationError(
             "invalid_argument",
             f"the result is {staged.width}x{staged.height} pixels and the layer {source.get_width()}x{source.get_height()}",
             'use `result` "new_image" or "new_layer"; or the layer was changed while the filter ran: run it again',
+            reason="layer_changed",
         )
-    # The result is blended through the selection already: GIMP must not do it again
-    kept = None
+    _put_all(call, staged, source)
+    return _placed(call, f"Replaced the pixels of layer `{source.get_name()}`", staged, layer=source.get_id())
+
+
+def _scaled(call, staged, source, name, offset):
+    """The pixels of a layer whose size was changed with the whole image's: as there, locks do not matter."""
+    locked = source.get_lock_content()
+    if locked:
+        source.set_lock_content(False)
+    _put_all(call, staged, source)
+    if locked:
+        source.set_lock_content(True)
+    return _placed(call, f"Scaled layer `{source.get_name()}`", staged, layer=source.get_id())
+
+
+def _put_all(call, staged, source):
+    """All pixels of a layer; what is selected does not matter: the result is blended through it already."""
+    image, kept = call.image, None
     if not Gimp.Selection.is_empty(image):
         kept = Gimp.Selection.save(image)
         Gimp.Selection.none(image)
@@ -212,7 +220,6 @@ def _replace(call, staged, source, name, offset):
     if kept is not None:
         image.select_item(Gimp.ChannelOps.REPLACE, kept)
         image.remove_channel(kept)
-    return _placed(call, f"Replaced the pixels of layer `{source.get_name()}`", staged, layer=source.get_id())
 
 
 def _new_image(call, staged, source, name, offset):
@@ -226,7 +233,7 @@ def _new_image(call, staged, source, name, offset):
         profile = before.get_color_profile()
         if profile is not None and kind == before.get_base_type():
             image.set_color_profile(profile)
-        layer = Gimp.Layer.new(image, name, staged.width, staged.height, _layer_type(image, staged.channels), 100,
+        layer = Gimp.Layer.new(image, name, staged.width, staged.height, layer_type(image, staged.channels), 100,
                                Gimp.LayerMode.NORMAL)
         _write(call, layer, staged)
         image.insert_layer(layer, None, 0)
@@ -237,8 +244,39 @@ def _new_image(call, staged, source, name, offset):
     lookup.remember(image, name=name)
     display.show(image)
     call.client.image_id = image.get_id()
-    return _placed(call, f"Made a new {staged.width}x{staged.height} image", staged, layer=layer.get_id(),
-                   new_image=image.get_id())
+    made = f"Made image {image.get_id()} `{name}`, {staged.width}x{staged.height}"
+    return _placed(call, made, staged, layer=layer.get_id(), new_image=image.get_id())
+
+
+@operation("filter_copy")
+def filter_copy(call, suffix):
+    original = call.image
+    stem, ending = os.path.splitext(lookup.image_name(original).strip("[]"))  # GIMP's own is [Untitled]
+    name = f"{stem if ending[1:].isalnum() else stem + ending}-{suffix}"
+    image = original.duplicate()
+    image.undo_disable()  # until it is shown: nobody wants it back as small as it was
+    lookup.remember(image, name=name)
+    path = lookup.image_path(original)
+    beside = os.path.join(os.path.dirname(path), f"{name}.xcf") if path and os.path.isabs(path) else None
+    if beside is not None and not display.headless() and not os.path.exists(beside):
+        image.set_file(Gio.File.new_for_path(beside))  # GIMP's windows know no other name of an image
+    call.image = image
+    call.client.image_id = image.get_id()
+    pairs = zip(all_layers(original.get_layers()), all_layers(image.get_layers()))
+    return {"name": name, "layers": {str(old.get_id()): new.get_id() for old, new in pairs}}
+
+
+@operation("filter_show")
+def filter_show(call):
+    """The copy is whole: no step leads back to what it was on the way."""
+    image = call.image
+    batch = BATCHES.of(call.request)
+    if batch is not None:
+        batch.transaction.leave(image)
+    history.drop_image(image.get_id())
+    image.undo_enable()
+    display.show(image)
+    return {}
 
 
 def _layer_mask(call, staged, source, name, offset):
@@ -250,8 +288,9 @@ def _layer_mask(call, staged, source, name, offset):
             "invalid_argument",
             f"the mask is {staged.width}x{staged.height} pixels and the layer {mask.get_width()}x{mask.get_height()}",
             "the layer was changed while the filter ran: run it again",
+            reason="layer_changed",
         )
-    _write_values(call, mask.get_buffer(), mask, staged)
+    write_values(call, mask.get_buffer(), mask, staged)
     mask.update(0, 0, mask.get_width(), mask.get_height())
     source.add_mask(mask)
     return _placed(call, f"Added the result as mask of layer `{source.get_name()}`", staged, layer=source.get_id(),
@@ -263,8 +302,8 @@ def _make_selection(call, staged, source, name, offset):
     # Past a channel that becomes the selection: that would take the layers' place as what is selected, in undo too
     selection = image.get_selection()
     buffer = selection.get_shadow_buffer()
-    buffer.clear(Gegl.Rectangle.new(0, 0, image.get_width(), image.get_height()))
-    _write_values(call, buffer, selection, staged, offset)
+    buffers.empty(buffer, value_encoding(selection))
+    write_values(call, buffer, selection, staged, offset)
     if not selection.merge_shadow(True):
         raise OperationError("gimp_error", f"GIMP did not take the selection: {Gimp.get_pdb().get_last_error()}")
     selection.update(0, 0, image.get_width(), image.get_height())
@@ -276,6 +315,7 @@ def _make_selection(call, staged, source, name, offset):
 _PLACES = {
     "new_layer": _new_layer,
     "replace": _replace,
+    "scaled": _scaled,
     "new_image": _new_image,
     "layer_mask": _layer_mask,
     "selection": _make_selection,
@@ -288,7 +328,7 @@ def _placed(call, message, staged, **more):
     return {"message": message, "width": staged.width, "height": staged.height, **more}
 
 
-def _layer_type(image, channels):
+def layer_type(image, channels):
     kind = targets.base_type(image)
     return getattr(Gimp.ImageType, f"{kind}{'A' if channels in (2, 4) else ''}_IMAGE")
 
@@ -303,20 +343,20 @@ def _write(call, drawable, staged):
 def _copy(call, staged, buffer, drawable):
     """Strip by strip, read as numbers and written as numbers of the drawable's own colour space."""
     encoding = _in_own_space(staged.encoding, drawable)
-    for area in _areas(call, staged):
-        buffer.set(area, encoding, staged.buffer.get(area, 1.0, staged.encoding, ABYSS))
+    for area in areas(call, staged):
+        buffers.put_area(buffer, area, encoding, staged.buffer.get(area, 1.0, staged.encoding, ABYSS))
 
 
-def _write_values(call, buffer, channel, staged, offset=(0, 0)):
+def write_values(call, buffer, channel, staged, offset=(0, 0)):
     """One channel of values into a buffer of a mask or selection, as they are."""
-    encoding = _value_encoding(channel)
-    for area in _areas(call, staged):
+    encoding = value_encoding(channel)
+    for area in areas(call, staged):
         data = staged.buffer.get(area, 1.0, staged.encoding, ABYSS)
-        buffer.set(Gegl.Rectangle.new(offset[0], offset[1] + area.y, area.width, area.height), encoding, data)
+        buffers.put(buffer, offset[0], offset[1] + area.y, area.width, area.height, encoding, data)
     buffer.flush()
 
 
-def _areas(call, staged):
+def areas(call, staged):
     rows = max(STRIP_BYTES * 4 // staged.row_bytes // TILE * TILE, 1)
     for top in range(0, staged.height, rows):
         call.check()
@@ -331,7 +371,7 @@ def _in_own_space(encoding, drawable):
     return Babl.get_name(Babl.format_with_space(encoding, Babl.format_get_space(own)))
 
 
-def _depth(image):
+def depth_of(image):
     """Bits of a sample that lose nothing of the image's precision."""
     kind = int(image.get_precision())
     exact = Gimp.Precision

@@ -2,14 +2,15 @@
 
 import gimp_side
 import history
-import lookup
+import rollback
+import undo_names
 from batches import BATCHES, Batch
 from errors import OperationError
-from registry import changed_first, operation
+from registry import changed_first, operation, take_all
 
 
 @operation("begin_batch")
-def begin_batch(call, seconds, on_abandon, proof="auto"):
+def begin_batch(call, seconds, on_abandon, step, proof="auto"):
     transaction = history.Transaction([], "batch", call.client, proof)
     opened = gimp_side.transaction([], call, proof)  # for a batch that touches no image that was open
 
@@ -23,8 +24,8 @@ def begin_batch(call, seconds, on_abandon, proof="auto"):
             gimp_side.flush_displays()
         return lost, effects
 
-    batch = Batch(call.request, call.client, transaction, seconds, on_abandon == "restore", close)
-    batch.undoable = [(kept, kept.undoable) for row in history.HISTORY.images.values() for kept in row]
+    batch = Batch(call.request, call.client, transaction, seconds, on_abandon == "restore", close,
+                  undo_names.named(step))
     BATCHES.begin(batch)
     return {"batch": batch.token}
 
@@ -44,28 +45,17 @@ def end_batch(call, restore=False):
     answer = {"not_restored": lost, "effect": effects[0]}
     if len(effects) > 1:
         answer["effects"] = effects
+    if batch.client.image_id not in (None, batch.chosen):  # a step made it, or was the last to change it
+        answer["next_image"] = batch.client.image_id
     return answer
 
 
 def take_back(batch):
     """Brings every image back to the state before the batch; returns what could not be."""
-    import display
-    from ops.history import back_to
-
-    lost = []
-    for image, checkpoint, _ in batch.transaction.begun:
-        number = checkpoint.image_id
-        if image.is_valid():
-            if number in batch.transaction.visible:
-                lost += [f"image {number}: {what}" for what in back_to(image, checkpoint).lost]
-        elif number in batch.transaction.visible:
-            lost.append(f"image {number} was closed")
-    for image in history.visible_images():
-        number = image.get_id()
-        # One that the user opened meanwhile is in a window that plug-ins cannot close, and stays
-        if number not in batch.transaction.visible and display.close(image):
-            lookup.forget(number)
-    for checkpoint, undoable in batch.undoable:
-        checkpoint.undoable = undoable
+    transaction = batch.transaction
+    begun = [(image, checkpoint) for image, checkpoint, _ in transaction.begun
+             if checkpoint.image_id in transaction.visible]
+    stays = take_all(batch.ways_back)
+    lost, _ = rollback.take_back(begun, transaction.visible)
     batch.client.image_id = batch.chosen
-    return lost
+    return stays + lost

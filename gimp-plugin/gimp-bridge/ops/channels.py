@@ -2,6 +2,7 @@
 
 from gi.repository import Babl, Gegl, Gimp
 
+import buffers
 import colors
 import painting
 import selecting
@@ -58,10 +59,11 @@ def _make(call, source, channel, name):
     if source == "selection":
         selecting.need_some(image, "make a channel from")
         return _copied_selection(image)
-    made.fill(Gimp.FillType.WHITE if source == "full" else Gimp.FillType.TRANSPARENT)
-    if source == "empty":
+    if source == "full":
+        made.fill(Gimp.FillType.WHITE)
+    elif source == "empty":
         _fill_black(made)
-    elif source == "luminosity":
+    else:
         _copy_luminosity(image, made)
     return made
 
@@ -72,7 +74,7 @@ def _copied_selection(image):
 
 def _fill_black(channel):
     buffer = channel.get_buffer()
-    buffer.clear(Gegl.Rectangle.new(0, 0, channel.get_width(), channel.get_height()))
+    buffers.empty(buffer, Babl.format_get_encoding(channel.get_format()))
     buffer.flush()
     channel.update(0, 0, channel.get_width(), channel.get_height())
 
@@ -87,7 +89,7 @@ def _copy_luminosity(image, channel):
             rows = min(BAND, channel.get_height() - top)
             rectangle = Gegl.Rectangle.new(0, top, channel.get_width(), rows)
             luma = LUMA[target.rpartition(" ")[2]]
-            buffer.set(rectangle, target, source.get(rectangle, 1.0, luma, Gegl.AbyssPolicy.NONE))
+            buffers.put_area(buffer, rectangle, target, source.get(rectangle, 1.0, luma, Gegl.AbyssPolicy.NONE))
         buffer.flush()
         channel.update(0, 0, channel.get_width(), channel.get_height())
     finally:

@@ -48,6 +48,7 @@ def copy_selection(call, to="layer", cut=False, merged=False, name=None, layer=N
         )
     words = "Cut" if cut else "Copied"
     if to == "clipboard":
+        call.commit()
         painting.done(Gimp.edit_copy([source]) if source is not None else Gimp.edit_copy_visible(image), "copying")
         _clear(source, cut)
         if box := selecting.bounds(image):  # GIMP pads the clipboard to the selection's bounds

@@ -3,6 +3,7 @@
 from gi.repository import Gimp
 
 import colors
+import contexts
 import enums
 import painting
 import resources
@@ -80,6 +81,7 @@ def set_context_state(
     fore, back = (colors.parse(color) if color is not None else None for color in (foreground, background))
     mode = painting.blend_mode(paint_mode) if paint_mode is not None else None
     moves = resources.find_dynamics(dynamics) if dynamics not in (None, "none") else None
+    call.way_back(contexts.way_back())
     if reset:
         Gimp.context_set_defaults()
         Gimp.context_set_default_colors()

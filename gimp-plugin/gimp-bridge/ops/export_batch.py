@@ -3,21 +3,20 @@
 import fnmatch
 import os
 
-from gi.repository import Gimp, Gio, GLib
-
 import export
 import file_names
 import formats
+import loading
 import paths
+import shaping
 from errors import OperationError
 from ops import files
 from ops.canvas import scaled_size
-from ops.image_mode import remove_profile
 from registry import Plan, operation
-from scratch import scratch
 from whole_image import check_size, set_interpolation
 
 MAX_LISTED = 10_000  # files of a folder that are looked at
+MAX_LOSSES = 5  # kinds that the message tells
 IGNORED = (".desktop",)  # a link to another file
 
 
@@ -29,6 +28,7 @@ def _plan(call, **_):
 def export_batch(
     call, folder, to_folder, pattern="*", format=None, name="{name}", width=None, height=None, percent=None,
     fit="contain", only_shrink=True, quality=None, convert_to_srgb=False, max_files=200, overwrite=False, stop_on_error=False,
+    metadata="keep", orientation="upright",
 ):  # fmt: skip
     source = paths.check_folder(folder, False, call.settings)
     target = paths.check_folder(to_folder, True, call.settings)
@@ -56,7 +56,7 @@ def export_batch(
         row = {"source": file}
         try:
             row.update(_one(call, source, target, file, wanted, names, number, sizes, fit, only_shrink, quality,
-                            convert_to_srgb, overwrite))  # fmt: skip
+                            convert_to_srgb, overwrite, metadata, orientation))  # fmt: skip
         except (OperationError, OSError) as error:
             row["error"] = error.message if isinstance(error, OperationError) else str(error)
         rows.append(row)
@@ -67,8 +67,24 @@ def export_batch(
     done = len(rows) - failed
     if not done:
         raise OperationError("io_error", f"none of {len(rows)} files was written: {rows[0]['error']}", "see `files`")
-    message = f"Exported {done} of {len(found)} files to {target}"
+    message = f"Exported {done} of {len(found)} files to {target}" + _losses(rows)
+    cut = [row["source"] for row in rows if row.get("complete") is False]
+    if cut:
+        message += f"; damaged or cut short, and so not whole: {', '.join(f'`{name}`' for name in cut[:10])}"
     return {"message": message, "folder": target, "done": done, "failed": failed, "files": rows}
+
+
+def _losses(rows):
+    """What the files do not hold of their pictures, each kind once."""
+    by_loss = {}
+    for row in rows:
+        if "note" in row:
+            by_loss.setdefault(row["note"], []).append(row["source"])
+    shown = [
+        f"; {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {loss}"
+        for loss, names in list(by_loss.items())[:MAX_LOSSES]
+    ]
+    return "".join(shown) + ("; the others are in `files`" if len(by_loss) > MAX_LOSSES else "")
 
 
 def _listed(folder, pattern):
@@ -88,10 +104,13 @@ def _listed(folder, pattern):
     return sorted(found)
 
 
-def _one(call, source, target, file, wanted, names, number, sizes, fit, only_shrink, quality, to_srgb, overwrite):
+def _one(
+    call, source, target, file, wanted, names, number, sizes, fit, only_shrink, quality, to_srgb, overwrite, metadata, orientation,
+):  # fmt: skip
     path = paths.check_path(os.path.join(source, file), False, call.settings)
     name = wanted or formats.by_path(file)
-    with scratch(call, lambda: _load(path, file)) as image:
+    with loading.opened(call, path, orientation == "keep", file) as loaded:
+        image = loaded.image
         old = image.get_width(), image.get_height()
         if any(size is not None for size in sizes):
             new, crop = scaled_size(old, *sizes, fit, only_shrink)
@@ -102,21 +121,13 @@ def _one(call, source, target, file, wanted, names, number, sizes, fit, only_shr
             if crop is not None and crop != new:
                 image.crop(*crop, *((a - b) // 2 for a, b in zip(new, crop)))
         if to_srgb and image.get_color_profile() is not None and not image.get_color_profile().is_gray():
-            image.convert_color_profile(Gimp.ColorProfile.new_rgb_srgb(), Gimp.ColorRenderingIntent.PERCEPTUAL, True)
-            remove_profile(image)
+            shaping.to_srgb(image)
         written = names.next(formats.ending(name), name=os.path.splitext(file)[0], index=f"{number + 1:04}")
         goal = os.path.join(target, written)
         if os.path.realpath(goal) == path:
             raise OperationError("forbidden", f"`{file}` would replace itself", "give another `to_folder` or `name`")
-        facts, real = files.save(call, image, goal, name, quality, None, overwrite)
-        return {"path": real, "bytes": facts["bytes"], "width": facts["width"], "height": facts["height"]}
-
-
-def _load(path, file):
-    try:
-        image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
-    except GLib.Error as error:
-        raise OperationError("io_error", f"GIMP could not open `{file}`: {error.message}") from error
-    if image is None:
-        raise OperationError("io_error", f"GIMP could not open `{file}`: {Gimp.get_pdb().get_last_error()}")
-    return image
+        facts, real = files.save(call, image, goal, name, quality, None, overwrite, metadata, more=True)
+        row = {"path": real, "bytes": facts["bytes"], "width": facts["width"], "height": facts["height"], **loaded.facts()}
+        opened = [loaded.said(f"Opened `{file}`")] if loaded.missing is not None or loaded.notes else []
+        said = [*opened, *facts["said"]]
+        return {**row, "note": "; ".join(said)} if said else row

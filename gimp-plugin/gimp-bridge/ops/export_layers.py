@@ -14,8 +14,10 @@ import export
 import file_names
 import formats
 import frames
+import kept_metadata
 import lookup
 import paths
+import shaping
 import targets
 from errors import OperationError
 from ops import files
@@ -29,14 +31,14 @@ MAX_SHEET_SIDE = 65_500  # what PNG and WebP readers take
 @operation("export_layers", plan=plan_file)
 def export_layers(
     call, folder, pattern="{index}-{name}", format="png", layers=None, include_hidden=False, groups="merge",
-    crop="layer", quality=None, overwrite=True,
+    crop="layer", quality=None, overwrite=True, metadata="keep",
 ):  # fmt: skip
     real = paths.check_folder(folder, True, call.settings)
     name = formats.by_name(format)
     export.find_procedure(name) if name != "xcf" else None
     names = file_names.Names(pattern, ("index", "name", "id", "image", "width", "height"))
     chosen = frames.chosen(call, layers, include_hidden, leaves=groups == "separate")
-    digits, rows, skipped = len(str(len(chosen))), [], []
+    digits, rows, skipped, losses = len(str(len(chosen))), [], [], {}
     call.partial["files"] = rows
     image_name = os.path.splitext(lookup.image_name(call.image))[0]
     for number, layer in enumerate(chosen):
@@ -52,7 +54,10 @@ def export_layers(
                 formats.ending(name), index=str(number + 1).zfill(digits), name=layer.get_name(), id=layer.get_id(),
                 image=image_name, width=box[2], height=box[3],
             )  # fmt: skip
-            facts, target = files.save(call, picture, os.path.join(real, file), name, quality, None, overwrite)
+            facts, target = files.save(
+                call, picture, os.path.join(real, file), name, quality, None, overwrite, metadata, call.image, more=True
+            )
+        losses.update(dict.fromkeys(facts["said"]))
         rows.append({
             "path": target, "layer": layer.get_id(), "name": layer.get_name(), "x": box[0], "y": box[1],
             "width": box[2], "height": box[3], "bytes": facts["bytes"],
@@ -61,7 +66,7 @@ def export_layers(
     if skipped:
         targets.add_note(call, f"{len(skipped)} layers have nothing to see there: {', '.join(map(str, skipped[:10]))}")
     return {
-        "message": f"Exported {len(rows)} layers as {name} to {real}",
+        "message": "; ".join([f"Exported {len(rows)} layers as {name} to {real}", *losses]),
         "folder": real,
         "files": rows,
         "skipped": skipped,
@@ -98,7 +103,7 @@ def content_box(picture, layer):
 @operation("export_sprite_sheet", plan=plan_file)
 def export_sprite_sheet(
     call, path, atlas_path=None, layers=None, columns=None, padding=0, trim=False, power_of_two=False, order="top-down",
-    overwrite=True,
+    overwrite=True, metadata="keep",
 ):  # fmt: skip
     name = formats.by_path(path)
     if name not in ("png", "webp"):
@@ -131,8 +136,10 @@ def export_sprite_sheet(
             sprite.layer.set_offsets(sprite.x, sprite.y)
         sheet.resize(*size, 0, 0)
         # The atlas first: a sheet without its atlas is of no use
-        with files.new_file(call, atlas_path, overwrite) as (atlas, atlas_target):
-            facts, target = files.save(call, sheet, path, name, None, _lossless(name), overwrite)
+        with files.new_file(call, atlas_path, overwrite, endings=("json",)) as (atlas, atlas_target):
+            facts, target = files.save(
+                call, sheet, path, name, None, _lossless(name), overwrite, metadata, call.image
+            )
             with open(atlas, "w", encoding="utf-8") as file:
                 json.dump(_atlas(sprites, size, os.path.basename(target), (width, height)), file, indent=1)
     return {
@@ -223,7 +230,7 @@ def _atlas(sprites, size, picture, canvas):
 @operation("export_animation", plan=plan_file)
 def export_animation(
     call, path, delay=100, loops=0, layers=None, order="bottom-up", dispose="replace", colors=256, dither="none",
-    quality=90, overwrite=True,
+    quality=90, overwrite=True, metadata="keep",
 ):  # fmt: skip
     ending = os.path.splitext(path)[1].lstrip(".").lower()
     kind = ANIMATED.get(ending)
@@ -231,21 +238,22 @@ def export_animation(
         raise OperationError(
             "invalid_argument", f"path `{path}` does not end on .gif, .webp, .png or .apng", "give one of these endings"
         )
-    if kind == "webp" and loops > 1:
-        raise OperationError(
-            "unsupported", f"GIMP writes WebP with 1 loop or for ever, not {loops}", "give 0 or 1, or .gif"
-        )
     chosen = frames.chosen(call, layers)
     if order == "bottom-up":
         chosen.reverse()
     delays = [_delay(layer.get_name(), delay) for layer in chosen]
     width, height = call.image.get_width(), call.image.get_height()
     frames.check_pixels(width, height * len(chosen), "an animation")
-    with files.new_file(call, path, overwrite, "png" if kind == "apng" else kind) as (temporary, target):
+    name, endings = ("png", ("png", "apng")) if kind == "apng" else (kind, None)
+    kept = kept_metadata.Kept(call.image, name, export.specs(export.find_procedure(name)), metadata)
+    with files.new_file(call, path, overwrite, name, endings) as (temporary, target):
         if kind == "apng":
-            _write_apng(call, chosen, delays, loops, dispose, temporary)
+            _write_apng(call, chosen, delays, loops, dispose, kept, temporary)
         else:
-            _write_by_gimp(call, kind, chosen, delays, loops, dispose, (colors, dither, quality), temporary)
+            _write_by_gimp(call, kind, chosen, delays, loops, dispose, (colors, dither, quality), kept, temporary)
+            if loops:
+                animations.set_loops(temporary, loops)
+        kept.finish(temporary)
         with open(temporary, "rb") as file:
             found = animations.read(file.read())
         written = os.path.getsize(temporary)
@@ -256,7 +264,9 @@ def export_animation(
             call, f"the file has {found.frames} frames for {len(chosen)} layers: equal ones are written once"
         )
     return {
-        "message": f"Exported an animation of {found.frames} frames, {width}x{height}, as {kind} to {target}",
+        "message": "; ".join(
+            [f"Exported an animation of {found.frames} frames, {width}x{height}, as {kind} to {target}", *kept.said]
+        ),
         "path": target, "format": kind, "bytes": written, "frames": found.frames, "delays": found.delays,
         "loops": found.loops, "width": width, "height": height,
     }  # fmt: skip
@@ -281,27 +291,27 @@ def _film(call, chosen, delays, dispose):
         yield film
 
 
-def _write_by_gimp(call, kind, chosen, delays, loops, dispose, how, path):
+def _write_by_gimp(call, kind, chosen, delays, loops, dispose, how, kept, path):
     colors, dither, quality = how
     with _film(call, chosen, delays, dispose) as film:
         if kind == "gif":
-            film.convert_precision(Gimp.Precision.U8_NON_LINEAR)
             if targets.base_type(film) != "GRAY":
-                film.convert_indexed(
-                    Gimp.ConvertDitherType.FS if dither == "floyd-steinberg" else Gimp.ConvertDitherType.NONE,
-                    Gimp.ConvertPaletteType.GENERATE, colors, False, False, "",
-                )  # fmt: skip
+                wanted = Gimp.ConvertDitherType.FS if dither == "floyd-steinberg" else Gimp.ConvertDitherType.NONE
+                shaping.to_palette(film, wanted, colors)
+            else:
+                film.convert_precision(Gimp.Precision.U8_NON_LINEAR)
             # GIMP takes the number only where `loop`, which means for ever, is off
             values = {"as-animation": True, "loop": loops == 0, "number-of-repeats": loops if loops > 1 else 0,
                       "default-delay": delays[0], "force-delay": False, "default-dispose": dispose}  # fmt: skip
         else:
             values = {"animation": True, "animation-loop": loops == 0, "default-delay": delays[0], "force-delay": False,
                       "quality": float(quality), "lossless": quality == 100, "include-thumbnail": False}  # fmt: skip
+        kept.dress(film)
         call.check()
-        export.run(export.find_procedure(kind), film, path, values)
+        export.run(export.find_procedure(kind), film, path, {**kept.values, **values})
 
 
-def _write_apng(call, chosen, delays, loops, dispose, path):
+def _write_apng(call, chosen, delays, loops, dispose, kept, path):
     """GIMP writes none: its PNGs of the frames are put together."""
     procedure = export.find_procedure("png")
     with tempfile.TemporaryDirectory(prefix="gimp-bridge-") as work, _film(call, chosen, delays, dispose) as film:
@@ -314,8 +324,11 @@ def _write_apng(call, chosen, delays, loops, dispose, path):
             for number in range(len(stack)):
                 for other, each in enumerate(stack):
                     each.set_visible(other == number or (dispose == "combine" and other < number))
-                with export.shaped_copy(film, "png", {}) as (copy, _):
-                    export.run(procedure, copy, picture, {"format": kind, "include-thumbnail": False, "time": False})
+                with shaping.shaped_copy(film, "png", {}) as shaped:
+                    if number == 0:
+                        kept.dress(shaped.image)
+                    values = {**kept.values, "format": kind, "include-thumbnail": False, "time": False}
+                    export.run(procedure, shaped.image, picture, values)
                 with open(picture, "rb") as frame:
                     writer.add(frame.read(), delays[number])
                 call.progress(0.5 + (number + 1) / len(stack) / 2)

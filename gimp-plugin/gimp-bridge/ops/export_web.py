@@ -14,12 +14,14 @@ import file_names
 import formats as file_formats
 import lookup
 import paths
+import kept_metadata
 import projection
+import shaping
 import targets
+import writing
 from errors import OperationError
 from ops import files
 from ops.canvas import scaled_size
-from ops.image_mode import remove_profile
 from registry import Plan, operation
 from scratch import scratch
 from whole_image import enlarge, set_interpolation
@@ -38,7 +40,7 @@ def plan_file(call, **_):
 @operation("export_for_web", plan=plan_file)
 def export_for_web(
     call, path, preset=None, max_side=None, max_bytes=None, quality=85, min_quality=40, shrink=True, background="white",
-    overwrite=True,
+    overwrite=True, metadata="no-location",
 ):  # fmt: skip
     name = _format(path, preset)
     procedure = export.find_procedure(name)
@@ -57,7 +59,8 @@ def export_for_web(
         size = old = whole.get_width(), whole.get_height()
         if max_side is not None:
             size, _ = scaled_size(old, max_side, max_side, fit="contain", only_shrink=True)
-        trials = _Trials(call, procedure, name, os.path.join(work, f"trial.{file_formats.ending(name)}"))
+        kept = kept_metadata.Kept(call.image, name, export.specs(procedure), metadata)
+        trials = _Trials(call, procedure, name, kept, os.path.join(work, f"trial.{file_formats.ending(name)}"))
         for _ in range(SHRINK_STEPS):
             used = trials.of(whole, size, max_bytes, quality if lossy else None, min_quality)
             if max_bytes is None or trials.bytes <= max_bytes or not shrink or max(size) == 1:
@@ -73,10 +76,10 @@ def export_for_web(
             )
         with files.new_file(call, path, overwrite, name) as (temporary, target):
             shutil.copyfile(trials.path, temporary)
-            files.verify(name, temporary, *size)
+            writing.verify(name, temporary, *size)
             written = os.path.getsize(temporary)
     return {
-        "message": f"Exported {size[0]}x{size[1]} {name} of {written} bytes to {target}",
+        "message": "; ".join([f"Exported {size[0]}x{size[1]} {name} of {written} bytes to {target}", *kept.said]),
         "path": target, "format": name, "bytes": written, "width": size[0], "height": size[1],
         "quality": used, "trials": trials.count,
     }  # fmt: skip
@@ -122,10 +125,7 @@ def web_copy(call, opaque, rgba=(1.0, 1.0, 1.0, 1.0)):
             merged.flatten()
         copy.convert_precision(Gimp.Precision.U8_NON_LINEAR)
         if copy.get_color_profile() is not None:
-            gray = targets.base_type(copy) == "GRAY"
-            wanted = Gimp.ColorProfile.new_d65_gray_srgb_trc() if gray else Gimp.ColorProfile.new_rgb_srgb()
-            copy.convert_color_profile(wanted, Gimp.ColorRenderingIntent.PERCEPTUAL, True)
-            remove_profile(copy)
+            shaping.to_srgb(copy)
         return copy
     except BaseException:
         copy.delete()
@@ -140,21 +140,23 @@ def _scale(image, size):
 class _Trials:
     """Writes a picture again and again until it is small enough."""
 
-    def __init__(self, call, procedure, name, path):
-        self._call, self._procedure, self._name = call, procedure, name
+    def __init__(self, call, procedure, name, kept, path):
+        self._call, self._procedure, self._name, self._kept = call, procedure, name, kept
         self.path, self.bytes, self.count = path, None, 0
 
     def of(self, whole, size, limit, best, least):
         """Writes `whole` in that size: the best that is within the limit, else the smallest; returns the quality."""
         with scratch(self._call, whole.duplicate) as image:
+            self._kept.dress(image)
             if size != (image.get_width(), image.get_height()):
                 _scale(image, size)
             return self._run(image, None) if best is None else self._search(image, limit, best, least)
 
     def _run(self, image, quality):
         self._call.check()
-        values, _ = export.prepare_options(self._procedure, self._name, quality, self._options(), False, False)
-        export.run(self._procedure, image, self.path, values)
+        values, _ = export.prepare_options(self._procedure, self._name, quality, self._options(), False)
+        export.run(self._procedure, image, self.path, {**self._kept.values, **values})
+        self._kept.finish(self.path)
         self.bytes, self.count = os.path.getsize(self.path), self.count + 1
         self._call.progress(min(self.count / 20, 0.95), f"{self.bytes} bytes")
         return quality
@@ -184,8 +186,9 @@ class _Trials:
 
 @operation("export_icons", plan=plan_file)
 def export_icons(
-    call, folder, sizes=(16, 32, 48, 64, 128, 256), name="icon", formats="png+ico", fit="contain", overwrite=True
-):
+    call, folder, sizes=(16, 32, 48, 64, 128, 256), name="icon", formats="png+ico", fit="contain", overwrite=True,
+    metadata="none",
+):  # fmt: skip
     real = paths.check_folder(folder, True, call.settings)
     stem = file_names.file_name(name)
     sizes = sorted(set(sizes))
@@ -205,8 +208,9 @@ def export_icons(
                 with scratch(call, source.duplicate) as icon:
                     _scale(icon, (size, size))
                     facts, written = files.save(
-                        call, icon, os.path.join(real, f"{stem}-{size}.png"), "png", overwrite=overwrite
-                    )
+                        call, icon, os.path.join(real, f"{stem}-{size}.png"), "png", overwrite=overwrite,
+                        metadata=metadata, more=True,
+                    )  # fmt: skip
                 rows.append({"path": written, "bytes": facts["bytes"], "sizes": [size]})
                 call.progress((place + 1) / (len(sizes) + 1))
         if "ico" in formats:

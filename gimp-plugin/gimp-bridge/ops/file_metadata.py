@@ -5,9 +5,9 @@ import difflib
 from gi.repository import Gimp
 
 import metadata_xml
+import origin
 import targets
 from errors import OperationError
-from ops.image_aids import comment_text
 from registry import operation
 
 COMMENT = "gimp-comment"
@@ -30,6 +30,7 @@ def get_file_metadata(call, groups=None, search=None, offset=0, limit=PAGE):
         "tags": {name: _shown(tags[name]) for name in page},
         "count": len(wanted),
         "comment": _comment(call.image),
+        "texts": {key: text for key, text in origin.of(call.image).get("texts", ()) if key != "Comment"},
     }
     if offset + limit < len(wanted):
         result["next_offset"] = offset + limit
@@ -50,7 +51,7 @@ def _tags(image):
 
 def _comment(image):
     parasite = image.get_parasite(COMMENT)
-    return comment_text(parasite) if parasite is not None else None
+    return metadata_xml.comment_text(parasite.get_data()) if parasite is not None else None
 
 
 @operation("set_file_metadata")
@@ -88,11 +89,14 @@ def set_file_metadata(call, tags=None, remove=None, strip=None, comment=None):
             # PyGObject takes bytes as signed numbers
             data = [byte - 256 if byte > 127 else byte for byte in comment.encode() + b"\0"]
             image.attach_parasite(Gimp.Parasite.new(COMMENT, Gimp.PARASITE_PERSISTENT, data))
+    texts = 0
+    if dropped_comment or comment is not None:
+        texts = origin.drop_texts(image, None if "all" in (strip or ()) else "Comment")
     after = _tags(image)
     left = [name for name in after if name in metadata_xml.DERIVED]
     if (strip or remove) and left:
         targets.add_note(call, "GIMP writes size and resolution tags from the image itself, so they stay")
-    gone = sum(name not in after for name in before)
+    gone = sum(name not in after for name in before) + (texts if "all" in (strip or ()) else 0)
     return {
         "message": f"Set {len(given)} and removed {gone} metadata tags",
         "tags": {name: _shown(after[name]) for name in given},

@@ -9,20 +9,23 @@ import secrets
 import shutil
 import tempfile
 
-from gi.repository import Gimp, Gio, GLib
+from gi.repository import Gimp, Gio
 
 import display
 import export
 import formats
 import history
+import loading
 import lookup
 import paths
-import projection
+import rules
 from errors import OperationError
 from ops.image import brief
 from registry import Plan, operation
+from writing import write
 
 CHUNK = 1 << 20
+SCARCE = 200_000_000  # bytes free below which a failed write may be the disk's fault
 
 
 # --- open ---
@@ -41,7 +44,7 @@ def open_file(call, path=None, suffix=None, name=None, **options):
         raise OperationError(
             "invalid_argument", "give `path` or bytes, not both" if path else "neither `path` nor bytes are given"
         )
-    as_layer = options.get("as") == "layer"
+    as_layer, keep = options.get("as") == "layer", options.get("orientation") == "keep"
     target = None
     if as_layer:
         target = call.image = call.image or lookup.resolve_image(call, None, lookup.Need("change"))
@@ -49,9 +52,17 @@ def open_file(call, path=None, suffix=None, name=None, **options):
         real = paths.check_path(path, False, call.settings)
         if real.lower().endswith(".desktop"):
             raise OperationError("forbidden", f"`{path}` is a link to another file", "name that file itself")
-        return _open_layers(call, target, real, name) if as_layer else _open_image(call, real, name, real)
+        return _open(call, target, real, name, real, keep)
     with _Upload(call.upload, suffix) as given:
-        return _open_layers(call, target, given, name) if as_layer else _open_image(call, given, name, None)
+        paths.check_bytes(given, given, call.settings)
+        return _open(call, target, given, name, None, keep)
+
+
+def _open(call, target, path, name, source, keep):
+    """As layers of `target` or, without one, as an image; `source` is the file that it may claim as its own."""
+    if target is not None:
+        return _open_layers(call, target, path, name, source, keep)
+    return _open_image(call, path, name, source, keep)
 
 
 class _Upload:
@@ -74,29 +85,14 @@ class _Upload:
             os.unlink(self.path)
 
 
-def _load_failed(path, error=None):
-    reason = error or Gimp.get_pdb().get_last_error()
-    if reason in (None, "", "success"):
-        reason = "it gave no reason"
-    return OperationError(
-        "io_error",
-        f"GIMP could not open `{os.path.basename(path)}`: {reason}",
-        "the file is damaged, or of a kind that this GIMP does not read",
-    )
-
-
-def _open_image(call, path, name, source):
-    try:
-        image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
-    except GLib.Error as error:
-        raise _load_failed(path, error.message) from error
-    if image is None:
-        raise _load_failed(path)
+def _open_image(call, path, name, source, keep):
+    loaded = loading.load(path, keep)
+    image = loaded.image
     if source is None:
         # A duplicate has no file: the image must not claim a temporary one as its own
-        loaded, image = image, image.duplicate()
-        loaded.delete()
-    image.clean_all()  # just opened: no work to lose
+        image = image.duplicate()
+        loaded.image.delete()
+        image.clean_all()  # just opened: no work to lose
     lookup.remember(image, path=source, name=name)
     layers = image.get_layers()
     if name and source is None and len(layers) == 1:
@@ -105,25 +101,27 @@ def _open_image(call, path, name, source):
     display.show(image)
     call.image = image
     call.client.image_id = image.get_id()
-    return _opened(f"Opened {image.get_width()}x{image.get_height()} image", image, layers)
+    return _opened(f"Opened {image.get_width()}x{image.get_height()} image", loaded, image, layers)
 
 
-def _opened(message, image, layers):
-    return {"message": message, **brief(image), "layers": [layer.get_id() for layer in layers]}
+def _opened(message, loaded, image, layers):
+    ids = [layer.get_id() for layer in layers]
+    return {"message": loaded.said(message), **brief(image), **loaded.facts(), "layers": ids}
 
 
-def _open_layers(call, image, path, name):
-    try:
-        layers = Gimp.file_load_layers(Gimp.RunMode.NONINTERACTIVE, image, Gio.File.new_for_path(path))
-    except GLib.Error as error:
-        raise _load_failed(path, error.message) from error
-    if not layers:
-        raise _load_failed(path)
-    for position, layer in enumerate(layers):
-        image.insert_layer(layer, None, position)
-        if name:
-            layer.set_name(name if len(layers) == 1 else f"{name} {position + 1}")
-    return _opened(f"Opened {len(layers)} layer{'s' if len(layers) > 1 else ''}", image, layers)
+def _open_layers(call, image, path, name, source, keep):
+    with loading.opened(call, path, keep) as loaded:
+        # As GIMP's own "Open as Layers" does: colours are converted to those of the image, and a lone layer gets the
+        # file's name
+        layers = [Gimp.Layer.new_from_drawable(layer, image) for layer in loaded.image.get_layers()]
+        lone = name or (os.path.basename(source) if source is not None else None)
+        for position, (layer, original) in enumerate(zip(layers, loaded.image.get_layers())):
+            image.insert_layer(layer, None, position)
+            if len(layers) == 1:
+                layer.set_name(lone or original.get_name())
+            else:
+                layer.set_name(f"{name} {position + 1}" if name else original.get_name())
+    return _opened(f"Opened {len(layers)} layer{'s' if len(layers) > 1 else ''}", loaded, image, layers)
 
 
 # --- write ---
@@ -135,30 +133,48 @@ def _plan_write(call, **arguments):
 
 
 @operation("write_file", plan=_plan_write)
-def write_file(call, path=None, format=None, quality=None, options=None, overwrite=True):
+def write_file(call, path=None, format=None, quality=None, options=None, overwrite=True, metadata="keep"):
     if call.image is None:
         call.image = lookup.resolve_image(call, None, lookup.Need("read" if path is None else "change"))
     name = _format(path, format)
     if name != "xcf":
         export.find_procedure(name)  # before anything is touched
     if path is None:
-        return _stream(call, name, quality, options)
-    result, target = save(call, call.image, path, name, quality, options, overwrite)
+        return _stream(call, name, quality, options, metadata)
+    result, target = save(call, call.image, path, name, quality, options, overwrite, metadata)
     result["path"] = target
-    result["message"] = f"Saved {result['width']}x{result['height']} image as {name} to {target}"
+    result["message"] = told(f"Saved {result['width']}x{result['height']} image as {name} to {target}", result)
     saved = result["saved_document"] = name == "xcf" and _claim(call.image, target, result)
     result["effect"] = history.blank(call.image.get_id(), bool(saved))
     result["effect"]["properties_changed"] = ["file"] if saved else []
     return result
 
 
-def save(call, image, path, name, quality=None, options=None, overwrite=True):
+def told(message, facts):
+    """The message with what the written file does not hold."""
+    return "; ".join([message, *facts.pop("said")])
+
+
+def save(
+    call, image, path, name, quality=None, options=None, overwrite=True, metadata="keep", source=None, more=False
+):  # fmt: skip
     """Writes `image` as format `name` to `path`, which the policy must allow: (facts of what was written, real path)."""
-    with new_file(call, path, overwrite, name) as (temporary, target):
+    with new_file(call, path, overwrite, name, more=more) as (temporary, target):
         try:
-            return _write(call, image, name, temporary, quality, options), target
+            return write(call, image, name, temporary, quality, options, metadata, source), target
         except OperationError as error:
             raise _named(error, temporary, target) from error
+
+
+def _room(folder):
+    """Bytes that a file there may take at most: what is free, or what the system allows this process for a file."""
+    free = shutil.disk_usage(folder).free
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return free
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return free if limit == resource.RLIM_INFINITY else min(free, limit)
 
 
 def _named(error, temporary, target):
@@ -167,15 +183,21 @@ def _named(error, temporary, target):
         return error
     folder = os.path.dirname(target)
     reason = error.message.replace(temporary, target)
-    free = f"{shutil.disk_usage(folder).free / 1e6:.0f} MB are free there"
-    hint = f"check the space and rights in `{folder}` ({free})" + (f", or {error.hint}" if error.hint else "")
+    free, hint = _room(folder), error.hint
+    if free < SCARCE or not os.access(folder, os.W_OK):
+        hint = f"check the space and rights in `{folder}` ({free / 1e6:.0f} MB are free there)"
+        hint += f", or {error.hint}" if error.hint else ""
     return OperationError("io_error", f"`{target}` was not written: {reason}", hint, **{**error.details, "path": target})
 
 
 @contextlib.contextmanager
-def new_file(call, path, overwrite=True, name=None):
-    """(a file beside the target to write to, the real target); at the end it takes the target's name, or goes."""
-    target = paths.check_path(path, True, call.settings)
+def new_file(call, path, overwrite=True, name=None, endings=None, more=False):
+    """(a file beside the target to write to, the real target); at the end it takes the target's name, or goes.
+
+    Under a policy the target has one of the `endings`, by default those of the format `name`. With its last file a call
+    is done, and a cancel too late: `more` says that others follow.
+    """
+    target = paths.check_path(path, True, call.settings, endings or rules.endings(name))
     if not overwrite and os.path.exists(target):
         raise OperationError(
             "io_error",
@@ -187,18 +209,23 @@ def new_file(call, path, overwrite=True, name=None):
     temporary = os.path.join(os.path.dirname(target), f".{secrets.token_hex(6)}-{os.path.basename(target)[-150:]}")
     if name is not None and formats.by_path(target) != name:
         temporary += "." + formats.ending(name)
-    try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        mode = os.stat(target if os.path.exists(target) else temporary).st_mode & 0o7777
-        yield temporary, target
-        os.chmod(temporary, mode)
-        if overwrite:
-            os.replace(temporary, target)
-        else:
-            _take_name(temporary, target, path)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+    with call.masked():
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            mode = os.stat(target if os.path.exists(target) else temporary).st_mode & 0o7777
+            with call.unmasked():
+                yield temporary, target
+            os.chmod(temporary, mode)
+            paths.still_there(target)
+            if not more:
+                call.commit()
+            if overwrite:
+                os.replace(temporary, target)
+            else:
+                _take_name(temporary, target, path)
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
 
 
 def _take_name(temporary, target, path):
@@ -224,12 +251,12 @@ def _claim(image, target, result):
     return True
 
 
-def _stream(call, name, quality, options):
+def _stream(call, name, quality, options, metadata):
     folder = tempfile.mkdtemp(prefix="gimp-bridge-")
     try:
         path = os.path.join(folder, f"image.{formats.ending(name)}")
         try:
-            result = _write(call, call.image, name, path, quality, options)
+            result = write(call, call.image, name, path, quality, options, metadata)
         except OperationError as error:
             raise _named(error, path, path) from error
 
@@ -242,7 +269,8 @@ def _stream(call, name, quality, options):
         call.stream({key: result[key] for key in ("format", "mime_type", "bytes", "width", "height")}, chunks())
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    result.update(path=None, saved_document=False)
+    size = f"{result['width']}x{result['height']}"
+    result.update(path=None, saved_document=False, message=told(f"Wrote {size} image as {name}", result))
     return result
 
 
@@ -260,111 +288,3 @@ def _format(path, given):
             "add one, such as .png, or give `format`",
         )
     return name
-
-
-def _write(call, image, name, path, quality, options):
-    """Writes to `path` and checks what came out."""
-    width, height = image.get_width(), image.get_height()
-    if name == "xcf":
-        return _write_xcf(image, path, quality, options, width, height)
-    procedure = export.find_procedure(name)
-    if not image.get_layers():
-        raise OperationError(
-            "no_image", f"image `{image.get_id()}` has no layer to export", "add a layer first, or save it as xcf"
-        )
-    with projection.visible(image, need_layer=False) as source:
-        alpha = source.alpha
-    values, note = export.prepare_options(
-        procedure, name, quality, options, image.get_color_profile() is not None, alpha
-    )
-    with export.shaped_copy(image, name, values) as (copy, flattened):
-        call.check()
-        export.run(procedure, copy, path, values)
-    sniffed, unread = verify(name, path, width, height)
-    result = {
-        "format": name,
-        "mime_type": formats.media_type(name),
-        "bytes": os.path.getsize(path),
-        "width": width,
-        "height": height,
-        "flattened": flattened,
-        "alpha_lost": bool(alpha and sniffed is not None and sniffed.alpha is False),
-        "options_used": values,
-    }
-    notes = [text for text in (note, unread) if text]
-    if notes:
-        result["note"] = "; ".join(notes)
-    return result
-
-
-def _write_xcf(image, path, quality, options, width, height):
-    if options:
-        raise OperationError(
-            "invalid_argument", f"format `xcf` has no option `{next(iter(options))}`", "leave `options` out"
-        )
-    copy = image.duplicate()  # so that a failure leaves the image's own file and flags alone
-    try:
-        if not Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, copy, Gio.File.new_for_path(path), None):
-            raise OperationError(
-                "io_error",
-                f"GIMP could not save it: {Gimp.get_pdb().get_last_error()}",
-                "choose another folder",
-            )
-    finally:
-        copy.delete()
-    verify("xcf", path, width, height)
-    result = {
-        "format": "xcf",
-        "mime_type": formats.media_type("xcf"),
-        "bytes": os.path.getsize(path),
-        "width": width,
-        "height": height,
-        "flattened": False,
-        "alpha_lost": False,
-        "options_used": {},
-    }
-    if quality is not None:
-        result["note"] = "`quality` has no meaning for xcf and was not used"
-    return result
-
-
-def verify(name, path, width, height):
-    """Reads back what was written: (what its header says or None, a note where it could not be read), or io_error."""
-    if os.path.getsize(path) == 0:
-        raise OperationError("io_error", f"GIMP wrote nothing for `{name}`", "choose another format")
-    if formats.can_sniff(name):
-        sniffed = formats.sniff_file(path)
-        if sniffed is None or not formats.matches(sniffed, name):
-            raise OperationError(
-                "io_error",
-                f"GIMP wrote {sniffed.format if sniffed else 'unknown'} bytes for `{name}`",
-                "choose another format",
-            )
-        size, note = (sniffed.width, sniffed.height), None
-    else:
-        sniffed = None
-        size, note = _loaded_size(name, path)
-    if None not in size and size != (width, height):
-        raise OperationError(
-            "io_error",
-            f"the written `{name}` has {size[0]} x {size[1]} pixels instead of {width} x {height}",
-            "choose another format, or scale the image to what the format can hold",
-        )
-    return sniffed, note
-
-
-def _loaded_size(name, path):
-    """What GIMP itself reads of a format that has no telling header: ((width, height), note)."""
-    unknown = (None, None), f"GIMP cannot read {name} back, so the file was not checked"
-    if name in formats.SIZELESS or Gimp.get_pdb().lookup_procedure(f"file-{formats.export_stem(name)}-load") is None:
-        return unknown
-    try:
-        image = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, Gio.File.new_for_path(path))
-    except GLib.Error:
-        return unknown
-    if image is None:
-        return unknown
-    try:
-        return (image.get_width(), image.get_height()), None
-    finally:
-        image.delete()

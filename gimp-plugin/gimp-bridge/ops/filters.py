@@ -1,6 +1,6 @@
 """Blur, sharpen, noise and what looks for edges: GEGL operations with one enum parameter for the kind.
 
-Lengths are image pixels (or what the call's `units` say).
+Lengths are image pixels, or those of the call's `from_preview`.
 """
 
 from gi.repository import Gimp

@@ -53,15 +53,16 @@ def describe_gegl_operation(call, operation):
 
 
 @operation("apply_gegl_operation")
-def apply_gegl_operation(call, operation, properties, opacity, clip, blend_mode=None, aux_layer=None, name=None,
-                         layer=None, as_effect=False):
+def apply_gegl_operation(call, operation, properties, opacity, clip, blend_mode=None, aux_layer=None, aux2_layer=None,
+                         name=None, layer=None, as_effect=False):
     full = gegl_specs.check_exists(operation)
     gegl_known.check_filter(full)
     if as_effect:
         gegl_known.check_effect(full)
     drawable = adjust.target(call, layer, as_effect, what=f"`{full}`")
-    aux = targets.drawable(call, aux_layer) if aux_layer is not None else None
-    _check_aux(full, aux, as_effect)
+    given = {"aux": aux_layer, "aux2": aux2_layer}
+    inputs = {pad: targets.drawable(call, value) for pad, value in given.items() if value is not None}
+    _check_inputs(full, inputs, properties, as_effect)
     files = pdb_values.Files(call.settings, writes=False)
     mode = pdb_values.enum_value(Gimp.LayerMode.__gtype__, blend_mode) if blend_mode is not None else None
     message = f"Applied {full}" + (f" with {', '.join(properties)}" if properties else "")
@@ -73,7 +74,7 @@ def apply_gegl_operation(call, operation, properties, opacity, clip, blend_mode=
                 "apply it to a duplicate of the layer, and set those on that",
             )
         chain = [(full, lambda made: gegl_specs.set_all(made, gegl_specs.specs(full), properties, full, files))]
-        graph.run(drawable, chain, aux)
+        graph.run(drawable, chain, inputs)
         return adjust.answer(drawable, message)
     made = gegl_filter.apply(
         drawable,
@@ -84,7 +85,7 @@ def apply_gegl_operation(call, operation, properties, opacity, clip, blend_mode=
         opacity=opacity,
         mode=mode,
         clip=clip,
-        aux=aux,
+        inputs=inputs,
     )
     return adjust.answer(drawable, message, [made] if made else [])
 
@@ -93,18 +94,39 @@ NEEDS_AUX = {"gegl:variable-blur", "gegl:map-absolute", "gegl:map-relative", "ge
              "gegl:matting-levin", "gegl:displace", "gegl:bump-map"}
 
 
-def _check_aux(operation, aux, as_effect):
-    if operation in NEEDS_AUX and aux is None:
+def _check_inputs(operation, inputs, properties, as_effect):
+    if operation in NEEDS_AUX and not inputs:
         raise OperationError(
             "invalid_argument",
             f"`{operation}` does nothing of use without a second picture",
             "give `aux_layer`, the layer to read it from",
         )
-    if aux is None:
-        return
-    if as_effect:
+    if inputs and as_effect:
         raise OperationError(
-            "unsupported", "GIMP has no layer effects with a second picture", "leave `as_effect` or `aux_layer` out"
+            "unsupported",
+            "GIMP has no layer effects with a second picture",
+            f"leave `as_effect` or `{next(iter(inputs))}_layer` out",
         )
-    if not gegl_specs.has_aux(operation):
-        raise OperationError("invalid_argument", f"`{operation}` has no second input", "leave `aux_layer` out")
+    has = gegl_specs.inputs(operation)
+    for pad in inputs:
+        if pad not in has:
+            raise OperationError(
+                "invalid_argument",
+                f"`{operation}` has no input `{pad}`",
+                f"leave `{pad}_layer` out"
+                + (f"; it takes {', '.join(f'`{name}_layer`' for name in has)}" if has else ""),
+            )
+    if operation == "gegl:displace":
+        _check_maps(inputs, properties)
+
+
+def _check_maps(inputs, properties):
+    """Displacement has a map for each direction: an amount without its map would be ignored."""
+    for pad, direction in (("aux", "x"), ("aux2", "y")):
+        amounts = [name for name in (f"amount-{direction}", f"amount_{direction}") if properties.get(name)]
+        if amounts and pad not in inputs:
+            raise OperationError(
+                "invalid_argument",
+                f"`{amounts[0]}` is {properties[amounts[0]]}, but there is no map for that direction",
+                f"give `{pad}_layer` (`aux_layer` is the map for x, `aux2_layer` for y; they may be the same layer)",
+            )

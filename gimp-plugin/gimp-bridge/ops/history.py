@@ -5,13 +5,15 @@ import time
 import history
 from errors import OperationError
 from registry import operation
-from restore import restore
+from rollback import back_to
 
 
 @operation("checkpoint")
 def checkpoint(call, label=None):
-    taken = history.HISTORY.take(call.image, "checkpoint", label, automatic=False)
-    history.HISTORY.keep(taken)
+    with call.masked():
+        taken = history.HISTORY.take(call.image, "checkpoint", label, automatic=False)
+        call.way_back(lambda: history.HISTORY.forget(taken))
+        history.HISTORY.keep(taken)
     return {"message": f"Took checkpoint {taken.id}", "checkpoint": taken.id, "label": label}
 
 
@@ -44,6 +46,7 @@ def undo(call, steps=1):
     if steps > len(chain) and chain:
         raise OperationError("not_found", f"`steps` is {steps}, but image {image.get_id()} has {len(chain)} to undo",
                              f"Give `steps` of at most {len(chain)}", steps=len(chain))
+    call.way_back(lambda: mark_undoable(chain))
     if any(taken.uncertain for taken in chain[:steps]):
         undone, done = undo_one_by_one(call, chain, steps)
     else:
@@ -56,6 +59,11 @@ def undo(call, steps=1):
                              "list_checkpoints shows what restore_checkpoint can go back to")
     message = f"Undid {', '.join(taken.operation for taken in undone)}"
     return {"message": message, "undone": [taken.operation for taken in undone], "restored": undone[-1].id, "not_restored": done.lost}
+
+
+def mark_undoable(chain):
+    for taken in chain:
+        taken.undoable = True
 
 
 def undo_one_by_one(call, chain, steps):
@@ -75,13 +83,3 @@ def undo_one_by_one(call, chain, steps):
 
 def bring_back(call, wanted):
     return back_to(call.image, wanted, call.check)
-
-
-def back_to(image, wanted, check=lambda: None):
-    """Brings the image to a checkpoint's state, inside an undo group of the caller's."""
-    done = restore(image, wanted, check, history.note_moved)
-    history.HISTORY.touched |= done.touched
-    saved_since = history.file_path(image) != wanted.file or history.file_stamp(wanted.file) != wanted.stamp
-    if not done.lost and not wanted.dirty and not saved_since:
-        image.clean_all()  # it is again what the file holds
-    return done

@@ -144,7 +144,7 @@ def close_image(call, discard_changes=False):
             "save it with save_image (format xcf), or set `discard_changes` to true",
             image=image_id,
         )
-    history.drop_image(image_id)
+    call.commit()
     if not display.close(image):
         raise OperationError(
             "unsupported",
@@ -152,6 +152,7 @@ def close_image(call, discard_changes=False):
             "close that window in GIMP; plug-ins can close only their own windows",
             image=image_id,
         )
+    history.drop_image(image_id)
     lookup.forget(image_id)
     if call.client.image_id == image_id:
         call.client.image_id = None

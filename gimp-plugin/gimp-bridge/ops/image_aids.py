@@ -4,6 +4,7 @@ from gi.repository import Gimp
 
 import colors
 import enums
+import metadata_xml
 import snapshot
 import targets
 from errors import OperationError
@@ -174,14 +175,9 @@ def get_image_properties(call):
         "visible_components": {
             kinds[int(kind)]: image.get_component_visible(kind) for kind in snapshot.component_kinds(image)
         },
-        "comment": comment_text(parasite) if parasite is not None else None,
+        "comment": metadata_xml.comment_text(parasite.get_data()) if parasite is not None else None,
         "parasites": list(image.get_parasite_list()),
     }
     if targets.base_type(image) == "INDEXED":
         result["palette"] = [colors.describe(color) for color in image.get_palette().get_colors()]
     return result
-
-
-def comment_text(parasite):
-    """GIMP ends it with a zero byte; PyGObject hands the bytes out as signed numbers."""
-    return bytes(byte & 255 for byte in parasite.get_data()).split(b"\0")[0].decode("utf-8", "replace")

@@ -10,7 +10,7 @@ import targets
 from errors import OperationError
 from ops.image import precision_fields
 from registry import operation
-from whole_image import Contents, all_layers, refused
+from whole_image import Contents, all_layers, refused, remove_profile
 
 DITHERS = {
     "none": "NONE", "floyd-steinberg": "FS", "floyd-steinberg-low-bleed": "FS_LOWBLEED", "positioned": "FIXED",
@@ -134,13 +134,6 @@ def set_color_profile(call, action, profile="srgb", intent="perceptual", black_p
     return {"message": message, "profile": _profile_name(image.get_effective_color_profile())}
 
 
-def remove_profile(image):
-    """`set_color_profile(None)` fails on 3.0, and layer groups follow a profile that is set, not one that goes."""
-    gray = targets.base_type(image) == "GRAY"
-    image.set_color_profile(Gimp.ColorProfile.new_d65_gray_srgb_trc() if gray else Gimp.ColorProfile.new_rgb_srgb())
-    image.detach_parasite("icc-profile")
-
-
 def _profile_name(profile):
     return profile.get_label() if profile is not None else None
 
@@ -154,7 +147,7 @@ def _load(call, profile):
             f"there is no built-in profile `{profile}`",
             f"give one of {', '.join(PROFILES)}, or the path of an ICC file",
         )
-    path = paths.check_path(profile, False, call.settings)
+    path = paths.check_path(profile, False, call.settings, paths.DATA)
     try:
         found = Gimp.ColorProfile.new_from_file(Gio.File.new_for_path(path))
     except GLib.Error as error:

@@ -19,6 +19,8 @@ import lookup
 from ops.image import brief
 from registry import OPERATIONS, operation
 
+QUIT_MS = 300
+
 ENVIRONMENT = (
     "HOME",
     "USER",
@@ -61,7 +63,14 @@ def get_gimp_info(call):
     if _constant is None:
         _constant = _look_up()
     images = lookup.visible_images()
+    message = f"GIMP {_constant['version']['detected_version']} with {len(images) or 'no'} open image{'s' * (len(images) != 1)}"
+    cut = {}
+    if len(images) > MAX_FILES:
+        message += f", the first {MAX_FILES} of which are in open_image_files"
+        cut = {"notes": [f"open_image_files holds {MAX_FILES} of {len(images)} open images: list_images has all of them"]}
     return {
+        "message": message,
+        **cut,
         "version": _constant["version"],
         "directories": _constant["directories"],
         "session": {
@@ -138,6 +147,16 @@ def _look_up():
             "glib_version": f"{GLib.MAJOR_VERSION}.{GLib.MINOR_VERSION}.{GLib.MICRO_VERSION}",
         },
     }
+
+
+@operation("quit_gimp")
+def quit_gimp(call):
+    procedure = Gimp.get_pdb().lookup_procedure("gimp-quit")
+    config = procedure.create_config()
+    config.set_property("force", False)
+    # When the answer is out: GIMP takes the plug-in with it
+    GLib.timeout_add(QUIT_MS, lambda: bool(procedure.run(config)) and GLib.SOURCE_REMOVE)
+    return {}
 
 
 def _context():

@@ -44,15 +44,16 @@ def edit_layer_effect(call, properties, layer_effect=None, layer=None, visible=N
         )
     item, effect = _find(call, layer, layer_effect)
     config, name = effect.get_config(), effect.get_operation_name()
+    mode = pdb_values.enum_value(Gimp.LayerMode.__gtype__, blend_mode) if blend_mode is not None else None
     if properties:
         files = pdb_values.Files(call.settings, writes=False)
         gegl_specs.set_all(config, config.list_properties(), properties, name, files)
     with _renewed(item):
         if opacity is not None:
             effect.set_opacity(opacity / 100)
-        if blend_mode is not None:
-            effect.set_blend_mode(pdb_values.enum_value(Gimp.LayerMode.__gtype__, blend_mode))
-        if properties or opacity is not None or blend_mode is not None:
+        if mode is not None:
+            effect.set_blend_mode(mode)
+        if properties or opacity is not None or mode is not None:
             effect.update()
         if visible is not None:
             effect.set_visible(visible)

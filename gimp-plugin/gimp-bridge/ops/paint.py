@@ -143,7 +143,7 @@ def draw_gradient(
     found = resources.find("gradient", gradient) if gradient is not None else None
     stops = resources.gradient_stops(colors, positions) if found is None else None
     with call.masked():  # a cancel must not leave the passing gradient
-        used = found or resources.make_gradient("gimp-bridge gradient", stops)
+        used = found or resources.make_gradient(call, "gimp-bridge gradient", stops)
         try:
             Gimp.context_set_gradient(used)
             _use_gradient_options(repeat, reverse, blend_space)

@@ -8,6 +8,7 @@ from gi.repository import Gimp, Gio
 import lookup
 import painting
 import paths
+import rules
 import selecting
 import strokes
 import targets
@@ -117,7 +118,8 @@ def path_to_svg(call, path=None, all_paths=False, file=None):
     found = None if all_paths else targets.path(call, path)
     what = "all paths" if found is None else f"path `{found.get_name()}`"
     if file is not None:
-        target = paths.check_path(file, True, call.settings)
+        target = paths.check_path(file, True, call.settings, rules.endings("svg"))
+        call.commit()
         painting.done(image.export_path_to_file(Gio.File.new_for_path(target), found), "writing the SVG")
         with open(target, encoding="utf-8") as written:
             return {"message": f"Wrote {what} to `{target}`", "file": target, "bytes": len(written.read().encode())}

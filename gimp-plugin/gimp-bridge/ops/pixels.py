@@ -9,6 +9,7 @@ import sys
 
 from gi.repository import Babl, Gegl, Gimp
 
+import buffers
 import lookup
 import projection
 from errors import OperationError
@@ -87,6 +88,7 @@ def _read(call, source, region, fit, depth, stack, drawable):
         "depth": depth,
         "row_bytes": row_bytes,
         "image": call.image.get_id(),
+        "name": lookup.image_name(call.image),
         "byte_order": sys.byteorder,
         "original_width": source.width,
         "original_height": source.height,
@@ -97,7 +99,7 @@ def _read(call, source, region, fit, depth, stack, drawable):
     if depth == 8 and _thumbnail_fits(area, out):
         rows = _thumbnail(source, area, out, format_name)
     if rows is None:
-        rows = _strips(call, drawable().get_buffer(), area, out, format_name, row_bytes)
+        rows = strips(call, drawable().get_buffer(), area, out, format_name, row_bytes)
     call.stream(header, rows)
     return {key: header[key] for key in ("width", "height", "channels", "depth")}
 
@@ -178,7 +180,7 @@ def _thumbnail(source, area, out, format_name):
         return [data]
     rectangle = Gegl.Rectangle.new(0, 0, width, height)
     buffer = Gegl.Buffer.new(own_format, 0, 0, width, height)
-    buffer.set(rectangle, own_format, data)
+    buffers.put_area(buffer, rectangle, own_format, data)
     return [buffer.get(rectangle, 1.0, format_name, Gegl.AbyssPolicy.NONE)]
 
 
@@ -199,7 +201,7 @@ def _image_format(image):
 # --- everything else, in strips ---
 
 
-def _strips(call, buffer, area, out, format_name, row_bytes):
+def strips(call, buffer, area, out, format_name, row_bytes):
     """Yields the rows of `area`, scaled to `out`, in strips of about 1 MiB that end where tiles end."""
     x, y, width, height = area
     if out == (width, height):
@@ -231,5 +233,5 @@ def _cut(call, buffer, area, format_name):
         call.check()
         rows = min(TILE, height - top)
         data = buffer.get(Gegl.Rectangle.new(x, y + top, width, rows), 1.0, format_name, Gegl.AbyssPolicy.NONE)
-        cut.set(Gegl.Rectangle.new(0, top, width, rows), format_name, data)
+        buffers.put(cut, 0, top, width, rows, format_name, data)
     return cut

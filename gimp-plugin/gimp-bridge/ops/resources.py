@@ -73,7 +73,7 @@ def _shape(brush):
 
 @operation("create_gradient")
 def create_gradient(call, name, colors, positions=None, blending="linear"):
-    made = resources.make_gradient(name, resources.gradient_stops(colors, positions), blending)
+    made = resources.make_gradient(call, name, resources.gradient_stops(colors, positions), blending)
     return {
         "message": f"Created gradient `{made.get_name()}` of {len(colors)} colors",
         "name": made.get_name(),
@@ -98,7 +98,7 @@ def create_palette(call, name, colors=None, color_names=None, from_image=None, c
             chosen = _image_colors(call, from_image)
     else:
         chosen = [_opaque(color) for color in colors]
-    palette = Gimp.Palette.new(name)
+    palette = resources.make(call, "Palette", name)
     for index, color in enumerate(chosen):
         worked, _ = palette.add_entry(color_names[index] if color_names else f"Color {index + 1}", color)
         painting.done(worked, "adding a colour")
@@ -145,7 +145,7 @@ def _image_colors(call, count):
 
 @operation("create_brush")
 def create_brush(call, name, shape="circle", radius=10, hardness=1, spikes=2, aspect_ratio=1, angle=0, spacing=10):
-    brush = Gimp.Brush.new(name)
+    brush = resources.make(call, "Brush", name)
     brush.set_shape(getattr(Gimp.BrushGeneratedShape, shape.upper()))
     brush.set_radius(radius)
     brush.set_hardness(hardness)
@@ -171,5 +171,7 @@ def delete_resource(call, kind, name):
             f"the {kind} `{name}` belongs to GIMP and cannot be deleted",
             "only what you made can be deleted",
         )
+    call.commit()
+    call.way_back(lambda: f"the {kind} `{name}` was deleted")
     painting.done(found.delete(), f"deleting the {kind}")
     return {"message": f"Deleted {kind} `{name}`", "deleted": name}

@@ -1,16 +1,16 @@
 """call_api: a client's Python code (`exec`), or a PDB procedure (ops/../pdb_call.py)."""
 
-import builtins
 import io
 import sys
 
 from gi.repository import Gegl, Gimp, Gio, GLib, GObject
 
 import contexts
+import exec_scope
 import history
 import pdb_call
 from errors import OperationError
-from exec_code import EVAL, Scripts
+from exec_code import EVAL, Script, Scripts, of_function
 from exec_output import Output
 from exec_value import NotJson, to_json
 from registry import Plan, operation
@@ -21,16 +21,20 @@ _scripts = Scripts()
 
 
 def plan(call, api_path, args, kwargs, max_output):
+    function = of_function(api_path, args, kwargs)
+    if function is not None:
+        api_path, args, kwargs = "exec", function, {}
     if api_path != "exec":
         call.prepared = pdb_call.prepare(call, api_path, args, kwargs)
         if call.prepared.changes or "context" in api_path:
             contexts.enter(call.client, api_path)
         return Plan(call.prepared.changes, call.prepared.images)
-    if not call.settings.exec:
+    if not call.settings.exec or call.settings.read_only:
+        why = "switched off in this GIMP" if not call.settings.exec else "refused: this GIMP is read-only"
         raise OperationError(
             "forbidden",
-            "running Python code is switched off in this GIMP",
-            hint="PDB procedures work; the policy `exec` in plugin.json of GIMP's user decides",
+            f"running Python code is {why}",
+            hint="PDB procedures that the policy allows work; GIMP's user decides (`plugin.exec`, `plugin.read_only`)",
         )
     if kwargs:
         raise OperationError("invalid_argument", "`kwargs` must be empty for `exec`; put values into the code")
@@ -45,16 +49,17 @@ def plan(call, api_path, args, kwargs, max_output):
             return Plan(False)
     contexts.enter(call.client, script.source)
     images = history.visible_images()
-    return Plan(True, sorted(images, key=lambda image: image.get_id() != call.client.image_id))
+    first = call.image.get_id() if call.image is not None else call.client.image_id
+    return Plan(True, sorted(images, key=lambda image: image.get_id() != first), whole=False)
 
 
 @operation("call_api", plan=plan)
 def call_api(call, api_path, args, kwargs, max_output):
-    if api_path != "exec":
+    if not isinstance(call.prepared, Script):
         return pdb_call.run(call, call.prepared)
     namespace = call.client.namespace
     if not namespace:
-        namespace.update(_READY, __name__="__main__", __builtins__=builtins)
+        namespace.update(_READY, __name__="__main__", __builtins__=exec_scope.client_builtins())
     return _run(call, call.prepared, namespace, max_output)
 
 
@@ -65,7 +70,7 @@ def _run(call, script, namespace, max_output):
         sys.stdout = sys.stderr = output
         sys.stdin = io.StringIO()  # input() must not wait for GIMP's terminal
         try:
-            with call.unmasked():
+            with exec_scope.scope(call, script.may_patch), call.unmasked():
                 value = eval(script.code, namespace)
                 if script.kind == EVAL:
                     result.update(_value(value, max_output))

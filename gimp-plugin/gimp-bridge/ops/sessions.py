@@ -14,18 +14,18 @@ import checkpoints
 import display
 import history
 import lookup
+import privacy
 import recovered
 from errors import OperationError
 from registry import operation
 
 CHUNK = 1 << 20
-MARK = "gimp-bridge-session"  # a parasite that is not saved: it ends with this GIMP
 
 
 @operation("snapshot_image")
 def snapshot_image(call, session):
     image = call.image
-    _mark(image, session)
+    privacy.mark(image, session)
     recovered.make_room()
     header = {"width": image.get_width(), "height": image.get_height(), "items": _known_ids(image)}
     folder = tempfile.mkdtemp(prefix="gimp-bridge-")
@@ -70,7 +70,7 @@ def restore_snapshot(call, session, items):
             "internal", f"the session's state has {len(present)} items, and {len(items)} were noted when it was kept"
         )
     recovered.adopt(image, present, items)
-    _mark(image, session)
+    privacy.mark(image, session)
     display.show(image)
     call.image = image
     call.client.image_id = image.get_id()
@@ -78,8 +78,8 @@ def restore_snapshot(call, session, items):
 
 
 @operation("drop_session_image")
-def drop_session_image(call, session, home=None):
-    return {"closed": _close_all(session, home)}
+def drop_session_image(call, session, home=None, but=None):
+    return {"closed": _close_all(session, home, but)}
 
 
 def _write(image, path):
@@ -95,19 +95,10 @@ def _write(image, path):
         copy.delete()
 
 
-def _mark(image, session):
-    if _session(image) != session:
-        image.attach_parasite(Gimp.Parasite.new(MARK, 0, session.encode()))
-
-
-def _session(image):
-    parasite = image.get_parasite(MARK)
-    return bytes(parasite.get_data()).decode() if parasite is not None else None
-
-
-def _close_all(session, home=None):
-    """Closes the images of a session, and the one with the id `home`; returns how many there were."""
-    mine = [image for image in history.visible_images() if image.get_id() == home or _session(image) == session]
+def _close_all(session, home=None, but=None):
+    """Closes the images of a session, and the one with the id `home`, except `but`; returns how many there were."""
+    ids = {home, *privacy.images_of(session)} - {but}
+    mine = [image for image in history.visible_images() if image.get_id() in ids]
     for image in mine:
         history.drop_image(image.get_id())
         lookup.forget(image.get_id())

@@ -2,6 +2,7 @@
 
 from gi.repository import Gimp
 
+import glyphs
 import painting
 import resources
 import targets
@@ -46,11 +47,13 @@ def add_text_layer(
         image.remove_layer(layer)
         raise
     _name(layer, name or text_style.plain(text) if markup else name or text)
+    lacking = _missing(layer, text, markup)
     _place(layer, at, anchor)
     if angle:
         layer = _rotate(call, layer, angle)
     image.set_selected_layers([layer])
-    return {"message": f"Added text layer `{layer.get_name()}`", "layer": layer.get_id(), **_extent(layer)}
+    message = _with_missing(f"Added text layer `{layer.get_name()}`", lacking)
+    return {"message": message, "layer": layer.get_id(), **_extent(layer)}
 
 
 @operation("edit_text_layer")
@@ -84,8 +87,11 @@ def edit_text_layer(
     if x is not None or y is not None:
         to_x, to_y = places.point(0 if x is None else x, 0 if y is None else y)
         found.set_offsets(left if x is None else round(to_x), top if y is None else round(to_y))
+    lacking = None
+    if text is not None or style.get("font") is not None:
+        lacking = _missing(found, found.get_text() or "" if text is None else text, markup)
     return {
-        "message": f"Changed {', '.join(changes)} of text layer `{found.get_name()}`",
+        "message": _with_missing(f"Changed {', '.join(changes)} of text layer `{found.get_name()}`", lacking),
         "layer": found.get_id(),
         **_extent(found),
         "properties": text_style.describe(found),
@@ -208,6 +214,14 @@ def _rotate(call, layer, angle):
     painting.done(turned is not None, "rotating the text")
     targets.add_note(call, "the text is rotated and so became pixels: it can no longer be edited as text")
     return turned
+
+
+def _missing(layer, text, markup):
+    return glyphs.missing(text_style.plain(text) if markup else text, layer.get_font())
+
+
+def _with_missing(message, lacking):
+    return f"{message}; {lacking}" if lacking else message
 
 
 def _extent(layer):

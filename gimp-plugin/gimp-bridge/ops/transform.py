@@ -8,6 +8,7 @@ import math
 from gi.repository import Gimp
 
 import adjust
+import targets
 import transforming
 import warping
 from errors import OperationError
@@ -204,5 +205,6 @@ def warp_layer(call, points, radius, interpolation, layer=None):
     for from_x, from_y, to_x, to_y in points:
         start, end = places.point(from_x, from_y), places.point(to_x, to_y)
         moves.append((start[0] - left, start[1] - top, end[0] - left, end[1] - top))
-    warping.warp(call, drawable, moves, adjust.length(call, radius, 1.0, 100000.0), interpolation)
+    if not warping.warp(call, drawable, moves, adjust.length(call, radius, 1.0, 100000.0), interpolation):
+        targets.add_note(call, f"the points and their radius do not reach `{drawable.get_id()}`, so nothing was warped")
     return {"message": f"Warped by {len(moves)} points", "layer": drawable.get_id()}

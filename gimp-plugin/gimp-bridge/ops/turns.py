@@ -5,6 +5,7 @@ import math
 from gi.repository import Gimp
 
 import colors
+import orientation
 from errors import OperationError
 from registry import operation
 from whole_image import (
@@ -45,6 +46,8 @@ def rotate_image(call, angle, expand=True, fill="transparent", cut_corners=False
             empty = not cut_corners
         if rgba[3] > 0 and empty:
             fill_behind(image, rgba, background)
+        if turn:
+            orientation.reset(image)
     contents.say()
     width, height = image.get_width(), image.get_height()
     return {"message": f"Rotated image by {angle:g} degrees", "width": width, "height": height}
@@ -109,5 +112,6 @@ def flip_image(call, direction):
     with Contents(call) as contents:
         if not call.image.flip(getattr(Gimp.OrientationType, direction.upper())):
             raise refused("flip the image")
+        orientation.reset(call.image)
     contents.say()
     return {"message": f"Flipped image {'left to right' if direction == 'horizontal' else 'top to bottom'}"}

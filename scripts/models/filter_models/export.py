@@ -7,6 +7,7 @@ runtimes keep it for quantised arithmetic unless told otherwise, and then comput
 
 import numpy as np
 import onnx
+import onnx.compose
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
@@ -126,6 +127,71 @@ def segmenter(network, weights, about):
     outside = graph.node("Mul", graph.node("Sub", "prompt", graph.number(1.0)), graph.number(4.0))
     logits = graph.node("Add", graph.node("Add", learned, colour), outside)
     return graph.model(graph.node("Sigmoid", logits), {"image": 3, "prompt": 1, "evidence": 1}, 1, about)
+
+
+def joined(models):
+    """The graphs of `models`, name to file, as one; tensors are called after theirs, but for `image`."""
+    whole = onnx.GraphProto(name="gimp-bridge")
+    for name, path in models.items():
+        part = onnx.compose.add_prefix(onnx.load(path), f"{name} ", rename_inputs=False, rename_outputs=True).graph
+        whole.node.extend(part.node)
+        whole.initializer.extend(part.initializer)
+    return whole
+
+
+def padded(graph, side):
+    """Adds what makes `image wide`, both sides a multiple of `side` and `sides`, those of before."""
+    constants = {"rim from": [2], "rim to": [4], "side": [side], "no rim": [0] * 6}
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
+    for kind, inputs, output in (
+        ("Shape", ["image"], "shape"),
+        ("Slice", ["shape", "rim from", "rim to"], "sides"),
+        ("Neg", ["sides"], "less"),
+        ("Mod", ["less", "side"], "lacking"),
+        ("Concat", ["no rim", "lacking"], "rim"),
+        ("Pad", ["image", "rim"], "image wide"),
+    ):
+        attributes = {"Concat": {"axis": 0}, "Pad": {"mode": "edge"}}.get(kind, {})
+        graph.node.append(helper.make_node(kind, inputs, [output], **attributes))
+
+
+def blend(path, cleaner, strength, other, share):
+    """Makes the file at `path` answer a mean: `share` of what `other` answers after `cleaner`, the rest of its own."""
+    own = onnx.load(path)
+    graph, parts = onnx.GraphProto(name="gimp-bridge"), joined({"own": path, "cleaner": cleaner, "other": other})
+    padded(graph, nets.Restorer.multiple)
+    for node in parts.node:
+        image = {"cleaner": "image wide", "other": "cleaned"}.get(node.name.split()[0], "image")
+        wants = {"strength": "cleaner strength", "image": image}
+        for at, name in enumerate(node.input):
+            node.input[at] = wants.get(name, name)
+    for name, value in (("corner", [0, 0]), ("down and across", [2, 3])):
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), name))
+    cut = helper.make_node("Slice", ["cleaner output", "corner", "sides", "down and across"], ["cleaned"])
+    of = [node.name.split()[0] for node in parts.node]
+    graph.node.extend(node for node, part in zip(parts.node, of, strict=True) if part != "other")
+    graph.node.extend([cut, *(node for node, part in zip(parts.node, of, strict=True) if part == "other")])
+    graph.initializer.extend(parts.initializer)
+    numbers = {"own share": 1 - share, "other share": share, "cleaner strength": [strength]}
+    for name, value in numbers.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), name))
+    for name in ("own", "other"):
+        graph.node.append(helper.make_node("Mul", [f"{name} output", f"{name} share"], [f"{name} part"]))
+    graph.node.append(helper.make_node("Add", ["own part", "other part"], ["output"]))
+    graph.input.extend(own.graph.input)
+    graph.output.extend(own.graph.output)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
+    model.producer_name, model.doc_string = "gimp-bridge", own.doc_string
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+
+
+def weights(path):
+    """The state dict that a written file holds."""
+    have = {constant.name: numpy_helper.to_array(constant) for constant in onnx.load(path).graph.initializer}
+    scaled = lambda name: have[name].astype(np.float32) * have.get(f"{name} scale", np.float32(1))  # noqa: E731
+    return {name: torch.from_numpy(scaled(name)) for name in have if name.endswith((".weight", ".bias"))}
 
 
 WRITERS = {nets.Upscaler: upscaler, nets.Restorer: restorer, nets.Segmenter: segmenter}

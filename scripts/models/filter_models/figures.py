@@ -53,8 +53,11 @@ def upscalers(folder, scale):
     double, cleaning_double = session(folder / "x2.onnx"), session(folder / "x2-compressed.onnx")
     if scale == 2:
         return {"clean": lambda p: run(double, p), "compressed": lambda p: run(cleaning_double, p)}
-    four = session(folder / "x4.onnx")
-    return {"clean": lambda p: run(four, p), "compressed": lambda p: run(double, run(cleaning_double, p))}
+    four, cleaning_four = session(folder / "x4.onnx"), folder / "x4-compressed.onnx"
+    if not cleaning_four.exists():  # until December 2026: enlarged twice
+        return {"clean": lambda p: run(four, p), "compressed": lambda p: run(double, run(cleaning_double, p))}
+    cleaning_four = session(cleaning_four)
+    return {"clean": lambda p: run(four, p), "compressed": lambda p: run(cleaning_four, p)}
 
 
 def upscaling(models, scale):

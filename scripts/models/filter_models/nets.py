@@ -86,6 +86,17 @@ class Upscaler(nn.Module):
             weights["tail.bias"] = weights["tail.bias"].repeat(3)
         return weights
 
+    def spread(self, weights):
+        """The weights of an upscaler of a smaller scale made to fit: each of its phases serves for all within it."""
+        weights, planes = dict(weights), 3 if self.colour else 1
+        for name in ("tail.weight", "tail.bias"):
+            phases = round((len(weights[name]) / planes) ** 0.5)
+            grid = weights[name].reshape(planes, phases, phases, *weights[name].shape[1:])
+            for axis in (1, 2):
+                grid = grid.repeat_interleave(self.scale // phases, axis)
+            weights[name] = grid.reshape(-1, *weights[name].shape[1:])
+        return weights
+
     def forward(self, x):
         return (self.bicubic(x) + self.detail(x)).clamp(0, 1)
 

@@ -8,8 +8,9 @@ import dataclasses
 import numpy as np
 import torch
 
-from . import cutout, degrade, nets
+from . import cutout, degrade, fur, nets
 from .patches import Mix, eight_bit, patch, planar
+from .strokes import false_strokes
 
 
 def charbonnier(error, eps):
@@ -22,6 +23,8 @@ class Upscale:
         self.scale, self.size, self.count = plan["scale"], plan["patch"], plan["batch"]
         self.compressed, self.eps, self.last_eps = plan.get("compressed", False), 4e-3, plan.get("descent_eps", 4e-3)
         self.mix = dataclasses.replace(Mix(soft=0.03, flat=0.35, sharp=0.15), **plan["mix"])
+        self.fur, self.lowest = plan.get("fur", 0), plan.get("lowest_quality", 40)
+        self.eps, self.calm = plan.get("eps", self.eps), plan.get("calm", 0)
 
     def descend(self):
         """Larger for the descent where the plan says so: absolute errors learn faster, squared ones end at the mean."""
@@ -31,18 +34,21 @@ class Upscale:
         return nets.Upscaler(self.scale, plan.get("width", 32), plan.get("depth", 6), self.compressed)
 
     def batch(self, rng, bank, late=False):
-        large = [eight_bit(patch(rng, bank, self.size * self.scale, self.mix)) for _ in range(self.count)]
+        large = [eight_bit(self.patch(rng, bank)) for _ in range(self.count)]
         small = [degrade.shrink_somehow(rng, picture, self.scale) for picture in large]
         if self.compressed:
             small = [self.wear(rng, picture) for picture in small]
         return planar(small), planar(large)
 
-    @staticmethod
-    def wear(rng, picture):
+    def patch(self, rng, bank):
+        piece = patch(rng, bank, self.size * self.scale, self.mix)
+        return fur.grown(rng, piece) if self.fur and rng.random() < self.fur else piece
+
+    def wear(self, rng, picture):
         if rng.random() < 0.35:
             picture = degrade.gaussian_noise(rng, picture, rng.uniform(1, 10))
         if rng.random() < 0.85:
-            picture = degrade.jpeg(picture, rng.integers(40, 96), full_chroma=rng.random() < 0.2)
+            picture = degrade.jpeg(picture, rng.integers(self.lowest, 96), full_chroma=rng.random() < 0.2)
         return picture
 
     def loss(self, network, small, large, autocast):
@@ -52,6 +58,10 @@ class Upscale:
         # The rim counts too: a patch's rim is padded like a picture's, and the network has to learn not to glow there.
         error = base + detail.float() - large
         luma = charbonnier(torch.nn.functional.conv2d(error, network.luma), self.eps).mean()
+        if self.calm:
+            truth = torch.nn.functional.conv2d(large, network.luma)
+            answer = truth + torch.nn.functional.conv2d(error, network.luma)
+            luma = luma + self.calm * false_strokes(answer, truth).mean()
         return luma + 0.3 * charbonnier(error, self.eps).mean() if self.compressed else luma
 
 

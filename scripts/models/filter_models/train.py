@@ -26,15 +26,26 @@ def cache_folder():
 def plans():
     """The plan's tables by model name, and the bank's table."""
     tables = tomllib.loads(PLAN.read_text())
-    return tables, tables.pop("bank")
+    bank = tables.pop("bank")
+    for plan in tables.values():
+        if "start" in plan:
+            plan["start_file"] = FILTERS / tables[plan["start"]]["file"]
+    return tables, bank
 
 
 def ship(name, plan, checkpoint):
     """Writes the averaged weights to filters/, and the new checksum into the manifest beside them."""
     kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
     about = f"gimp-bridge {name}: {kept['done']} iterations, seed {plan['seed']}, procedural data; MIT licence"
-    path = FILTERS / plan["file"]
-    size = export.export(KINDS[plan["task"]](plan).network(plan), kept["average"], path, about)
+    path, share = FILTERS / plan["file"], plan.get("of_start", 0)
+    weights = kept["average"]
+    if share:
+        weights = {key: value.lerp(kept["started"][key], share) for key, value in weights.items()}
+    size = export.export(KINDS[plan["task"]](plan).network(plan), weights, path, about)
+    if "blend" in plan:
+        blend = plan["blend"]
+        export.blend(path, FILTERS / blend["cleaner"], blend["strength"], FILTERS / blend["file"], blend["share"])
+        size = path.stat().st_size
     manifest, sum_ = path.parent / "manifest.toml", hashlib.sha256(path.read_bytes()).hexdigest()
     if manifest.exists():
         entry = rf'(path = "{re.escape(path.name)}"\n(?:bytes = \d+\n)?sha256 = ")[^"]*'
@@ -84,7 +95,8 @@ def main():
     workers = options.workers if options.workers is not None else 8 if device == "cuda" else 0
     for name in options.models or tables:
         plan = dict(tables[name], **({"iterations": options.iterations} if options.iterations else {}))
-        Training(name, plan, options.cache, pictures, device, say).run(workers)
+        shown = pictures[: plan.get("pictures", len(pictures))]
+        Training(name, plan, options.cache, shown, device, say).run(workers)
         ship(name, plan, options.cache / f"{name}.pt")
 
 

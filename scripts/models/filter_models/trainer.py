@@ -11,6 +11,7 @@ import time
 import numpy as np
 import torch
 
+from . import export
 from .muon import Muon
 from .tasks import KINDS
 
@@ -51,14 +52,21 @@ def rate(done, total):
     return min((1 + done) / WARM_UP, 1, descent)
 
 
-def start_from(network, path):
-    """Takes over the weights of another training where they fit; answers how many tensors that were."""
-    have, own = torch.load(path, map_location="cpu", weights_only=True)["average"], network.state_dict()
+def start_from(network, path, plan):
+    """Takes over the weights of another training where they fit; answers what was taken. Without its checkpoint those
+    of the file that it made, which has one byte for each."""
+    own = network.state_dict()
+    if path.exists():
+        have, whence = torch.load(path, map_location="cpu", weights_only=True)["average"], path.name
+    else:
+        have, whence = export.weights(plan["start_file"]), plan["start_file"].name
     if hasattr(network, "adapted"):
         have = network.adapted(have)
+    if plan.get("spread"):
+        have = network.spread(have)
     taken = {name: value for name, value in have.items() if name in own and own[name].shape == value.shape}
     network.load_state_dict({**own, **taken})
-    return len(taken)
+    return f"{len(taken)} tensors taken over from {whence}"
 
 
 class Training:
@@ -72,10 +80,11 @@ class Training:
         torch.manual_seed(plan["seed"])
         self.task = KINDS[plan["task"]](plan)
         network = self.task.network(plan)
-        self.done = 0
+        self.done, self.started = 0, {}
         if not self.path.exists() and "start" in plan:
-            taken = start_from(network, self.cache / f"{plan['start']}.pt")
-            say(f"{name}: {taken} tensors taken over from {plan['start']}")
+            taken = start_from(network, self.cache / f"{plan['start']}.pt", plan)
+            say(f"{name}: {taken}")
+            self.started = {key: value.detach().clone() for key, value in network.state_dict().items()}
         self.network = network.to(device, memory_format=torch.channels_last)
         parameters = list(self.network.parameters())
         self.optimisers = [
@@ -96,12 +105,13 @@ class Training:
         self.network.load_state_dict(kept["network"])
         for optimiser, state in zip(self.optimisers, kept["optimisers"], strict=True):
             optimiser.load_state_dict(state)
-        self.average.weights, self.done = kept["average"], kept["done"]
+        self.average.weights, self.done, self.started = kept["average"], kept["done"], kept.get("started", {})
 
     def save(self, path):
         part = path.with_suffix(".part")
         kept = {"network": self.network.state_dict(), "optimisers": [o.state_dict() for o in self.optimisers]}
-        torch.save({**kept, "average": self.average.weights, "done": self.done, "total": self.total}, part)
+        kept |= {"average": self.average.weights, "started": self.started, "done": self.done, "total": self.total}
+        torch.save(kept, part)
         part.rename(path)
 
     def step(self, batch):
@@ -111,7 +121,7 @@ class Training:
         batch = [part.contiguous(memory_format=torch.channels_last) if part.ndim == 4 else part for part in batch]
         if self.done >= self.descent and hasattr(self.task, "descend"):
             self.task.descend()
-        precise = self.done >= PRECISE * self.total
+        precise = self.plan.get("precise") or self.done >= PRECISE * self.total
         autocast = contextlib.nullcontext() if precise else torch.autocast(self.device, torch.bfloat16)
         self.network.zero_grad(set_to_none=True)
         loss = self.task.loss(self.network, *batch, autocast)

@@ -7,6 +7,8 @@ use crate::cli::install::payload;
 use crate::cli::install::profiles::{self, Packaging, Profile};
 use crate::config::Config;
 use crate::error::Kind;
+use crate::filters::child;
+use crate::gimp::launch::gimprc;
 use crate::gimp::{Gimp, Instance, Settings, secret};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,24 +38,50 @@ pub fn gimps(found: &[Found], private: &[PathBuf]) -> Vec<Finding> {
     findings
 }
 
-/// The profile folders and the plug-in in each.
-pub fn profiles(patient: &Patient<'_>, private: &[PathBuf]) -> Vec<Finding> {
-    let profiles = profiles::existing(&patient.machine);
-    if profiles.is_empty() {
-        let mend = "run `gimp-bridge install`";
-        // A private GIMP gets its own profile from `gimp-bridge gimp`, plug-in included.
-        return vec![match private {
-            [] => Finding::fail("profile", "there is no GIMP 3 profile folder", mend),
-            _ => Finding::warn("profile", "there is no GIMP 3 profile folder of yours", mend),
-        }];
+/// The profile folders and the plug-in in each, as `install` would use them.
+pub fn profiles(patient: &Patient<'_>, found: &[Found], private: &[PathBuf]) -> Vec<Finding> {
+    let plan = profiles::plan(&patient.machine, found);
+    let mut findings: Vec<Finding> = plan
+        .profiles
+        .iter()
+        .flat_map(|profile| match profile.exists {
+            true => plug_in(patient, profile),
+            false => {
+                let message = format!("`{}` is not there yet: its GIMP has never run", profile.folder.display());
+                vec![Finding::fail("profile", message, "run `gimp-bridge install`, which makes it with the plug-in")]
+            }
+        })
+        .collect();
+    let later = "start that GIMP once, then run `gimp-bridge install`";
+    findings.extend(plan.notes.iter().map(|note| Finding::warn("profile", note, later)));
+    if findings.is_empty() {
+        findings.push(match private {
+            [] => Finding::fail(
+                "profile",
+                "there is no GIMP 3 profile folder",
+                "install GIMP 3, then run `gimp-bridge install`",
+            ),
+            _ => Finding::ok(
+                "profile",
+                "none is needed: `gimp-bridge gimp` gives the private GIMP its own, plug-in included",
+            ),
+        });
     }
-    profiles.iter().flat_map(|profile| plug_in(patient, profile)).collect()
+    findings
 }
 
 fn plug_in(patient: &Patient<'_>, profile: &Profile) -> Vec<Finding> {
     let plug_ins = profile.plug_ins();
     let script = plug_ins.join(payload::FOLDER).join("gimp-bridge.py");
-    let mut findings = vec![Finding::ok("profile", format!("`{}`", profile.folder.display()))];
+    let mut findings = vec![match gimprc::other_plug_ins(&profile.folder) {
+        None => Finding::ok("profile", format!("`{}`", profile.folder.display())),
+        Some(paths) => {
+            let gimprc = profile.folder.join("gimprc");
+            let message =
+                format!("`{}` has the plug-in-path `{paths}`, so GIMP never finds the bridge", gimprc.display());
+            Finding::fail("profile", message, gimprc::MEND)
+        }
+    }];
     let shown = script.display();
     let install = "run `gimp-bridge install`, then restart GIMP";
     findings.push(match payload::installed_version(&plug_ins) {
@@ -104,6 +132,15 @@ pub fn flatpak(patient: &Patient<'_>, found: &[Found]) -> Option<Finding> {
     })
 }
 
+/// What the policies bind, and where they bind less than they seem to.
+pub fn policies(config: &Config) -> Vec<Finding> {
+    let of = |binding: crate::config::Binding| match binding.loose {
+        true => Finding::warn("policies", binding.text, "see docs/security.md"),
+        false => Finding::ok("policies", binding.text),
+    };
+    config.bindings().into_iter().map(of).collect()
+}
+
 pub fn secret(patient: &Patient<'_>) -> Finding {
     let path = patient.state_dir.join("secret");
     match secret::load(&patient.state_dir) {
@@ -118,8 +155,12 @@ pub fn secret(patient: &Patient<'_>) -> Finding {
 /// Running GIMPs, and who holds the two ports.
 pub async fn instances_and_ports(patient: &Patient<'_>) -> Vec<Finding> {
     let shutdown = CancellationToken::new();
-    let settings =
-        Settings { state_dir: patient.state_dir.clone(), port: patient.config.gimp.port, label: "doctor".into() };
+    let settings = Settings {
+        state_dir: patient.state_dir.clone(),
+        port: patient.config.gimp.port,
+        label: "doctor".into(),
+        policy: patient.config.plugin.clone(),
+    };
     let gimp = Gimp::new(settings, shutdown.clone());
     let instances = tokio::time::timeout(Duration::from_secs(10), gimp.instances()).await.unwrap_or_default();
     shutdown.cancel();
@@ -132,16 +173,43 @@ pub async fn instances_and_ports(patient: &Patient<'_>) -> Vec<Finding> {
     for instance in &instances {
         findings.push(answer(instance));
     }
+    findings.extend(stopped_profiles(&patient.state_dir));
+    findings.extend(super::running::without_plug_in(patient, &instances));
     findings
+}
+
+/// Profiles whose user has stopped GIMP Bridge: it stays so when their GIMP is started again.
+fn stopped_profiles(state_dir: &Path) -> Vec<Finding> {
+    #[derive(serde::Deserialize)]
+    struct Stopped {
+        profile: String,
+    }
+    let files = std::fs::read_dir(state_dir.join("stopped")).into_iter().flatten().flatten();
+    let stopped = files.filter_map(|file| serde_json::from_slice::<Stopped>(&std::fs::read(file.path()).ok()?).ok());
+    let finding = |Stopped { profile }| {
+        let mend = "in a GIMP with that profile, choose Tools > GIMP Bridge > Start Listening";
+        Finding::warn("stopped", format!("the user has stopped GIMP Bridge for the profile `{profile}`"), mend)
+    };
+    stopped.map(finding).collect()
 }
 
 fn answer(instance: &Instance) -> Finding {
     let Instance { id, port, pid, gimp_version, .. } = instance;
     let title = format!("GIMP {gimp_version}, pid {pid}, port {port}: {}", instance.state);
     match instance.state.as_str() {
+        "laxer" => Finding::fail(
+            "instances",
+            format!("{title} than the configured policies: its calls are refused"),
+            "run `gimp-bridge install`, then restart GIMP",
+        ),
         "outdated" => Finding::fail("instances", title, "run `gimp-bridge install`, then restart GIMP"),
         "unreachable" => Finding::fail("instances", title, "restart that GIMP"),
-        "unresponsive" => Finding::warn("instances", title, "a request holds GIMP: wait, or restart that GIMP"),
+        "unresponsive" => Finding::warn("instances", title, "a request holds GIMP: wait until it ends"),
+        "stopped" => Finding::warn(
+            "instances",
+            format!("GIMP {gimp_version}, pid {pid}: the user has stopped GIMP Bridge"),
+            "choose Tools > GIMP Bridge > Start Listening in that GIMP if AI clients may work in it again",
+        ),
         _ => Finding::ok("instances", format!("{title} (`{id}`)")),
     }
 }
@@ -170,6 +238,20 @@ fn port(check: &'static str, port: u16, instances: &[Instance]) -> Finding {
             };
             Finding::warn(check, message, format!("end that program, or set `{key}`"))
         }
+    }
+}
+
+/// What binds the processes of models that a user adds.
+pub fn models() -> Finding {
+    match child::lacking(child::available()) {
+        None => {
+            Finding::ok("models", "those that you add run in a process without network and files, with limited memory")
+        }
+        Some(lacks) => Finding::warn(
+            "models",
+            lacks,
+            "add models that you trust only; Linux 5.13 or newer with Landlock limits all of it",
+        ),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod checks;
 mod python;
+mod running;
 mod socket;
 
 use super::install::machine::Machine;
@@ -76,6 +77,8 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
         Some(error) => vec![Finding::of_error("configuration", error)],
         None => vec![Finding::ok("configuration", "read; `gimp-bridge config` shows it")],
     };
+    let mend = "take the variable out of the environment, or set the one that begins with GIMP_BRIDGE_";
+    findings.extend(config.warnings.iter().map(|warning| Finding::warn("configuration", warning, mend)));
     findings.extend(examine(&patient).await);
     let broken = findings.iter().any(|finding| finding.status == Status::Fail);
     let text = if args.json { as_json(&findings, broken)? } else { as_lines(&findings) };
@@ -86,15 +89,16 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 /// All checks but the configuration's, in the order in which things depend on each other.
 pub async fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let found = super::install::found::find(&patient.machine, patient.config.gimp.executable.as_deref());
-    let cache = patient.machine.cache_dir();
-    let private = cache.map_or_else(Vec::new, |cache| super::install::found::private_roots(&cache));
+    let private = super::install::found::private_roots(&patient.machine, patient.config.gimp.executable.as_deref());
     let mut findings = checks::gimps(&found, &private);
-    findings.extend(checks::profiles(patient, &private));
+    findings.extend(checks::profiles(patient, &found, &private));
     findings.extend(checks::flatpak(patient, &found));
     findings.extend(python::check(&patient.machine, &found, &private));
+    findings.extend(checks::policies(patient.config));
     findings.push(checks::secret(patient));
     findings.extend(checks::instances_and_ports(patient).await);
     findings.push(checks::onnx_runtime(patient.config));
+    findings.push(checks::models());
     findings
 }
 

@@ -1,10 +1,13 @@
-//! Picture files for the command line: PNG, JPEG, WebP, TIFF in and out, depth, alpha and colour profile kept.
+//! Picture files for the command line, depth, alpha and colour profile kept.
 
 use crate::error::{Error, Kind, Result};
 use crate::filters::{Picture, Plane, Samples};
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
-use std::path::Path;
+use crate::images::frames::{Delay, Film};
+use crate::images::mended::Loss;
+use crate::images::metadata::{self, Metadata};
+use crate::images::read::{Read, first, read};
+use image::DynamicImage;
+use std::path::{Path, PathBuf};
 
 /// Memory for one decoded picture: 100 megapixels of 16-bit RGBA are 800 MB.
 const LARGEST_PICTURE: u64 = 4 << 30;
@@ -15,6 +18,10 @@ pub struct Opened {
     pub icc: Option<Vec<u8>>,
     /// Of a JPEG, 1 to 100.
     pub jpeg_quality: Option<u8>,
+    /// Of a damaged file.
+    pub loss: Option<Loss>,
+    /// What else the user should know.
+    pub notes: Vec<String>,
 }
 
 /// Reads a picture; it comes upright, whatever its camera noted.
@@ -22,27 +29,93 @@ pub struct Opened {
 /// # Errors
 /// `not_found`, `invalid_argument` with what is wrong.
 pub fn open(path: &Path) -> Result<Opened> {
-    let shown = path.display();
-    let missing = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, format!("there is no file `{shown}`")),
-        _ => Error::new(Kind::IoError, format!("`{shown}`: {error}")),
-    };
-    let unreadable = |error: image::ImageError| {
-        Error::new(Kind::InvalidArgument, format!("`{shown}` cannot be read: {error}"))
-            .hint("give a PNG, JPEG, WebP or TIFF picture")
-    };
-    let mut reader = ImageReader::open(path).map_err(missing)?.with_guessed_format().map_err(missing)?;
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(LARGEST_PICTURE);
-    reader.limits(limits);
-    let is_jpeg = reader.format() == Some(image::ImageFormat::Jpeg);
-    let mut decoder = reader.into_decoder().map_err(unreadable)?;
-    let icc = decoder.icc_profile().ok().flatten();
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut decoded = DynamicImage::from_decoder(decoder).map_err(unreadable)?;
-    decoded.apply_orientation(orientation);
-    let jpeg_quality = if is_jpeg { jpeg_quality(&std::fs::read(path).map_err(missing)?) } else { None };
-    Ok(Opened { picture: picture(decoded), icc, jpeg_quality })
+    let file = File::open(path)?;
+    file.opened(read(&file.bytes, LARGEST_PICTURE).map_err(|error| file.fault(&error))?)
+}
+
+/// A file of one picture or several.
+pub struct File {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// Of several pictures.
+    pub film: Option<Film>,
+}
+
+impl File {
+    /// # Errors
+    /// `not_found`, `io_error`.
+    pub fn open(path: &Path) -> Result<File> {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::new(Kind::NotFound, format!("there is no file `{shown}`")),
+            _ => Error::new(Kind::IoError, format!("`{shown}`: {error}")),
+        })?;
+        Ok(File { path: path.to_owned(), film: Film::of(&bytes), bytes })
+    }
+
+    /// The picture of this number, from 1.
+    ///
+    /// # Errors
+    /// As [`open`], and for a number that there is not.
+    pub fn picture(&self, number: usize) -> Result<Opened> {
+        let count = self.film.as_ref().map_or(1, |film| film.count);
+        if number == 0 || number > count {
+            let message = format!("`--frame {number}`: `{}` holds {count}", self.path.display());
+            return Err(Error::new(Kind::InvalidArgument, message).hint("frames and pages count from 1"));
+        }
+        let read = match &self.film {
+            Some(film) => film.pictures(&self.bytes, LARGEST_PICTURE).nth(number - 1).transpose(),
+            None => first(&self.bytes, LARGEST_PICTURE).map(|read| Some((read, (0, 1)))),
+        };
+        let (read, _) = read.map_err(|error| self.fault(&error))?.ok_or_else(|| self.fault(&"it ends too early"))?;
+        self.opened(read)
+    }
+
+    /// All of them, with how long each is shown.
+    pub fn pictures(&self) -> impl Iterator<Item = Result<(Opened, Delay)>> {
+        let all = self.film.iter().flat_map(|film| film.pictures(&self.bytes, LARGEST_PICTURE));
+        all.map(|read| {
+            let (read, delay) = read.map_err(|error| self.fault(&error))?;
+            Ok((self.opened(read)?, delay))
+        })
+    }
+
+    fn fault(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::new(Kind::InvalidArgument, format!("`{}` cannot be read: {error}", self.path.display()))
+            .hint("give a whole PNG, JPEG, WebP, TIFF, GIF or BMP picture")
+    }
+
+    fn opened(&self, read: Read) -> Result<Opened> {
+        let Read { image, icc, loss, notes } = read;
+        let jpeg_quality = if self.bytes.starts_with(b"\xff\xd8") { jpeg_quality(&self.bytes) } else { None };
+        Ok(Opened { picture: picture(image), icc, jpeg_quality, loss, notes })
+    }
+
+    pub fn metadata(&self) -> Metadata {
+        metadata::read(&self.bytes)
+    }
+}
+
+/// Reads a picture that serves another one: damaged, it would spoil that one unseen.
+///
+/// # Errors
+/// As [`open`], and for a damaged file.
+pub fn open_whole(path: &Path) -> Result<Picture> {
+    let Opened { picture, loss, .. } = open(path)?;
+    match loss {
+        None => Ok(picture),
+        Some(loss) => Err(Error::new(Kind::InvalidArgument, format!("`{}` is incomplete: {loss}", path.display()))
+            .hint("give a whole file")),
+    }
+}
+
+/// Whether a folder's file is taken: by its content, or by an ending that says so and deserves an error.
+pub fn is_picture(path: &Path) -> bool {
+    let mut start = [0; 64];
+    let known = std::fs::File::open(path)
+        .and_then(|mut file| std::io::Read::read(&mut file, &mut start))
+        .is_ok_and(|count| crate::images::read::format(&start[..count]).is_some());
+    known || super::stream::FileFormat::of(path).is_ok()
 }
 
 fn picture(decoded: DynamicImage) -> Picture {
@@ -68,7 +141,7 @@ fn picture(decoded: DynamicImage) -> Picture {
 /// # Errors
 /// As [`open`].
 pub fn open_mask(path: &Path) -> Result<Plane> {
-    let raster = open(path)?.picture.to_raster();
+    let raster = open_whole(path)?.to_raster();
     let n = raster.channels;
     let luma = |pixel: &[f32]| if n < 3 { pixel[0] } else { 0.299 * pixel[0] + 0.587 * pixel[1] + 0.114 * pixel[2] };
     let flat = raster.data.chunks_exact(n).all(|pixel| luma(pixel) == luma(&raster.data[..n]));
@@ -86,30 +159,15 @@ pub fn open_mask(path: &Path) -> Result<Plane> {
 fn jpeg_quality(bytes: &[u8]) -> Option<u8> {
     /// The sum of the luminance table in annex K of the standard, which is quality 50.
     const STANDARD_SUM: f64 = 3688.0;
-    let mut at = 2;
-    while at + 4 <= bytes.len() && bytes[at] == 0xff {
-        let (marker, length) = (bytes[at + 1], usize::from(u16::from_be_bytes([bytes[at + 2], bytes[at + 3]])));
-        if marker == 0xdb {
-            let (wide, table) = (bytes.get(at + 4)? >> 4 != 0, at + 5);
-            let sum: f64 = (0..64)
-                .map(|i| match wide {
-                    false => bytes.get(table + i).map(|&value| f64::from(value)),
-                    true => Some(f64::from(u16::from_be_bytes([
-                        *bytes.get(table + 2 * i)?,
-                        *bytes.get(table + 2 * i + 1)?,
-                    ]))),
-                })
-                .sum::<Option<f64>>()?;
-            let scale = sum / STANDARD_SUM * 100.0;
-            let quality = if scale <= 100.0 { (200.0 - scale) / 2.0 } else { 5000.0 / scale };
-            return Some(quality.round().clamp(1.0, 100.0) as u8);
-        }
-        if marker == 0xda {
-            return None;
-        }
-        at += 2 + length;
-    }
-    None
+    let (_, tables) = metadata::jpeg_segments(bytes).find(|(marker, _)| *marker == 0xdb)?;
+    let (wide, tables) = (tables.first()? >> 4 != 0, tables.get(1..)?);
+    let value = |i: usize| match wide {
+        false => tables.get(i).map(|&value| f64::from(value)),
+        true => Some(f64::from(u16::from_be_bytes([*tables.get(2 * i)?, *tables.get(2 * i + 1)?]))),
+    };
+    let scale = (0..64).map(value).sum::<Option<f64>>()? / STANDARD_SUM * 100.0;
+    let quality = if scale <= 100.0 { (200.0 - scale) / 2.0 } else { 5000.0 / scale };
+    Some(quality.round().clamp(1.0, 100.0) as u8)
 }
 
 #[cfg(test)]

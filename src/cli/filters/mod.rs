@@ -1,14 +1,15 @@
 //! `gimp-bridge filters`: AI filters on files, and the models behind them.
 
 mod add;
-mod files;
+pub(super) mod files;
+mod film;
 mod list;
 mod run;
-mod stream;
+pub(super) mod stream;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::filters::{Filters, runtime::setup, store};
+use crate::filters::{Filters, Watch, runtime::setup, store};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,6 +19,13 @@ use std::process::ExitCode;
 pub struct Args {
     #[command(subcommand)]
     command: Command,
+}
+
+impl Args {
+    /// Whether a bucket takes part.
+    pub fn names_a_bucket(&self) -> bool {
+        matches!(&self.command, Command::Run(args) if args.names_a_bucket())
+    }
 }
 
 #[derive(clap::Subcommand)]
@@ -51,7 +59,9 @@ enum Command {
         /// Its name
         name: String,
     },
-    /// Get ONNX Runtime, which model filters need
+    /// Get ONNX Runtime, which model filters need, and the models that are recommended
+    ///
+    /// On a terminal it asks before it fetches a model; elsewhere it fetches none without --models.
     Setup {
         /// Even if it is there
         #[arg(long)]
@@ -59,6 +69,12 @@ enum Command {
         /// A wheel that was fetched on another machine
         #[arg(long, value_name = "FILE")]
         wheel: Option<PathBuf>,
+        /// The recommended models too, without asking
+        #[arg(long)]
+        models: bool,
+        /// No models, without asking
+        #[arg(long, conflicts_with = "models")]
+        no_models: bool,
     },
 }
 
@@ -75,12 +91,16 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             print(&format!("removed {}\n", path.display()));
             Ok(())
         }
-        Command::Setup { force, wheel } => get_runtime(config, force, wheel).await,
+        Command::Setup { force, wheel, models, no_models } => {
+            get_runtime(config, force, wheel).await?;
+            if no_models { Ok(()) } else { add::recommended(config, models).await }
+        }
     }
     .map(|()| ExitCode::SUCCESS)
 }
 
-async fn get_runtime(config: &Config, force: bool, wheel: Option<PathBuf>) -> Result<()> {
+/// Gets ONNX Runtime's library, unless it is there.
+pub async fn get_runtime(config: &Config, force: bool, wheel: Option<PathBuf>) -> Result<()> {
     if let (Ok(path), false) = (crate::filters::runtime::find(config), force || wheel.is_some()) {
         print(&format!("ONNX Runtime is there: {}\n", path.display()));
         return Ok(());
@@ -89,7 +109,7 @@ async fn get_runtime(config: &Config, force: bool, wheel: Option<PathBuf>) -> Re
         eprintln!("fetching ONNX Runtime {} with pip", setup::VERSION);
     }
     let config = config.clone();
-    let work = tokio::task::spawn_blocking(move || setup::setup(&config, wheel.as_deref()));
+    let work = tokio::task::spawn_blocking(move || setup::setup(&config, wheel.as_deref(), &Watch::silent()));
     let path = work.await.map_err(Error::internal)??;
     print(&format!("installed {}\n", path.display()));
     Ok(())

@@ -2,6 +2,7 @@
 
 use super::machine::{Machine, Os};
 use super::profiles::Packaging;
+use crate::gimp::launch::{How, Mode, locate};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -43,7 +44,13 @@ impl Found {
 /// Every GIMP that can be found, the preferred one first; `configured` is `gimp.executable`.
 pub fn find(machine: &Machine, configured: Option<&Path>) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
-    for place in configured.map(Path::to_owned).into_iter().chain(executables(machine)) {
+    let configured = configured.and_then(|path| match locate(Mode::Gui, path) {
+        Some(How::Native(program)) => Some(program),
+        // A private root is none of these; a folder without a GIMP is shown as what it is.
+        Some(_) => None,
+        None => Some(path.to_owned()),
+    });
+    for place in configured.into_iter().chain(executables(machine)) {
         let version = version_of(&place);
         // `gimp` and `gimp-3.0` are mostly one program.
         if !found.iter().any(|other| other.version == version && other.place.parent() == place.parent()) {
@@ -57,14 +64,22 @@ pub fn find(machine: &Machine, configured: Option<&Path>) -> Vec<Found> {
     found
 }
 
-/// The private GIMPs that scripts/setup-gimp made in this cache folder, newest version first. They need no
-/// installation: `gimp-bridge gimp` gives them a profile with the plug-in.
-pub fn private_roots(cache: &Path) -> Vec<PathBuf> {
-    ["gimp-3.2", "gimp-3.0"]
-        .iter()
-        .map(|name| cache.join(name))
-        .filter(|root| root.join("usr/bin/gimp").is_file())
-        .collect()
+/// The private GIMPs that scripts/setup-gimp made: the configured one, then those in the cache folder, newest version
+/// first. They need no installation: `gimp-bridge gimp` gives them a profile with the plug-in.
+pub fn private_roots(machine: &Machine, configured: Option<&Path>) -> Vec<PathBuf> {
+    let configured = configured.and_then(|path| match locate(Mode::Headless, path) {
+        Some(How::Root(root)) => Some(root),
+        _ => None,
+    });
+    let cached =
+        machine.cache_dir().into_iter().flat_map(|cache| ["gimp-3.2", "gimp-3.0"].map(|name| cache.join(name)));
+    let mut roots: Vec<PathBuf> = Vec::new();
+    for root in configured.into_iter().chain(cached).filter(|root| root.join("usr/bin/gimp").is_file()) {
+        if !roots.contains(&root) {
+            roots.push(root);
+        }
+    }
+    roots
 }
 
 /// The executables that exist among the usual names and places.

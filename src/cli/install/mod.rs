@@ -17,6 +17,7 @@ use client_file::Journal;
 use clients::Client;
 use machine::Machine;
 use profiles::Packaging;
+use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,6 +27,9 @@ pub struct Args {
     /// AI client to register the server with; may be given several times
     #[arg(long, value_enum)]
     pub client: Vec<Client>,
+    /// Get ONNX Runtime too, which AI filters with a model need; asked for if left out
+    #[arg(long)]
+    pub runtime: bool,
     /// Show what would be written and write nothing
     #[arg(long)]
     pub print: bool,
@@ -35,12 +39,36 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let machine = Machine::this();
     let target = Target { executable: executable(&machine)?, machine, state_dir: state_dir(config)? };
     let found = found::find(&target.machine, config.gimp.executable.as_deref());
-    let done = install(&args, &target, &found, &config.plugin, &mut std::io::stdout())?;
+    let private = found::private_roots(&target.machine, config.gimp.executable.as_deref());
+    let done = install(&args, &target, &found, &private, &config.plugin, &mut std::io::stdout())?;
     if !args.print {
         // The filters are in GIMP's menu from its next start on, before any daemon has run.
         crate::filters::Filters::new(config).publish(&target.state_dir)?;
+        offer_runtime(args.runtime, config).await?;
     }
     Ok(done)
+}
+
+/// Nothing is downloaded unless the user asked for it: with `--runtime`, or when asked at a terminal.
+async fn offer_runtime(wanted: bool, config: &Config) -> Result<()> {
+    if crate::filters::runtime::find(config).is_ok() {
+        return Ok(());
+    }
+    if !wanted {
+        let text = "AI filters with a model need ONNX Runtime (20 MB, fetched with pip)";
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            eprintln!("note: {text}: run `gimp-bridge filters setup`, or install with --runtime");
+            return Ok(());
+        }
+        eprint!("{text}. Get it now? [y/N] ");
+        let mut line = String::new();
+        let _ = std::io::stdin().lock().read_line(&mut line);
+        if !matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+            eprintln!("not now; `gimp-bridge filters setup` gets it");
+            return Ok(());
+        }
+    }
+    super::filters::get_runtime(config, false, None).await
 }
 
 /// Where an installation goes.
@@ -76,6 +104,7 @@ pub fn install(
     args: &Args,
     target: &Target,
     found: &[found::Found],
+    private: &[PathBuf],
     settings: &crate::config::Plugin,
     out: &mut dyn std::io::Write,
 ) -> Result<ExitCode> {
@@ -110,8 +139,7 @@ pub fn install(
     if !args.print && !plan.profiles.is_empty() {
         text += "restart GIMP for it to load the plug-in; `gimp-bridge doctor` checks the whole\n";
     }
-    let private = target.machine.cache_dir().map_or_else(Vec::new, |cache| found::private_roots(&cache));
-    for root in &private {
+    for root in private {
         text +=
             &format!("the GIMP in `{}` needs nothing: `gimp-bridge gimp` starts it with the plug-in\n", root.display());
     }

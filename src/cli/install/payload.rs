@@ -73,12 +73,26 @@ pub fn remove_private_profiles(data_home: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Removes the whole folder if its name says that it is ours, otherwise what we put into it.
+/// What an installation, running daemons and the plug-in put into the state folder, beside work of the user's.
+pub const STATE: [&str; 8] = [
+    "secret",
+    "plugin.json",
+    "clients.json",
+    crate::filters::publish::FILE,
+    "attend.log",
+    "instances",
+    "stopped",
+    "prompts.json",
+];
+
+/// Whether there is anything that [`remove_state`] removes.
+pub fn has_state(state_dir: &Path) -> bool {
+    STATE.iter().any(|name| state_dir.join(name).exists())
+}
+
+/// Removes what we put into the folder, and the folder if nothing else is in it: unsaved work of sessions may be.
 pub fn remove_state(state_dir: &Path) -> io::Result<()> {
-    if state_dir.file_name().is_some_and(|name| name == "gimp-bridge") {
-        return std::fs::remove_dir_all(state_dir);
-    }
-    for name in ["secret", "plugin.json", "clients.json", crate::filters::publish::FILE, "attend.log", "instances"] {
+    for name in STATE {
         let path = state_dir.join(name);
         let gone = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
         match gone {
@@ -86,6 +100,8 @@ pub fn remove_state(state_dir: &Path) -> io::Result<()> {
             _ => {}
         }
     }
+    // Not empty: then it stays.
+    let _ = std::fs::remove_dir(state_dir);
     Ok(())
 }
 

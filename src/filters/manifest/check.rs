@@ -5,6 +5,10 @@ use crate::error::{Error, Kind, Result};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
+/// The only environment variables that a manifest may send to its server begin so: a manifest is another's file, and must
+/// not get at the user's other secrets.
+pub const TOKEN_PREFIX: &str = "GIMP_BRIDGE_TOKEN_";
+
 /// Sides and counts beyond this are mistakes, not models.
 const LARGEST_SIDE: usize = 16_384;
 
@@ -76,6 +80,13 @@ fn faults(manifest: &Manifest) -> Vec<String> {
         must(url, format!("remote.url `{}` must begin with `http://` or `https://`", remote.url));
         must((1..=32).contains(&remote.parallel), format!("remote.parallel is {}, must be 1 to 32", remote.parallel));
         must((1..=3600).contains(&remote.timeout), format!("remote.timeout is {}, must be 1 to 3600", remote.timeout));
+        if let Some(name) = &remote.token_env {
+            let ours = name.strip_prefix(TOKEN_PREFIX).is_some_and(|rest| {
+                !rest.is_empty() && rest.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+            });
+            let right = format!("must be `{TOKEN_PREFIX}` and more of A-Z, 0-9, `_`, such as `{TOKEN_PREFIX}KSERVE`");
+            must(ours, format!("remote.token_env is `{name}`, {right}"));
+        }
         must(remote.retries <= 10, format!("remote.retries is {}, must be 0 to 10", remote.retries));
         must(
             remote.protocol == Protocol::V2 || manifest.input.iter().all(|input| input.name.is_some()),
@@ -86,9 +97,22 @@ fn faults(manifest: &Manifest) -> Vec<String> {
         for path in std::iter::once(&file.path).chain(&file.data) {
             must(stays_inside(path), format!("the path `{path}` leaves the filter's folder"));
         }
-        for sum in file.sha256.iter().chain(&file.archive_sha256).chain(&file.data_sha256) {
+        for sum in file
+            .sha256
+            .iter()
+            .chain(&file.archive_sha256)
+            .chain(&file.data_sha256)
+            .chain(file.package.iter().map(|package| &package.sha256))
+        {
             let hex = sum.len() == 64 && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
             must(hex, format!("sha256 `{sum}` must be 64 hexadecimal digits"));
+        }
+        if let Some(package) = &file.package {
+            must(
+                package.plain(),
+                format!("the package `{}` `{}` is no name and version", package.name, package.version),
+            );
+            must(!package.files.is_empty(), format!("the package `{}` needs files", package.name));
         }
     }
     must(!manifest.input.is_empty(), "there is no [[input]]".to_owned());

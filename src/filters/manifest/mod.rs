@@ -6,9 +6,10 @@
 mod check;
 mod params;
 
-pub use check::{inside, parse};
+pub use check::{TOKEN_PREFIX, inside, parse};
 pub use params::{applies, resolve};
 
+use super::packages::Package;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,6 +32,9 @@ pub struct Manifest {
     pub group: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// What else people call it, for searches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keywords: Vec<String>,
     /// Other filters that must be installed too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,
@@ -88,6 +92,9 @@ pub struct File {
     pub md5: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
+    /// A package of a registry that holds it, instead of `url` or beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<Package>,
     /// Of the archive at `url`, when that is a ZIP that holds `path`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive_sha256: Option<String>,
@@ -100,6 +107,13 @@ pub struct File {
     pub patch: Option<Patch>,
     #[serde(default, skip_serializing_if = "When::is_empty")]
     pub when: When,
+}
+
+impl File {
+    /// Whether there is a place to fetch it from.
+    pub fn fetched(&self) -> bool {
+        !self.url.is_empty() || self.package.is_some()
+    }
 }
 
 fn main_graph() -> String {
@@ -132,7 +146,7 @@ pub struct Remote {
     /// Tries again after a failure that may pass.
     #[serde(default = "remote_retries")]
     pub retries: u32,
-    /// The environment variable that holds a bearer token.
+    /// The environment variable that holds a bearer token; its name begins with [`TOKEN_PREFIX`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_env: Option<String>,
 }
@@ -645,6 +659,18 @@ pub struct Param {
     /// The measured value is multiplied by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_scale: Option<f64>,
+    /// How a dialog's slider runs; without it, logarithmic where the default lies in the lowest fifth of the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slider: Option<Slider>,
+}
+
+/// How a slider's values lie on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slider {
+    Linear,
+    /// Small values get more room.
+    Logarithmic,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]

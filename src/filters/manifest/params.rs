@@ -1,6 +1,6 @@
 //! Parameters: from their declaration in a manifest to checked values of one run.
 
-use super::{Measure, Param, ParamType, When};
+use super::{Measure, Param, ParamType, Slider, When};
 use crate::error::{Error, Kind, Result};
 use crate::filters::job::{self, ParamKind, Value, Values};
 
@@ -17,7 +17,7 @@ impl Param {
             ParamType::Bool => ParamKind::Bool,
             ParamType::Choice => ParamKind::Choice { choices: self.choices.clone() },
         };
-        job::Param {
+        let about = job::Param {
             name: self.name.clone(),
             label: self.label.clone().unwrap_or_else(|| self.name.clone()),
             help: self.help.clone().unwrap_or_default(),
@@ -25,7 +25,10 @@ impl Param {
             default: value(&self.default).unwrap_or(Value::Int(0)),
             unit: self.unit.clone(),
             auto: self.auto.map(|measure: Measure| measure.name().to_owned()),
-        }
+            logarithmic: false,
+        };
+        let logarithmic = self.slider.map_or_else(|| about.starts_low(), |slider| slider == Slider::Logarithmic);
+        job::Param { logarithmic, ..about }
     }
 }
 

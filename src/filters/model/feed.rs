@@ -20,8 +20,6 @@ pub struct Given<'a> {
     /// x, y, label (1 inside, 0 outside, 2 and 3 corners of a box) in the tile's pixels.
     pub points: &'a [[f32; 3]],
     pub params: &'a Values,
-    /// The answer must have the tile's size times `scale`; else it is stretched afterwards.
-    pub exact: bool,
 }
 
 /// The tensor for one input.

@@ -13,6 +13,11 @@ use crate::filters::tensor::Tensor;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+/// Numbers that a graph may hand to another: 256 MiB of them.
+const LARGEST_TENSOR: usize = 1 << 26;
+/// Masks or classes that one is chosen from.
+const LARGEST_CHOICE: usize = 1024;
+
 /// The graphs that a run needs, in order, with what their `when` left over.
 pub struct Graphs {
     pub stages: Vec<Stage>,
@@ -76,19 +81,28 @@ impl Graphs {
                 return Err(Error::new(Kind::Config, format!("the model's input `{}` gets nothing", missing.name))
                     .hint("add an [[input]] for it to the manifest"));
             }
-            let answers = stage.backend.run(values, watch)?;
-            let mut scores = Vec::new();
-            for (position, output) in stage.outputs.iter().enumerate() {
-                let ports = stage.backend.outputs();
+            let ports = stage.backend.outputs();
+            let places = stage.outputs.iter().enumerate().map(|(position, output)| {
                 let wanted = port(ports, output.name.as_deref(), output.index.unwrap_or(position), "output")?;
-                let place = ports.iter().position(|port| port.name == wanted.name).unwrap_or(0);
-                let tensor = answers.get(place).ok_or_else(|| {
-                    Error::new(Kind::Unsupported, format!("the model gave no output `{}`", wanted.name))
-                })?;
+                Ok(ports.iter().position(|port| port.name == wanted.name).unwrap_or(0))
+            });
+            let places = places.collect::<Result<Vec<_>>>()?;
+            let take = |place: usize, shape: &[usize]| {
+                let declared = stage.outputs.iter().zip(&places).filter(|(_, at)| **at == place);
+                let checked = declared.map(|(output, _)| declares(output, &ports[place].name, shape, given));
+                Ok(!checked.collect::<Result<Vec<()>>>()?.is_empty())
+            };
+            let answers = stage.backend.run(values, &take, watch)?;
+            let mut scores = Vec::new();
+            for (output, &place) in stage.outputs.iter().zip(&places) {
+                let name = &ports[place].name;
+                let tensor = answers.get(place).and_then(Option::as_ref);
+                let tensor = tensor
+                    .ok_or_else(|| Error::new(Kind::Unsupported, format!("the model gave no output `{name}`")))?;
                 match output.kind {
                     As::Tensor => self.remember(output, tensor, &mut tensors),
                     As::Score => scores = tensor.values().into_owned(),
-                    _ if result.is_none() => result = Some(decoded(output, &wanted.name, tensor, &scores, given)?),
+                    _ if result.is_none() => result = Some(decoded(output, name, tensor, &scores, given)?),
                     _ => {}
                 }
             }
@@ -147,20 +161,71 @@ fn port<'a>(
     })
 }
 
-/// Pixels from an output tensor.
-fn decoded(output: &Output, name: &str, tensor: &Tensor, scores: &[f32], given: &Given) -> Result<Answer> {
-    let (channels, height, width) = match (output.layout, tensor.shape.as_slice()) {
-        (Layout::NCHW, &[1, c, h, w]) | (Layout::CHW, &[c, h, w]) => (c, h, w),
-        (Layout::NHWC, &[1, h, w, c]) | (Layout::HWC, &[h, w, c]) => (c, h, w),
-        (Layout::NHW, &[1, h, w]) | (Layout::HW, &[h, w]) => (1, h, w),
-        _ => {
-            return Err(Error::new(
-                Kind::Config,
-                format!("the output `{name}` is {:?}, which is not {:?} of one picture", tensor.shape, output.layout),
-            )
-            .hint("correct `layout` in the manifest"));
-        }
+/// Checks that an answer is of the shape that the manifest declares, before anybody holds its values.
+fn declares(output: &Output, name: &str, shape: &[usize], given: &Given) -> Result<()> {
+    if matches!(output.kind, As::Tensor | As::Score) {
+        let count = shape.iter().try_fold(1usize, |count, &side| count.checked_mul(side));
+        return match count {
+            Some(0..=LARGEST_TENSOR) => Ok(()),
+            _ => Err(Error::new(
+                Kind::Unsupported,
+                format!("the output `{name}` is {shape:?}, more than the {LARGEST_TENSOR} numbers a tensor may have"),
+            )),
+        };
+    }
+    let (channels, height, width) = sides(output, name, shape)?;
+    let one = output.select.is_some() || output.activation == Some(Activation::Softmax);
+    let (right, expected) = match output.kind {
+        _ if one => ((1..=LARGEST_CHOICE).contains(&channels), format!("1 to {LARGEST_CHOICE} to choose from")),
+        As::Image | As::Residual if output.channels == Channels::Y => (channels == 1, "1".into()),
+        As::Image | As::Residual => (matches!(channels, 1 | 3), "3 or 1".into()),
+        As::LabAb => (channels == 2, "2".into()),
+        _ => (channels == 1, "1".into()),
     };
+    if !right {
+        let kind = output.kind;
+        return Err(Error::new(
+            Kind::Config,
+            format!("the output `{name}` has {channels} channels, {expected} were expected of {kind:?}"),
+        )
+        .hint("correct `as` or `layout` in the manifest"));
+    }
+    // A mask may be coarser than the picture; a picture is the very size.
+    let picture = matches!(output.kind, As::Image | As::Residual);
+    let (w, h) = (given.image.width * output.scale, given.image.height * output.scale);
+    let right = if picture { (width, height) == (w, h) } else { (1..=w).contains(&width) && (1..=h).contains(&height) };
+    if !right {
+        let (iw, ih) = (given.image.width, given.image.height);
+        let most = if picture { "" } else { "at most " };
+        return Err(Error::new(
+            Kind::Config,
+            format!(
+                "the output `{name}` is {width}x{height} for an input of {iw}x{ih}; {most}{w}x{h} was expected, since its `scale` is {}",
+                output.scale
+            ),
+        )
+        .hint("correct `scale` or [size] in the manifest, or take the model that it was made for"));
+    }
+    Ok(())
+}
+
+/// Channels, height and width.
+fn sides(output: &Output, name: &str, shape: &[usize]) -> Result<(usize, usize, usize)> {
+    match (output.layout, shape) {
+        (Layout::NCHW, &[1, c, h, w]) | (Layout::CHW, &[c, h, w]) => Ok((c, h, w)),
+        (Layout::NHWC, &[1, h, w, c]) | (Layout::HWC, &[h, w, c]) => Ok((c, h, w)),
+        (Layout::NHW, &[1, h, w]) | (Layout::HW, &[h, w]) => Ok((1, h, w)),
+        _ => Err(Error::new(
+            Kind::Config,
+            format!("the output `{name}` is {shape:?}, which is not {:?} of one picture", output.layout),
+        )
+        .hint("correct `layout` in the manifest")),
+    }
+}
+
+/// Pixels from an output tensor, whose shape [`declares`] has checked.
+fn decoded(output: &Output, name: &str, tensor: &Tensor, scores: &[f32], given: &Given) -> Result<Answer> {
+    let (channels, height, width) = sides(output, name, &tensor.shape)?;
     let values = tensor.values();
     if let Some(bad) = values.iter().find(|value| !value.is_finite()) {
         return Err(Error::new(Kind::Unsupported, format!("the model answered `{bad}` in `{name}`"))
@@ -189,23 +254,10 @@ fn decoded(output: &Output, name: &str, tensor: &Tensor, scores: &[f32], given: 
     }
     shaped(output, &mut data);
     let mut raster = Raster { width, height, channels: n, data, depth: Depth::F32 };
-    let right = match output.kind {
-        As::Image | As::Residual if output.channels == Channels::Y => n == 1,
-        As::Image | As::Residual => matches!(n, 1 | 3),
-        As::LabAb => n == 2,
-        _ => n == 1,
-    };
-    if !right {
-        return Err(Error::new(
-            Kind::Config,
-            format!("the output `{name}` has {n} channels, which is no {:?}", output.kind),
-        )
-        .hint("correct `as` or `layout` in the manifest"));
-    }
     if output.channels == Channels::BGR && n == 3 {
         raster.data.chunks_exact_mut(3).for_each(|pixel| pixel.swap(0, 2));
     }
-    placed(output, name, raster, given)
+    Ok(placed(output, raster, given))
 }
 
 /// Activation, normalisation, threshold, range, inversion: in this order.
@@ -233,25 +285,9 @@ fn shaped(output: &Output, data: &mut [f32]) {
     }
 }
 
-/// The answer at the tile's own scale: rounding of the graph is cut off, residual and luma are made whole.
-fn placed(output: &Output, name: &str, mut raster: Raster, given: &Given) -> Result<Answer> {
+/// The answer at the tile's own scale; residual and luma are made whole.
+fn placed(output: &Output, mut raster: Raster, given: &Given) -> Answer {
     let picture = matches!(output.kind, As::Image | As::Residual);
-    if picture && given.exact {
-        let (w, h) = (given.image.width * output.scale, given.image.height * output.scale);
-        if raster.width < w || raster.height < h {
-            return Err(Error::new(
-                Kind::Config,
-                format!(
-                    "the output `{name}` is {}x{} for a tile of {}x{}",
-                    raster.width, raster.height, given.image.width, given.image.height
-                ),
-            )
-            .hint(format!("`scale` in the manifest is {}, so {w}x{h} was expected", output.scale)));
-        }
-        if (raster.width, raster.height) != (w, h) {
-            raster = raster.crop(0, 0, w, h);
-        }
-    }
     if output.kind == As::Residual || (picture && output.channels == Channels::Y) {
         let base = resize::raster(given.image, raster.width, raster.height, Resample::Cubic);
         let mut whole = base.clone();
@@ -277,5 +313,5 @@ fn placed(output: &Output, name: &str, mut raster: Raster, given: &Given) -> Res
         raster.data.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
     }
     let kind = if output.kind == As::Residual { As::Image } else { output.kind };
-    Ok(Answer { kind, raster })
+    Answer { kind, raster }
 }

@@ -11,18 +11,22 @@ mod view;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::filters::backend::Backend;
+use crate::filters::catalogue;
 use crate::filters::job::{About, Filter, Job, Output, ParamKind, Scope, Value, Values, Watch};
-use crate::filters::manifest::{self, As, Fit, Input, Manifest, Mode, Source, Task, TileMode};
+use crate::filters::manifest::{self, As, Fit, Input, Manifest, Measure, Mode, Source, Task, TileMode};
+use crate::filters::picture::Picture;
 use crate::filters::pixels::measure;
 use crate::filters::remote::RemoteModel;
-use crate::filters::runtime::{Cache, ModelKey, ModelSource};
+use crate::filters::runtime::{Cache, ModelKey, ModelSource, Origin, Wanted};
 use crate::filters::sight::{Reach, Sight};
-use crate::filters::sink::{MemorySink, Sink};
+use crate::filters::sink::{Head, MemorySink, Sink};
 use crate::filters::store::Folder;
 use crate::filters::tensor::Tensor;
 use graph::{Graphs, Stage};
+pub(super) use results::{check, hole};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+pub(super) use view::{Rect, rgb};
 
 /// A model filter. Cheap: models are loaded when it runs.
 pub struct ModelFilter {
@@ -33,11 +37,19 @@ pub struct ModelFilter {
     config: Arc<Config>,
     /// See [`manifest::Cache::PerImage`].
     kept: Arc<Mutex<HashMap<String, Tensor>>>,
+    trusted: OnceLock<bool>,
 }
 
 impl ModelFilter {
     pub fn new(manifest: Manifest, folder: Folder, cache: Arc<Cache>, config: Arc<Config>) -> ModelFilter {
-        ModelFilter { about: about(&manifest, &folder), manifest, folder, cache, config, kept: Arc::default() }
+        let about = about(&manifest, &folder);
+        ModelFilter { about, manifest, folder, cache, config, kept: Arc::default(), trusted: OnceLock::new() }
+    }
+
+    /// Whether its graphs may run in this process; see docs/security.md.
+    fn trusted(&self) -> bool {
+        let known = || matches!(self.folder, Folder::Bundled(_)) || catalogue::is_own(&self.manifest);
+        *self.trusted.get_or_init(known)
     }
 
     /// The job with automatic parameters measured; what was found, as notes.
@@ -56,14 +68,14 @@ impl ModelFilter {
                 Value::Text(text) => text.clone(),
                 other => format!("{other:?}"),
             };
-            notes.push(format!("`{}` was measured as {shown}", param.name));
+            notes.push(format!("{} was measured as {shown}", param.about().label.to_lowercase()));
             job.params.set(&param.name, found);
         }
         Ok((job, notes))
     }
 
     /// The graphs that these parameters need, loaded.
-    fn graphs(&self, job: &Job, notes: &mut Vec<String>) -> Result<Graphs> {
+    fn graphs(&self, job: &Job, notes: &mut Vec<String>, watch: &Watch) -> Result<Graphs> {
         let values = &job.params;
         let mut stages = Vec::new();
         let mut stage = |graph: &str, backend: Arc<dyn Backend>| {
@@ -79,13 +91,16 @@ impl ModelFilter {
         for file in self.manifest.file.iter().filter(|file| manifest::applies(&file.when, values)) {
             let identity = format!("{}/{}@{}", self.folder.name(), file.path, file.sha256.as_deref().unwrap_or("-"));
             let key = ModelKey { identity, patched: file.patch.is_some() };
-            let bytes = self.folder.size(&file.path);
-            let model = self.cache.get(&key, bytes, || self.source(file)).map_err(|error| Error {
+            let bytes = self.folder.size(&file.path) + file.data.as_deref().map_or(0, |data| self.folder.size(data));
+            let (folder, of) = (self.folder.clone(), file.clone());
+            let origin: Origin = Arc::new(move || source(&folder, &of));
+            let model = self.cache.get(&Wanted { key, bytes, origin, trusted: self.trusted() }, watch);
+            let model = model.map_err(|error| Error {
                 message: format!("the filter `{}`: {}", self.manifest.id, error.message),
                 ..error
             })?;
-            notes.extend(model.fallback.clone());
-            stage(&file.graph, model);
+            notes.extend(model.fallback);
+            stage(&file.graph, model.backend);
         }
         let keeps = self.manifest.output.iter().any(|output| output.cache.is_some());
         // Around a mask the model sees another part each time.
@@ -98,25 +113,37 @@ impl ModelFilter {
         Ok(graphs)
     }
 
-    /// The model's bytes, verified; or its file, where weights lie beside it.
-    fn source(&self, file: &manifest::File) -> Result<ModelSource> {
-        let bytes = self.folder.read_verified(&file.path, file.sha256.as_deref())?;
-        let graph = crate::filters::onnx::read(&bytes)
-            .map_err(|error| Error { message: format!("`{}`: {}", file.path, error.message), ..error })?;
-        if !graph.external.is_empty() {
-            let path = self.folder.path(&file.path)?;
-            for data in &graph.external {
-                self.folder.path(data)?;
-                let known = file.data.as_deref() == Some(data);
-                self.folder.verify(data, file.data_sha256.as_deref().filter(|_| known))?;
-            }
-            return Ok(ModelSource::File(path));
-        }
-        Ok(ModelSource::Bytes(match file.patch {
-            Some(manifest::Patch::FreeHw) => crate::filters::onnx::free_height_and_width(&bytes)?,
-            None => bytes,
-        }))
+    /// Why the picture is left as it is: none of what the filter takes away is there. Asked to take away nothing, a
+    /// network still changes some pixels.
+    fn nothing_to_take(&self, params: &Values) -> Option<String> {
+        let param = self.manifest.param.iter().find(|param| {
+            let amount = matches!(param.auto, Some(Measure::NoiseLevel | Measure::JpegQuality));
+            let range = param.max.unwrap_or(1.0) - param.min.unwrap_or(0.0);
+            // Half a percent: below what 8 bits show.
+            amount && param.min == Some(0.0) && params.number(&param.name) < range / 200.0
+        })?;
+        let label = param.about().label.to_lowercase();
+        Some(format!("the {label} is hardly above 0, so there is nothing to take away: the picture is left as it is"))
     }
+}
+
+/// The model's bytes, verified; or its files, where weights lie beside it.
+fn source(folder: &Folder, file: &manifest::File) -> Result<ModelSource> {
+    let bytes = folder.read_verified(&file.path, file.sha256.as_deref())?;
+    let graph = crate::filters::onnx::read(&bytes)
+        .map_err(|error| Error { message: format!("`{}`: {}", file.path, error.message), ..error })?;
+    if !graph.external.is_empty() {
+        let weights = graph.external.iter().map(|data| {
+            let known = file.data.as_deref() == Some(data);
+            folder.verify(data, file.data_sha256.as_deref().filter(|_| known))?;
+            folder.path(data)
+        });
+        return Ok(ModelSource::Files(folder.path(&file.path)?, weights.collect::<Result<_>>()?));
+    }
+    Ok(ModelSource::Bytes(match file.patch {
+        Some(manifest::Patch::FreeHw) => crate::filters::onnx::free_height_and_width(&bytes)?,
+        None => bytes,
+    }))
 }
 
 impl Filter for ModelFilter {
@@ -160,8 +187,15 @@ impl Filter for ModelFilter {
 
     fn run_into(&self, job: &Job, watch: &Watch, sink: &mut dyn Sink) -> Result<Output> {
         let (job, mut notes) = self.measured(job)?;
+        if let Some(note) = self.nothing_to_take(&job.params) {
+            let Picture { width, height, channels, .. } = *job.image;
+            sink.begin(Head { width, height, channels, depth: job.image.depth() })?;
+            sink.rows(&job.image.samples)?;
+            notes.push(note);
+            return Ok(Output { notes, used: job.params, ..Output::default() });
+        }
         watch.step(0.0, "loading the model")?;
-        let graphs = self.graphs(&job, &mut notes)?;
+        let graphs = self.graphs(&job, &mut notes, watch)?;
         let mut output =
             results::run(&self.manifest, &self.about, &graphs, &job, watch, sink, self.config.filters.memory_mb)?;
         notes.append(&mut output.notes);
@@ -194,29 +228,47 @@ fn about(manifest: &Manifest, folder: &Folder) -> About {
         () if needs_mask || uses(&manifest.input, &Source::Points) => Scope::Subject,
         () => Scope::Whole,
     };
-    let (group, help) = match manifest.task {
-        Task::Upscale => ("Enhance", "Makes the picture larger, with detail."),
-        Task::Denoise => ("Enhance", "Removes noise."),
-        Task::Deblur => ("Enhance", "Makes a blurred picture sharp."),
-        Task::Restore => ("Repair", "Removes the marks of compression or damage."),
-        Task::Inpaint => ("Repair", "Fills the selection from its surroundings."),
-        Task::Face => ("Repair", "Restores a face."),
-        Task::Matte => ("Select", "Finds the subject, with soft edges."),
-        Task::Segment => ("Select", "Selects what was clicked or boxed."),
-        Task::Style => ("Style", "Paints the picture in a style."),
-        Task::StyleArbitrary => ("Style", "Takes the style of another picture."),
-        Task::Colorize => ("Enhance", "Gives colour to a black-and-white picture."),
-        Task::Depth => ("Other", "Estimates how near everything is; light is near."),
-        Task::Lowlight => ("Enhance", "Brightens a dark picture."),
-        Task::Lineart => ("Style", "Draws the picture's lines."),
-        Task::Filter => ("Other", "Runs the model on the picture."),
+    let (group, help, words) = match manifest.task {
+        Task::Upscale => ("Enhance", "Makes the picture larger, with detail.", "upscale, super resolution, enlarge"),
+        Task::Denoise => ("Enhance", "Removes noise.", "denoise, noise reduction"),
+        Task::Deblur => (
+            "Enhance",
+            "Makes a blurred picture sharp.",
+            "deblur, unblur, fix camera shake, sharpen a blurry photo, out of focus",
+        ),
+        Task::Restore => ("Repair", "Removes the marks of compression or damage.", "restore, repair compression"),
+        Task::Inpaint => (
+            "Repair",
+            "Fills the selection from its surroundings.",
+            "inpaint, remove object, content aware fill, magic eraser",
+        ),
+        Task::Face => {
+            ("Repair", "Restores a face.", "restore faces, fix old portraits, enhance face, face restoration")
+        }
+        Task::Matte => ("Select", "Finds the subject, with soft edges.", "remove background, matting, cut out"),
+        Task::Segment => ("Select", "Selects what was clicked or boxed.", "segment, click to select, segment anything"),
+        Task::Style => ("Style", "Paints the picture in a style.", "style transfer, artistic style"),
+        Task::StyleArbitrary => ("Style", "Takes the style of another picture.", "style transfer, paint like"),
+        Task::Colorize => (
+            "Enhance",
+            "Gives colour to a black-and-white picture.",
+            "colorize black and white, colorise old photo, add color to grayscale",
+        ),
+        Task::Depth => {
+            ("Other", "Estimates how near everything is; light is near.", "depth map, depth estimation, distance")
+        }
+        Task::Lowlight => ("Enhance", "Brightens a dark picture.", "low light, brighten night photo, dark photo"),
+        Task::Lineart => ("Style", "Draws the picture's lines.", "line art, sketch, line drawing, pencil drawing"),
+        Task::Filter => ("Other", "Runs the model on the picture.", "ai model"),
     };
     About {
         name: manifest.id.clone(),
         title: manifest.name.clone(),
         group: manifest.group.clone().unwrap_or_else(|| group.into()),
         help: manifest.help.clone().unwrap_or_else(|| help.into()),
+        keywords: words.split(", ").map(str::to_owned).chain(manifest.keywords.iter().cloned()).collect(),
         scope,
+        enlarges: picture && grows,
         style: uses(&manifest.input, &Source::Style),
         params: manifest.param.iter().map(manifest::Param::about).collect(),
         license: manifest.license.clone(),

@@ -2,7 +2,7 @@
 
 use super::tiles::Tiling;
 use super::view::Rect;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::filters::manifest::{Fit, Manifest, Policy, TileMode};
 use crate::filters::raster::Plane;
 
@@ -43,7 +43,8 @@ pub fn area(
 /// What to say where a mask is missing.
 pub fn no_mask() -> Error {
     Error::new(Kind::InvalidArgument, "the filter needs a selection or a mask")
-        .hint("select what it shall work on, or give --mask FILE, white where it works")
+        .hint("select what it shall work on, or give a `mask`, white where it works")
+        .because(Reason::NothingSelected)
 }
 
 /// A square around the mask with context, inside the picture.
@@ -51,6 +52,7 @@ fn around(hole: &Plane, context: f32) -> Result<Rect> {
     let (_, _, w, h) = hole.bounds(0.5).ok_or_else(|| {
         Error::new(Kind::InvalidArgument, "the mask is empty: no pixel is above 50 %")
             .hint("paint white what the filter shall work on")
+            .because(Reason::SelectionFaint)
     })?;
     let (mut sum_x, mut sum_y, mut count) = (0.0f64, 0.0f64, 0.0f64);
     for (y, row) in hole.data.chunks_exact(hole.width).enumerate() {

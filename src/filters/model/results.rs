@@ -6,7 +6,7 @@ use super::graph::{Answer, Graphs};
 use super::tiles::{self, Work};
 use super::view::{Rect, View, rgb};
 use super::{plan, uses};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::filters::job::{About, Job, Output, Scope, Watch};
 use crate::filters::manifest::{As, Fit, Manifest, Mode, Refine, Resample, Source, Task, TileMode};
 use crate::filters::picture::Samples;
@@ -50,24 +50,28 @@ pub fn run(
     check(job)?;
     let wants_mask = manifest.size.fit == Fit::CropToMask
         || [Source::Mask, Source::Evidence].iter().any(|source| uses(&manifest.input, source));
-    let hole = if wants_mask { Some(hole(job, manifest.task)?) } else { None };
+    let hole = if wants_mask { Some(needed_hole(job, manifest.task)?) } else { None };
     let selection = job.selection.as_ref().filter(|_| about.scope == Scope::Everywhere);
     if selection.is_some_and(|selection| selection.bounds(0.0).is_none()) {
         return Err(Error::new(Kind::InvalidArgument, "the selection is empty")
-            .hint("select something, or give no selection to work on the whole picture"));
+            .hint("select something, or give no selection to work on the whole picture")
+            .because(Reason::SelectionBeside));
     }
     let rect = plan::area(manifest, (image.width, image.height), hole.as_ref(), selection)?;
     let style = match (&job.style, about.style) {
         (Some(style), true) => Some(rgb(style.to_raster())),
         (None, true) => {
-            return Err(Error::new(Kind::InvalidArgument, "the filter needs a style picture").hint("give --style FILE"));
+            return Err(Error::new(Kind::InvalidArgument, "the filter needs a style picture")
+                .hint("give `style_path`")
+                .because(Reason::StyleMissing));
         }
         _ => None,
     };
     if uses(&manifest.input, &Source::Points) && job.points.is_empty() && job.area.is_none() && job.selection.is_none()
     {
         return Err(Error::new(Kind::InvalidArgument, "the filter needs points, a box or a selection")
-            .hint("give --box LEFT,TOP,WIDTH,HEIGHT or --point X,Y"));
+            .hint("select something, or give a `box` or `points`")
+            .because(Reason::NeedsSelection));
     }
     let mut run = Run { manifest, graphs, job, watch, hole, style, rect, tiles: 0 };
     let target = plan::target(manifest, rect.width, rect.height);
@@ -82,7 +86,7 @@ pub fn run(
     Ok(Output { tiles: run.tiles, ..output })
 }
 
-fn check(job: &Job) -> Result<()> {
+pub fn check(job: &Job) -> Result<()> {
     let image = &*job.image;
     let sane = |side: usize| (1..=LARGEST_SIDE).contains(&side);
     if !sane(image.width) || !sane(image.height) {
@@ -104,24 +108,27 @@ fn check(job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// The mask to work with, checked: something in it, and for inpainting something outside of it.
-fn hole(job: &Job, task: Task) -> Result<Plane> {
-    let image = &*job.image;
-    let hole = match (job.hole(), job.area) {
-        (_, Some([x, y, w, h])) if job.mask.is_none() => {
-            let mut plane = Plane::filled(image.width, image.height, 0.0);
+/// What the mask, the box or the selection holds, checked: something is in it. `None`: there is none of them.
+///
+/// # Errors
+/// `invalid_argument` when it is empty.
+pub fn hole(job: &Job) -> Result<Option<Plane>> {
+    let hole = match (&job.mask, job.area, &job.selection) {
+        (Some(mask), ..) => mask.clone(),
+        (None, Some([x, y, w, h]), _) => {
+            let mut plane = Plane::filled(job.image.width, job.image.height, 0.0);
             let (left, top) = (x.max(0.0) as usize, y.max(0.0) as usize);
             let (right, bottom) =
-                (((x + w).max(0.0) as usize).min(image.width), ((y + h).max(0.0) as usize).min(image.height));
+                (((x + w).max(0.0) as usize).min(job.image.width), ((y + h).max(0.0) as usize).min(job.image.height));
             for row in top..bottom {
                 if left < right {
-                    plane.data[row * image.width + left..row * image.width + right].fill(1.0);
+                    plane.data[row * job.image.width + left..row * job.image.width + right].fill(1.0);
                 }
             }
             plane
         }
-        (Some(hole), _) => hole.clone(),
-        (None, _) => return Err(plan::no_mask()),
+        (None, None, Some(selection)) => selection.clone(),
+        (None, None, None) => return Ok(None),
     };
     if hole.bounds(0.5).is_none() {
         let (what, mend) = match (&job.mask, job.area) {
@@ -131,14 +138,21 @@ fn hole(job: &Job, task: Task) -> Result<Plane> {
             }
             (None, None) => ("the selection is empty: no pixel is above 50 %", "select what the filter shall work on"),
         };
-        return Err(Error::new(Kind::InvalidArgument, what).hint(mend));
+        return Err(Error::new(Kind::InvalidArgument, what).hint(mend).because(Reason::SelectionFaint));
     }
+    Ok(Some(hole))
+}
+
+/// The mask for a filter that cannot do without one; for inpainting something must be outside of it.
+fn needed_hole(job: &Job, task: Task) -> Result<Plane> {
+    let hole = hole(job)?.ok_or_else(plan::no_mask)?;
     if task == Task::Inpaint && hole.data.iter().all(|&value| value > 0.5) {
         return Err(Error::new(
             Kind::InvalidArgument,
             "the mask covers the whole picture: there is nothing to fill from",
         )
-        .hint("leave some of the picture outside of the mask"));
+        .hint("leave some of the picture outside of the mask")
+        .because(Reason::CoversAll));
     }
     Ok(hole)
 }
@@ -232,7 +246,6 @@ impl Run<'_> {
             style: self.style.as_ref(),
             points: &points,
             params: &self.job.params,
-            exact: false,
         };
         let mut answer = self.graphs.run(&given, self.watch)?;
         if padded {
@@ -333,7 +346,9 @@ impl Run<'_> {
         let image = rgb(self.job.image.region(x, y, width, height));
         let mut mask = small.clone();
         if refine == Refine::GrabcutGuided {
-            mask = grabcut::refine(&image, small, self.hole_part().as_ref(), &self.watch.part(0.96, 0.99))?;
+            let mut sure = self.hole_part();
+            sure.iter_mut().flat_map(|sure| &mut sure.data).for_each(|value| *value *= 0.5);
+            mask = grabcut::refine(&image, small, sure.as_ref(), &self.watch.part(0.96, 0.99))?;
             morph::fill_holes(&mut mask, LARGEST_HOLE);
         }
         let mask = resize::plane(&mask, width, height, Resample::Bilinear);

@@ -199,7 +199,12 @@ fn tile(work: &Work, view: &View, mask: Option<&Plane>, rect: Rect, tiling: &Til
                 work.largest.fetch_min(side - 1, Ordering::Relaxed);
             }
             Err(error) if error.kind == Kind::TooLarge => {
-                return Err(error.hint("free memory, or use a smaller picture or selection"));
+                let said = error.hint.is_some();
+                return Err(if said {
+                    error
+                } else {
+                    error.hint("free memory, or use a smaller picture or selection")
+                });
             }
             other => return other,
         }
@@ -235,14 +240,7 @@ fn once(work: &Work, image: &Raster, mask: Option<&Plane>, tiling: &Tiling) -> R
     let padded = (wide, high) != (w, h);
     let image = if padded { &View::Raster(image).read(rect, tiling.pad) } else { image };
     let wide_mask = mask.filter(|_| padded).map(|mask| View::read_mask(mask, rect));
-    let given = Given {
-        image,
-        mask: wide_mask.as_ref().or(mask),
-        style: work.style,
-        points: &[],
-        params: work.params,
-        exact: true,
-    };
+    let given = Given { image, mask: wide_mask.as_ref().or(mask), style: work.style, points: &[], params: work.params };
     let mut answer = work.graphs.run(&given, work.watch)?;
     work.done.fetch_add(1, Ordering::Relaxed);
     if padded {
@@ -255,7 +253,7 @@ fn once(work: &Work, image: &Raster, mask: Option<&Plane>, tiling: &Tiling) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::filters::backend::Backend;
+    use crate::filters::backend::{Backend, Take};
     use crate::filters::manifest::{self, Dtype};
     use crate::filters::model::graph::Stage;
     use crate::filters::onnx::Port;
@@ -278,13 +276,14 @@ mod tests {
             &self.port
         }
 
-        fn run(&self, feed: Vec<(String, Tensor)>, _watch: &Watch) -> Result<Vec<Tensor>> {
+        fn run(&self, feed: Vec<(String, Tensor)>, take: &Take, _watch: &Watch) -> Result<Vec<Option<Tensor>>> {
             let side = feed[0].1.shape[2].max(feed[0].1.shape[3]);
             self.tried.lock().unwrap().push(side);
             if side > self.most {
                 return Err(Error::new(Kind::TooLarge, "out of memory"));
             }
-            Ok(feed.into_iter().map(|(_, tensor)| tensor).collect())
+            assert!(take(0, &feed[0].1.shape)?);
+            Ok(feed.into_iter().map(|(_, tensor)| Some(tensor)).collect())
         }
     }
 

@@ -20,6 +20,14 @@ impl Default for AutoEnhance {
             "Enhance",
             "Sets white balance, levels, brightness, contrast, colour and sharpness from the picture's own figures, \
              carefully, and says what it did and why.",
+            &[
+                "auto enhance",
+                "improve photo",
+                "one click enhance",
+                "make it look better",
+                "automatic photo fix",
+                "auto adjust",
+            ],
             Scope::Everywhere,
             vec![float("strength", "Strength", "How much of each correction is applied", 0.0, 100.0, 100.0, "%")],
         ))
@@ -49,7 +57,7 @@ impl Filter for AutoEnhance {
         let mut notes = Vec::new();
         for change in &changes {
             used.set(change.what, Value::Float(change.amount));
-            notes.push(format!("{} {}: {}", change.what, change.amount, change.why));
+            notes.push(format!("{} {}: {}", change.what.replace('-', " "), change.amount, change.why));
         }
         if changes.is_empty() {
             notes.push("nothing to mend: the picture is left as it is".into());

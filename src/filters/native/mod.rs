@@ -34,13 +34,23 @@ pub fn all() -> Vec<Arc<dyn Filter>> {
     ]
 }
 
-fn about(name: &str, title: &str, group: &str, help: &str, scope: Scope, params: Vec<Param>) -> About {
+fn about(
+    name: &str,
+    title: &str,
+    group: &str,
+    help: &str,
+    keywords: &[&str],
+    scope: Scope,
+    params: Vec<Param>,
+) -> About {
     About {
         name: name.into(),
         title: title.into(),
         group: group.into(),
         help: help.into(),
+        keywords: keywords.iter().map(|&word| word.to_owned()).collect(),
         scope,
+        enlarges: false,
         style: false,
         params,
         license: "project".into(),
@@ -50,7 +60,10 @@ fn about(name: &str, title: &str, group: &str, help: &str, scope: Scope, params:
 
 fn param(name: &str, label: &str, help: &str, kind: ParamKind, default: Value, unit: &str) -> Param {
     let unit = Some(unit.to_owned()).filter(|unit| !unit.is_empty());
-    Param { name: name.into(), label: label.into(), help: help.into(), kind, default, unit, auto: None }
+    let (name, label, help) = (name.into(), label.into(), help.into());
+    let param = Param { name, label, help, kind, default, unit, auto: None, logarithmic: false };
+    let logarithmic = param.starts_low();
+    Param { logarithmic, ..param }
 }
 
 fn int(name: &str, label: &str, help: &str, min: i64, max: i64, default: i64, unit: &str) -> Param {
@@ -61,9 +74,9 @@ fn float(name: &str, label: &str, help: &str, min: f64, max: f64, default: f64, 
     param(name, label, help, ParamKind::Float { min, max, step: None }, Value::Float(default), unit)
 }
 
-/// A parameter that is measured unless it is given.
+/// A parameter that is measured unless it is given: a length, of which most pictures want a small one.
 fn auto(param: Param, what: &str) -> Param {
-    Param { auto: Some(what.into()), default: Value::Text("auto".into()), ..param }
+    Param { auto: Some(what.into()), default: Value::Text("auto".into()), logarithmic: true, ..param }
 }
 
 #[cfg(test)]

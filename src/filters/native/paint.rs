@@ -23,6 +23,7 @@ impl Default for OilPainting {
             "Style",
             "Paints the picture anew with curved strokes of several brushes, broad ones first, fine ones where there is \
              detail.",
+            &["oil painting", "painterly", "impressionist", "painting"],
             Scope::Everywhere,
             vec![
                 auto(brush, "image-size"),
@@ -38,6 +39,7 @@ impl Default for OilPainting {
                 float("curvature", "Curvature", "How willingly strokes follow the forms", 0.0, 100.0, 70.0, "%"),
                 float("variety", "Variety", "How much strokes differ in colour", 0.0, 100.0, 35.0, "%"),
                 float("relief", "Relief", "How much the paint stands out in the light", 0.0, 100.0, 40.0, "%"),
+                float("strength", "Strength", "How much of the painting is mixed in", 0.0, 100.0, 100.0, "%"),
                 int("seed", "Variation", "Each number gives another painting", 0, 1_000_000, 0, ""),
             ],
         ))
@@ -94,12 +96,29 @@ impl Filter for OilPainting {
             relief: params.number("relief") as f32 / 100.0,
             seed: params.int("seed") as u64,
         };
-        let (image, strokes) = paint(&job.image, &style, watch)?;
+        let (mut image, strokes) = paint(&job.image, &style, watch)?;
+        let strength = if params.0.contains_key("strength") { params.number("strength") as f32 / 100.0 } else { 1.0 };
+        mix(&job.image, &mut image, strength);
         let mut used = params.clone();
         used.set("brush", Value::Float((f64::from(broadest) * 10.0).round() / 10.0));
         let brushes: Vec<String> = style.radii.iter().map(|radius| format!("{radius:.1}")).collect();
         let note = format!("{strokes} strokes with brushes of radius {} px", brushes.join(", "));
         Ok(Output { image: Some(image), notes: vec![note], used, ..Output::default() })
+    }
+}
+
+/// Leaves that share of the painting and takes the rest from the picture, row by row.
+fn mix(picture: &Picture, painting: &mut Picture, strength: f32) {
+    if strength >= 1.0 {
+        return;
+    }
+    let length = picture.width * picture.channels;
+    let (mut old, mut new) = (vec![0.0; length], vec![0.0; length]);
+    for y in 0..picture.height {
+        picture.samples.read(y * length, &mut old);
+        painting.samples.read(y * length, &mut new);
+        new.iter_mut().zip(&old).for_each(|(new, old)| *new = old + (*new - old) * strength);
+        painting.samples.write(y * length, &new);
     }
 }
 

@@ -4,7 +4,7 @@ use super::diffuse::diffuse;
 use super::fill::{State, Window, fill};
 use super::room;
 use super::{about, auto, float, hole, int};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::filters::{About, Filter, Job, Output, Picture, Plane, Reach, Scope, Sight, Value, Values, Watch};
 
 /// A hole no wider than this is filled by diffusion.
@@ -21,6 +21,22 @@ impl Default for RemoveObject {
             "Repair",
             "Fills the selection or mask from its surroundings, so that what was there is gone. Select a little more \
              than the object and its shadow; try another variation if the result does not please.",
+            &[
+                "inpaint",
+                "inpainting",
+                "remove object",
+                "erase a person",
+                "remove unwanted",
+                "content aware fill",
+                "generative fill",
+                "magic eraser",
+                "object removal",
+                "fill hole",
+                "remove watermark",
+                "remove text",
+                "heal large area",
+                "clean up tourists",
+            ],
             Scope::Hole,
             vec![
                 int("seed", "Variation", "Each number gives another fill", 0, 1_000_000, 0, ""),
@@ -49,7 +65,8 @@ impl Filter for RemoveObject {
     fn run(&self, job: &Job, watch: &Watch) -> Result<Output> {
         let mask = job.hole().ok_or_else(|| {
             Error::new(Kind::InvalidArgument, "`remove-object` got neither a mask nor a selection")
-                .hint("select what shall go, or pass `mask`, white where it lies")
+                .hint("select what shall go, or give a `mask`, white where it lies")
+                .because(Reason::NothingSelected)
         })?;
         let picture = &*job.image;
         let what = if job.mask.is_some() { "mask" } else { "selection" };
@@ -66,7 +83,8 @@ impl Filter for RemoveObject {
         let holes = hole::rectangles(&open, mask.width, mask.height);
         if holes.is_empty() {
             return Err(Error::new(Kind::InvalidArgument, format!("the {what} is empty: there is nothing to fill"))
-                .hint("select what shall go, or pass a mask that is white there"));
+                .hint("select what shall go, or pass a mask that is white there")
+                .because(Reason::SelectionBeside));
         }
         let filled = vec![false; mask.data.len()];
         let mut run = Run { picture, what, cover, open, filled, feather, out: picture.clone() };
@@ -158,7 +176,8 @@ impl Run<'_> {
                     Kind::InvalidArgument,
                     format!("the {} covers everything that can be seen: nothing is left to fill from", self.what),
                 )
-                .hint("leave some of the picture outside of it and its feather"));
+                .hint("leave some of the picture outside of it and its feather")
+                .because(Reason::CoversAll));
             }
             reach *= 2;
         }

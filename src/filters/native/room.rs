@@ -1,7 +1,7 @@
 //! Whether a picture fits into memory together with what a filter holds beside it: said before the work begins, since a
 //! machine that runs out of memory ends GIMP as soon as it ends the daemon.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::filters::{Depth, Picture};
 
 /// Refuses a picture for which there is no memory; `per_pixel` bytes are held beside the picture itself and the result,
@@ -34,7 +34,8 @@ fn against(filter: &str, picture: &Picture, per_pixel: u64, available: Option<u6
                     gigabytes(free)
                 ),
             )
-            .hint("close other images or programs, or scale the picture down or crop it first"))
+            .hint("close other images or programs, or scale the picture down or crop it first")
+            .because(Reason::OutOfMemory))
         }
         _ => Ok(()),
     }

@@ -6,7 +6,7 @@ use super::patches::{Grid, Matches, RADIUS, Search, Spot, Texel, vote};
 use super::random::Random;
 use super::room;
 use super::{about, float, int, parallel};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::filters::{About, Depth, Filter, Job, Output, Picture, Scope, Watch};
 
 /// Texture is made on at most this many pixels, and enlarged: brush marks have their size, and time its bound.
@@ -26,6 +26,7 @@ impl Default for StyleFromImage {
             "Style",
             "Gives the picture the colours and the texture of another one. Paintings with clear brush marks work best; \
              faces suffer.",
+            &["style transfer", "van gogh", "paint like", "artistic style", "neural style", "in the style of"],
             Scope::Everywhere,
             vec![
                 float("strength", "Strength", "How much of the result is mixed in", 0.0, 100.0, 100.0, "%"),
@@ -48,6 +49,7 @@ impl Filter for StyleFromImage {
         let style = job.style.as_ref().ok_or_else(|| {
             Error::new(Kind::InvalidArgument, "`style-from-image` got no style picture")
                 .hint("pass the picture whose colours and texture are wanted as `style`")
+                .because(Reason::StyleMissing)
         })?;
         room::check("style-from-image", &job.image, 1)?;
         watch.step(0.0, "looking at both pictures")?;
@@ -56,7 +58,8 @@ impl Filter for StyleFromImage {
         let (image, look) = (shrink(&job.image, TEXTURE_PIXELS), shrink(style, STYLE_PIXELS));
         if image.weights.iter().all(|&weight| weight == 0.0) || look.weights.iter().all(|&weight| weight == 0.0) {
             return Err(Error::new(Kind::InvalidArgument, "one of the two pictures is all transparent")
-                .hint("choose pictures in which something can be seen"));
+                .hint("choose pictures in which something can be seen")
+                .because(Reason::AllTransparent));
         }
         let (from, to) = (image.moments(), look.moments());
         let recolour = Recolour { transfer: Transfer::new(&from, &to), share: colour };

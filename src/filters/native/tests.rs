@@ -214,6 +214,17 @@ fn a_painting_is_smoother_and_of_the_same_colours() {
 }
 
 #[test]
+fn a_weaker_painting_lies_between_the_picture_and_the_painting() {
+    let scene = picture(300, 200, 3, grainy);
+    let with = |strength: f64| image("oil-painting", &job("oil-painting", scene.clone(), &[("strength", strength)]));
+    assert!(with(0.0) == scene);
+    let data = |picture: &Picture| picture.to_raster().data;
+    let (all, half, none) = (data(&with(100.0)), data(&with(50.0)), data(&scene));
+    let off = all.iter().zip(&half).zip(&none).map(|((all, half), none)| (half - (all + none) / 2.0).abs());
+    assert!(off.fold(0.0, f32::max) < 1.5 / 255.0 && all != none);
+}
+
+#[test]
 fn style_moves_the_colours_and_texture_changes_more() {
     let scene = picture(60, 50, 3, grainy);
     let style = picture(48, 40, 3, |x, y| if (x + y) % 6 < 3 { [0.9, 0.75, 0.1, 1.0] } else { [0.5, 0.1, 0.05, 1.0] });
@@ -251,7 +262,7 @@ fn a_flat_picture_gains_contrast_once() {
     let output = run("auto-enhance", &job("auto-enhance", flat.clone(), &[]), &Watch::silent()).unwrap();
     let once = output.image.unwrap();
     assert!(contrast(&once) > 1.8 * contrast(&flat));
-    assert!(output.notes.iter().any(|note| note.starts_with("white-point") && note.contains("lighter than")));
+    assert!(output.notes.iter().any(|note| note.starts_with("white point") && note.contains("lighter than")));
     assert!(output.used.number("white-point") > 100.0);
     let second = run("auto-enhance", &job("auto-enhance", once.clone(), &[]), &Watch::silent()).unwrap();
     let twice = second.image.unwrap();

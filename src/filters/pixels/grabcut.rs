@@ -26,26 +26,34 @@ enum Label {
     Outside,
     MaybeOutside,
     MaybeInside,
+    Inside,
 }
 
-/// `alpha` refined on `image`; `hint`, as large as the image, bounds it: nothing outside of it becomes subject. The
-/// answer is 0 or 1, at the size that was worked at.
+/// The size at which a picture of that size is worked on.
+pub fn size(width: usize, height: usize) -> (usize, usize) {
+    let longest = width.max(height);
+    let scaled = |side: usize| if longest <= SIDE { side } else { (side * SIDE / longest).max(1) };
+    (scaled(width), scaled(height))
+}
+
+/// `alpha` refined on `image`; `sure`, as large as the image, bounds it: nothing becomes subject where it is 0, all
+/// does where it is 1, and where it is 0.5 colours and edges decide. The answer is 0 or 1, at the size that was worked
+/// at.
 ///
 /// # Errors
 /// `cancelled`.
-pub fn refine(image: &Raster, alpha: &Plane, hint: Option<&Plane>, watch: &Watch) -> Result<Plane> {
-    let longest = image.width.max(image.height);
-    let scaled = |side: usize| if longest <= SIDE { side } else { (side * SIDE / longest).max(1) };
-    let (w, h) = (scaled(image.width), scaled(image.height));
+pub fn refine(image: &Raster, alpha: &Plane, sure: Option<&Plane>, watch: &Watch) -> Result<Plane> {
+    let (w, h) = size(image.width, image.height);
     let image = resize::raster(image, w, h, Resample::Area);
     let alpha = resize::plane(alpha, w, h, Resample::Bilinear);
-    let hint = hint.map(|hint| resize::plane(hint, w, h, Resample::Area));
+    let sure = sure.map(|sure| resize::plane(sure, w, h, Resample::Area));
     // In 0 to 255, as the constants of the literature are.
     let pixels: Vec<[f32; 3]> =
         image.data.chunks_exact(3).map(|pixel| [pixel[0] * 255.0, pixel[1] * 255.0, pixel[2] * 255.0]).collect();
     let mut labels: Vec<Label> = (0..w * h)
         .map(|i| match alpha.data[i] {
-            _ if hint.as_ref().is_some_and(|hint| hint.data[i] < 0.5) => Label::Outside,
+            _ if sure.as_ref().is_some_and(|sure| sure.data[i] < 0.25) => Label::Outside,
+            _ if sure.as_ref().is_some_and(|sure| sure.data[i] > 0.75) => Label::Inside,
             value if value > 0.5 => Label::MaybeInside,
             _ => Label::MaybeOutside,
         })
@@ -56,7 +64,7 @@ pub fn refine(image: &Raster, alpha: &Plane, hint: Option<&Plane>, watch: &Watch
         .map(|value| value.clamp(DOUBT, 1.0 - DOUBT))
         .map(|value| TRUST * (value / (1.0 - value)).ln())
         .collect();
-    let inside = |label: Label| label == Label::MaybeInside;
+    let inside = |label: Label| matches!(label, Label::MaybeInside | Label::Inside);
     let edges = edges(&pixels, w, h);
     for round in 0..ROUNDS {
         watch.step(round as f32 / ROUNDS as f32, "finding edges")?;
@@ -73,6 +81,7 @@ pub fn refine(image: &Raster, alpha: &Plane, hint: Option<&Plane>, watch: &Watch
         for (i, pixel) in pixels.iter().enumerate() {
             let (source, sink) = match labels[i] {
                 Label::Outside => (0.0, 9.0 * GAMMA),
+                Label::Inside => (9.0 * GAMMA, 0.0),
                 _ => (back.cost(pixel) + odds[i], fore.cost(pixel)),
             };
             graph.attach(i, source, sink);
@@ -80,7 +89,7 @@ pub fn refine(image: &Raster, alpha: &Plane, hint: Option<&Plane>, watch: &Watch
         edges.iter().for_each(|&(a, b, cost)| graph.join(a as usize, b as usize, cost));
         let sides = graph.cut(|| watch.check())?;
         for (label, side) in labels.iter_mut().zip(sides) {
-            if *label != Label::Outside {
+            if matches!(label, Label::MaybeInside | Label::MaybeOutside) {
                 *label = if side { Label::MaybeInside } else { Label::MaybeOutside };
             }
         }
@@ -270,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_outside_of_the_hint_becomes_subject() {
+    fn what_is_sure_stays() {
         // Below the disc a bar of its colour, that the model takes for a part of it.
         let (mut image, inside) = disc(64);
         image.data[56 * 64 * 3..].chunks_exact_mut(3).for_each(|pixel| pixel.copy_from_slice(&[0.73, 0.3, 0.2]));
@@ -278,10 +287,12 @@ mod tests {
         alpha.data[56 * 64..].fill(1.0);
         let whole = refine(&image, &alpha, None, &Watch::silent()).unwrap();
         assert!(whole.data[56 * 64..].iter().all(|value| *value > 0.5));
-        let mut hint = Plane::filled(64, 64, 1.0);
-        hint.data[56 * 64..].fill(0.0);
-        let mask = refine(&image, &alpha, Some(&hint), &Watch::silent()).unwrap();
+        let mut sure = Plane::filled(64, 64, 0.5);
+        sure.data[56 * 64..].fill(0.0);
+        sure.data[0] = 1.0;
+        let mask = refine(&image, &alpha, Some(&sure), &Watch::silent()).unwrap();
         assert!(mask.data[56 * 64..].iter().all(|value| *value < 0.5));
+        assert_eq!(mask.data[0], 1.0);
         assert!(wrong(&mask, &inside) < 20, "{} pixels are wrong", wrong(&mask, &inside));
     }
 }

@@ -3,6 +3,7 @@
 pub mod blocks;
 pub mod colour;
 pub mod evidence;
+pub mod geodesic;
 pub mod grabcut;
 pub mod guided;
 pub mod maxflow;

@@ -2,7 +2,7 @@
 
 use super::setup;
 use crate::config::Config;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -59,8 +59,9 @@ pub fn find(config: &Config) -> Result<PathBuf> {
             Kind::Config,
             format!("there is no ONNX Runtime library at `{}` (filters.runtime)", path.display()),
         )
-        .hint("name libonnxruntime.so there, or leave the setting out and run `gimp-bridge filters setup`"),
-        None => error.hint("run `gimp-bridge filters setup`; it fetches 30 MB, once"),
+        .hint("name libonnxruntime.so there, or leave the setting out and run `gimp-bridge filters setup`")
+        .because(Reason::RuntimeElsewhere),
+        None => error.hint("run `gimp-bridge filters setup`; it fetches 30 MB, once").because(Reason::RuntimeMissing),
     })
 }
 
@@ -80,6 +81,10 @@ pub fn environment(config: &Config) -> Result<ort::environment::Environment> {
     let failed = |cause: String| {
         Error::new(Kind::Unsupported, format!("ONNX Runtime at `{}` does not load: {cause}", path.display()))
             .hint("run `gimp-bridge filters setup --force`, or set `filters.runtime` to another library")
+            .because(match config.filters.runtime {
+                Some(_) => Reason::RuntimeElsewhere,
+                None => Reason::RuntimeBroken,
+            })
     };
     let builder = ort::init_from(&path).map_err(|error| failed(chain(&error)))?;
     let made = builder

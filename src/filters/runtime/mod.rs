@@ -6,11 +6,11 @@ mod library;
 mod session;
 pub mod setup;
 
-pub use cache::{Cache, ModelKey, ModelSource};
-pub use library::find;
-pub use session::LocalModel;
+pub use cache::{Cache, ModelKey, ModelSource, Origin, Wanted};
+pub use library::{environment, find};
+pub use session::{LocalModel, Model};
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, Reason};
 
 /// What `ort` says, with its causes; memory trouble has its own kind, so that tiles can shrink.
 fn edge<R>(error: &ort::Error<R>) -> Error {
@@ -22,9 +22,11 @@ fn edge<R>(error: &ort::Error<R>) -> Error {
         cause = next.source();
     }
     let lower = text.to_ascii_lowercase();
-    let memory = ["failed to allocate", "bad_alloc", "out of memory", "bad allocation", "cuda failure 2"];
-    let kind = if memory.iter().any(|sign| lower.contains(sign)) { Kind::TooLarge } else { Kind::Unsupported };
+    let signs = ["failed to allocate", "bad_alloc", "out of memory", "bad allocation", "cuda failure 2"];
+    let memory = signs.iter().any(|sign| lower.contains(sign));
+    let kind = if memory { Kind::TooLarge } else { Kind::Unsupported };
     // Its messages can hold a page of the graph.
     let short: String = text.chars().take(400).collect();
-    Error::new(kind, format!("ONNX Runtime: {}", short.trim_end_matches(['.', '\n', ' '])))
+    let reason = if memory { Reason::OutOfMemory } else { Reason::ModelUnfit };
+    Error::new(kind, format!("ONNX Runtime: {}", short.trim_end_matches(['.', '\n', ' ']))).because(reason)
 }

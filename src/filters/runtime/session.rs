@@ -3,7 +3,7 @@
 use super::edge;
 use crate::config::{Config, Provider};
 use crate::error::{Error, Kind, Result};
-use crate::filters::backend::Backend;
+use crate::filters::backend::{Backend, Take};
 use crate::filters::job::Watch;
 use crate::filters::manifest::Dtype;
 use crate::filters::onnx::Port;
@@ -126,7 +126,7 @@ impl Backend for LocalModel {
         &self.outputs
     }
 
-    fn run(&self, feed: Vec<(String, Tensor)>, watch: &Watch) -> Result<Vec<Tensor>> {
+    fn run(&self, feed: Vec<(String, Tensor)>, take: &Take, watch: &Watch) -> Result<Vec<Option<Tensor>>> {
         let mut session = self.session.lock().unwrap_or_else(|broken| broken.into_inner());
         watch.check()?;
         let values =
@@ -138,7 +138,8 @@ impl Backend for LocalModel {
             move || drop(stop.terminate()),
             || {
                 let answer = session.run_with_options(values, &*options).map_err(|error| edge(&error))?;
-                self.outputs.iter().map(|port| tensor(&port.name, answer.get(&port.name))).collect::<Result<Vec<_>>>()
+                let outputs = self.outputs.iter().enumerate();
+                outputs.map(|(place, port)| taken(place, port, answer.get(&port.name), take)).collect()
             },
         );
         // A run that was ended says so in its own words.
@@ -159,6 +160,15 @@ fn value(tensor: &Tensor) -> Result<SessionInputValue<'_>> {
         Data::Bool(data) => TensorRef::from_array_view((shape, &**data)).map(Into::into),
     };
     value.map_err(|error| edge(&error))
+}
+
+/// The values of an output, if they are wanted.
+fn taken(place: usize, port: &Port, value: Option<&DynValue>, take: &Take) -> Result<Option<Tensor>> {
+    let shape = match value.map(DynValue::dtype) {
+        Some(ValueType::Tensor { shape, .. }) => shape.iter().map(|&side| side.max(0) as usize).collect(),
+        _ => Vec::new(),
+    };
+    if take(place, &shape)? { tensor(&port.name, value).map(Some) } else { Ok(None) }
 }
 
 fn tensor(name: &str, value: Option<&DynValue>) -> Result<Tensor> {

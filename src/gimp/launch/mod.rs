@@ -5,11 +5,12 @@
 //! `/var/tmp`, and every top-level folder that belongs to no Linux system (`/mnt`, `/media`, `/opt`, `/srv`, `/work`, …).
 
 mod find;
+pub mod gimprc;
 mod profile;
 mod spawn;
 mod supervise;
 
-pub use find::{How, Program, Version, find};
+pub use find::{How, Program, Version, find, locate};
 pub use profile::write_settings;
 pub use supervise::Running;
 
@@ -20,8 +21,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// A first start reads every plug-in once: some 8 s on a quick machine.
-const START_TIME: Duration = Duration::from_secs(90);
+/// A first start reads every plug-in once: some 8 s on a quick machine, over a minute on one that is busy.
+const START_TIME: Duration = Duration::from_secs(180);
 
 /// With or without windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

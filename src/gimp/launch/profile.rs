@@ -1,6 +1,6 @@
 //! What a started GIMP finds in its profile: the plug-in, and a gimprc that lets it start without a question.
 
-use super::{How, Launch, Profile, Program, Version};
+use super::{How, Launch, Profile, Program, Version, gimprc};
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::gimp::{plugin, secret};
@@ -18,10 +18,36 @@ fn switches((major, minor, micro): Version) -> [(&'static str, String); 3] {
     ]
 }
 
+/// The folders where GIMP and its plug-ins keep what users make.
+const DATA: [&str; 23] = [
+    "brushes",
+    "dynamics",
+    "patterns",
+    "gradients",
+    "palettes",
+    "fonts",
+    "tool-presets",
+    "plug-ins",
+    "plug-in-settings",
+    "modules",
+    "interpreters",
+    "environ",
+    "scripts",
+    "templates",
+    "themes",
+    "icons",
+    "filters",
+    "curves",
+    "levels",
+    "fractalexplorer",
+    "gfig",
+    "gflare",
+    "gimpressionist",
+];
+
 /// Writes the plug-in, its settings and the secret; gives the profile folder.
 pub fn prepare(launch: &Launch, program: &Program) -> Result<PathBuf> {
     secret::ensure(&launch.state_dir)?;
-    write_settings(&launch.state_dir, &launch.plugin)?;
     let folder = folder(launch, program)?;
     let plug_ins = folder.join("plug-ins");
     let cannot = |error: io::Error| {
@@ -33,8 +59,17 @@ pub fn prepare(launch: &Launch, program: &Program) -> Result<PathBuf> {
         std::fs::create_dir_all(&plug_ins).map_err(cannot)?;
         plugin::write_to(&plug_ins).map_err(cannot)?;
     }
+    if let Some(paths) = gimprc::other_plug_ins(&folder) {
+        let message = format!(
+            "`{}` has the plug-in-path `{paths}`, so GIMP never finds the bridge",
+            folder.join("gimprc").display()
+        );
+        return Err(Error::new(Kind::Config, message).hint(gimprc::MEND));
+    }
     if launch.profile != Profile::User {
         set_switches(&folder.join("gimprc"), program.version).map_err(cannot)?;
+        // GIMP makes these at its first start with windows, and without one never: what then saves a brush fails.
+        DATA.iter().try_for_each(|name| std::fs::create_dir_all(folder.join(name))).map_err(cannot)?;
     }
     Ok(folder)
 }
@@ -72,6 +107,7 @@ fn settings_json(settings: &config::Plugin) -> serde_json::Value {
         "folders": settings.folders,
         "checkpoints": settings.checkpoints,
         "checkpoint_memory_mb": settings.checkpoint_memory_mb,
+        "restart_after": settings.restart_after.map_or(json!(false), |seconds| json!(seconds)),
     })
 }
 
@@ -125,9 +161,13 @@ mod tests {
         let gimprc = std::fs::read_to_string(profile.join("gimprc")).unwrap();
         assert_eq!(gimprc, "# mine\n(check-updates yes)\n(show-welcome-dialog no)\n(config-version \"3.0.4\")\n");
         assert!(plugin::is_current(&profile.join("plug-ins")));
+        write_settings(&state, &launch.plugin).unwrap();
         let settings: serde_json::Value =
             serde_json::from_slice(&std::fs::read(state.join("plugin.json")).unwrap()).unwrap();
         assert_eq!((&settings["port"], &settings["folders"]), (&json!(9877), &json!(null)));
+        for name in ["brushes", "patterns", "gradients", "palettes", "fonts", "dynamics", "tool-presets"] {
+            assert!(profile.join(name).is_dir(), "{name}");
+        }
         // A second time changes nothing.
         prepare(&launch, &program).unwrap();
         assert_eq!(std::fs::read_to_string(profile.join("gimprc")).unwrap(), gimprc);

@@ -52,6 +52,12 @@ const FOREIGN: [&str; 8] = [
     "BABL_PATH",
 ];
 
+/// How many steps babl, GIMP's library for pixel formats, may put together to a conversion. With its own choice the search
+/// takes longer with each colour space and palette that GIMP has seen, and those of closed images stay: after twelve
+/// profiles a picture with another one takes seconds. Of a single step is what the usual conversions are; pixels are the
+/// same (scripts/bench-colors).
+const PATH_LENGTH: &str = "BABL_PATH_LENGTH";
+
 /// A started GIMP, its plug-ins included.
 pub struct Process {
     child: Child,
@@ -65,8 +71,9 @@ pub struct Process {
 }
 
 /// Starts GIMP in a process group of its own, so that a terminal's ctrl-c reaches only us.
-pub fn spawn(launch: &Launch, program: &Program, profile: &Path) -> Result<Process> {
-    let mut command = command(launch, program, profile);
+/// `restarted`: why the GIMP before this one ended, for the plug-in to tell.
+pub fn spawn(launch: &Launch, program: &Program, profile: &Path, restarted: Option<&str>) -> Result<Process> {
+    let mut command = command(launch, program, profile, restarted);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     #[cfg(unix)]
     command.process_group(0);
@@ -98,7 +105,7 @@ pub fn spawn(launch: &Launch, program: &Program, profile: &Path) -> Result<Proce
     Ok(Process { child, pid, tail, refusal, readers: readers.into_iter().flatten().collect() })
 }
 
-fn command(launch: &Launch, program: &Program, profile: &Path) -> Command {
+fn command(launch: &Launch, program: &Program, profile: &Path, restarted: Option<&str>) -> Command {
     let (major, minor, _) = program.version;
     let mut variables: Vec<(OsString, OsString)> =
         vec![("GIMP_BRIDGE_STATE_DIR".into(), launch.state_dir.clone().into())];
@@ -108,6 +115,12 @@ fn command(launch: &Launch, program: &Program, profile: &Path) -> Command {
     // For this GIMP alone: plugin.json is for all of them.
     if let Some(port) = launch.port {
         variables.push(("GIMP_BRIDGE_PORT".into(), port.to_string().into()));
+    }
+    if let Some(why) = restarted {
+        variables.push(("GIMP_BRIDGE_RESTARTED".into(), why.into()));
+    }
+    if launch.mode == Mode::Headless {
+        variables.push((PATH_LENGTH.into(), std::env::var_os(PATH_LENGTH).unwrap_or_else(|| "1".into())));
     }
     let mut command = match &program.how {
         How::Native(path) => {
@@ -337,7 +350,7 @@ mod tests {
         );
         let launch = Launch { files: vec!["a.png".into()], port: Some(0), ..launch.unwrap() };
         let program = Program { how: How::Native("/usr/bin/gimp".into()), version: (3, 0, 4) };
-        let command = command(&launch, &program, Path::new("/p"));
+        let command = command(&launch, &program, Path::new("/p"), None);
         let arguments: Vec<_> =
             command.as_std().get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
         assert_eq!(arguments[..2], ["--no-splash", "--new-instance"]);
@@ -346,5 +359,10 @@ mod tests {
             |name: &str| command.as_std().get_envs().find(|(key, _)| *key == name).and_then(|(_, value)| value);
         assert_eq!(variable("GIMP3_DIRECTORY").unwrap(), "/p");
         assert_eq!(variable("GIMP_BRIDGE_PORT").unwrap(), "0");
+        assert_eq!(variable(PATH_LENGTH), None, "a GIMP with windows is its user's");
+        let launch = Launch { mode: Mode::Headless, ..launch };
+        let command = super::command(&launch, &program, Path::new("/p"), None);
+        let set = command.as_std().get_envs().find(|(key, _)| *key == PATH_LENGTH);
+        assert_eq!(set.and_then(|(_, value)| value).unwrap(), "1");
     }
 }

@@ -3,9 +3,10 @@
 use super::spawn::{self, Process};
 use super::{Launch, Mode, Program, title};
 use crate::error::{Error, Kind, Result};
-use crate::gimp::instances::{Announced, Record};
+use crate::gimp::instances::{Announced, Record, last_words};
 use crate::gimp::link::Link;
-use crate::gimp::{Client, Instance, Request, process, secret};
+use crate::gimp::process::{self, Life};
+use crate::gimp::{Client, Instance, Request, secret};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ const QUIT: Duration = Duration::from_secs(5);
 /// How long the files that GIMP was started with may take to open.
 const OPENING: Duration = Duration::from_secs(20);
 /// How long a GIMP that runs may be without a plug-in that answers.
-const PLUGIN_BACK: Duration = Duration::from_secs(15);
+const PLUGIN_BACK: Duration = Duration::from_secs(20);
 /// At most so many restarts within the time: a GIMP that cannot live is not started for ever.
 const RESTARTS: (usize, Duration) = (5, Duration::from_secs(600));
 /// Before a restart: doubled from the first to the last.
@@ -105,7 +106,7 @@ pub async fn start(launch: Launch, program: Program, profile: PathBuf, shutdown:
     let announced = Announced::new(&launch.state_dir);
     let supervisor =
         Supervisor { launch, program, profile, announced, record: sender, stop: stop.clone(), kill: kill.clone() };
-    let live = supervisor.start().await?;
+    let live = supervisor.start(None).await?;
     Ok(Running { record, stop, kill, task: tokio::spawn(supervisor.run(live)) })
 }
 
@@ -152,7 +153,7 @@ impl Supervisor {
                     _ = tokio::time::sleep(pause) => {}
                     _ = self.stop.cancelled() => return Ok(()),
                 }
-                match self.start().await {
+                match self.start(Some(&why)).await {
                     Ok(live) => break live,
                     Err(_) if self.stop.is_cancelled() => return Ok(()),
                     Err(error) => tracing::error!(%error, "GIMP did not come back"),
@@ -161,9 +162,11 @@ impl Supervisor {
         }
     }
 
-    /// Starts the process and waits until its plug-in answers.
-    async fn start(&self) -> Result<Live> {
-        let mut process = spawn::spawn(&self.launch, &self.program, &self.profile)?;
+    /// Starts the process and waits until its plug-in answers. `restarted`: why the one before it ended.
+    async fn start(&self, restarted: Option<&str>) -> Result<Live> {
+        // Before each start: whatever became of the file since, this GIMP keeps these policies.
+        super::write_settings(&self.launch.state_dir, &self.launch.plugin)?;
+        let mut process = spawn::spawn(&self.launch, &self.program, &self.profile, restarted)?;
         let began = SystemTime::now();
         let answered = tokio::select! {
             link = self.answer(process.pid, began) => Ok(link),
@@ -207,6 +210,10 @@ impl Supervisor {
             let ours = self.announced.list().into_iter().find(|record| {
                 let child = record.gimp_pid.unwrap_or(record.pid);
                 // In a Flatpak the pids are its own; then the profile and the time have to do.
+                // A connection to what is stopped would end at once.
+                if [child, record.pid].iter().any(|pid| process::life(*pid) == Life::Stopped) {
+                    return false;
+                }
                 match process::parent(child) {
                     Some(_) => process::descends(child, pid),
                     None => record.profile == profile && record.started >= began,
@@ -214,7 +221,17 @@ impl Supervisor {
             });
             if let Some(record) = ours {
                 let link = match secret::load(&self.launch.state_dir) {
-                    Ok(secret) => Link::connect(record.port, &secret, "gimp", None, &CancellationToken::new()).await,
+                    Ok(secret) => {
+                        Link::connect(
+                            record.port,
+                            &secret,
+                            "gimp",
+                            &self.launch.plugin,
+                            None,
+                            &CancellationToken::new(),
+                        )
+                        .await
+                    }
                     Err(error) => Err(error),
                 };
                 match link {
@@ -240,16 +257,16 @@ impl Supervisor {
                         biased;
                         status = live.process.wait() => Err(status),
                         _ = self.stop.cancelled() => return End::Told,
-                        link = self.answer(pid, SystemTime::UNIX_EPOCH) => Ok(Some(link)),
-                        _ = tokio::time::sleep(PLUGIN_BACK), if self.launch.mode == Mode::Headless => Ok(None),
+                        link = self.answer(pid, SystemTime::UNIX_EPOCH) => Ok(Ok(link)),
+                        why = self.without_plugin(&live.link.peer().instance), if self.launch.mode == Mode::Headless => Ok(Err(why)),
                     };
                     match back {
-                        Ok(Some(link)) => {
+                        Ok(Ok(link)) => {
                             self.record.send_replace(Some(link.peer().instance.clone()));
                             live.link = link;
                             continue;
                         }
-                        Ok(None) => return End::Crashed("its plug-in ended".into()),
+                        Ok(Err(why)) => return End::Crashed(why),
                         Err(status) => status,
                     }
                 }
@@ -259,6 +276,29 @@ impl Supervisor {
                 return End::Quit;
             }
             return End::Crashed(crashed);
+        }
+    }
+
+    /// Returns, with the reason, when a GIMP that lives has been without a plug-in that answers for too long: it is
+    /// stuck itself, so that its guard cannot start the plug-in again, or it is stopped.
+    async fn without_plugin(&self, lost: &Record) -> String {
+        let gimp = lost.gimp_pid.unwrap_or(lost.pid);
+        let began = Instant::now();
+        tokio::time::sleep(PLUGIN_BACK).await;
+        let mut stopped = false;
+        while [lost.pid, gimp].iter().any(|pid| process::life(*pid) == Life::Stopped) {
+            stopped = true;
+            let limit = self.launch.plugin.restart_after.map(Duration::from_secs);
+            if limit.is_some_and(|limit| began.elapsed() >= limit) {
+                break;
+            }
+            tokio::time::sleep(10 * LOOK).await;
+        }
+        let seconds = began.elapsed().as_secs();
+        match last_words(&self.launch.state_dir, gimp) {
+            Some(why) => why,
+            None if stopped => format!("its process was stopped for {seconds} s"),
+            None => format!("its plug-in had not answered for {seconds} s"),
         }
     }
 
@@ -311,18 +351,9 @@ async fn files_open(link: &Link, wanted: usize) {
     }
 }
 
-/// Asks a GIMP with windows to quit, as its menu does. Where policy or another call forbids, its user has to.
+/// Asks a GIMP with windows to quit, as its menu does. Where another call hinders that, its user has to.
 async fn ask_to_quit(link: &Link) {
-    // The plug-in runs `gimp-quit` for no client by name.
-    let lines = [
-        "quit = Gimp.get_pdb().lookup_procedure('gimp-quit')",
-        "config = quit.create_config()",
-        "config.set_property('force', False)",
-        // After this call has ended: its undo group would count as unsaved work.
-        "GLib.timeout_add(300, lambda: bool(quit.run(config)) and False)",
-    ];
-    let arguments = json!({"api_path": "exec", "args": ["pyGObject-console", lines]});
-    let request = request("call_api", arguments, QUIT);
+    let request = request("quit_gimp", json!({}), QUIT);
     match tokio::time::timeout(QUIT, link.call(&request)).await {
         // A GIMP that quits takes the answer with it.
         Ok(Err(error)) if error.kind != Kind::ConnectionLost => {

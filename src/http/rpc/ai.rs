@@ -1,25 +1,21 @@
 //! ai_inpainting, ai_style_transfer, ai_upscaling: filters on a picture that comes with the call, or on a session's.
 //!
-//! A picture that comes along needs no GIMP. A session's is taken as it is shown; the result is a new layer in it, or
-//! its new image where the size changes.
+//! A picture that comes along needs no GIMP. In a session it is `run_ai_filter` on its image, in the image's own depth
+//! and within its selection, as one undo step: the result is a new layer; upscaling scales all layers.
 
-use super::methods::{flag, text};
-use super::operations::About;
-use super::{Answer, Rpc, answer, wrong};
+use super::methods::text;
+use super::{Answer, Rpc, answer, inpaint, wrong};
 use crate::error::{Error, Kind, Result};
-use crate::filters::{self, Job, Plane, Samples};
+use crate::filters::{self, Depth, Job, Plane, Samples};
 use crate::http::keys::Identity;
 use crate::images::Format;
-use crate::images::decode::decode;
 use crate::images::encode::{Layout, Options, encode};
-use crate::ops::{Context, decode_image_data, filter_parameters};
+use crate::ops::{Context, Given, filter_parameters, given_picture, given_whole};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most bytes of raw pixels that a filter takes here: 100 megapixels with alpha.
-const LARGEST: u64 = 400 << 20;
-const DEFAULT_SECONDS: f64 = 600.0;
+pub(super) const DEFAULT_SECONDS: f64 = 600.0;
 
 /// One of the methods: its own parameters that are the filter's, and the filter it stands for.
 pub(super) async fn ai_method(
@@ -35,8 +31,18 @@ pub(super) async fn ai_method(
         _ if given.contains_key("style_data") => (&["strength"], "style-from-image"),
         _ => (&["strength"], "oil-painting"),
     };
-    if method == "ai_inpainting" && !given.contains_key("mask_data") && !given.contains_key("region") {
+    let is_said = ["mask_data", "region", "session_id"].iter().any(|name| given.contains_key(*name));
+    if method == "ai_inpainting" && !is_said {
         return Err(wrong("what to fill is not said", "give `mask_data`, a picture that is white there, or `region`"));
+    }
+    if given.contains_key("prompt") {
+        let done = inpaint::inpaint(rpc, given, identity, context).await;
+        return Ok(done.unwrap_or_else(|error| answer::failed(&error)));
+    }
+    let only_words = inpaint::PARAMETERS.iter().filter(|name| !["seed", "timeout"].contains(name));
+    let unfit = only_words.filter(|_| method == "ai_inpainting").find(|name| given.contains_key(**name));
+    if let Some(name) = unfit {
+        return Err(wrong(format!("`{name}` is for an image generator"), "give `prompt` too, or leave it out"));
     }
     let mut parameters = match given.remove("parameters") {
         Some(Value::Object(parameters)) => parameters,
@@ -48,7 +54,97 @@ pub(super) async fn ai_method(
         }
     }
     let filter = text(&given, "filter").unwrap_or(usual).to_owned();
+    if given.contains_key("session_id") {
+        let result = if method == "ai_upscaling" { "scaled_image" } else { "auto" };
+        let mut arguments = json!({"filter": filter, "parameters": parameters, "result": result});
+        arguments["timeout"] = given.get("timeout").cloned().unwrap_or(DEFAULT_SECONDS.into());
+        if let Some(style) = given.remove("style_data") {
+            arguments["style_data"] = style;
+        }
+        let Value::Object(arguments) = arguments else { return Err(Error::internal("an object was expected")) };
+        let done = in_session(rpc, given, arguments, identity, context).await;
+        return Ok(done.unwrap_or_else(|error| answer::failed(&error)));
+    }
     Ok(run(rpc, given, filter, parameters, identity, context).await.unwrap_or_else(|error| answer::failed(&error)))
+}
+
+/// run_ai_filter on the session's image, with `arguments`.
+async fn in_session(
+    rpc: &Rpc,
+    mut given: Map<String, Value>,
+    mut arguments: Map<String, Value>,
+    identity: &Identity,
+    context: Context,
+) -> Result<Value> {
+    if given.contains_key("image_data") || given.contains_key("upload") {
+        return Err(wrong("the picture was given twice, by a session and beside it", "give one of them"));
+    }
+    let session = given.remove("session_id").unwrap_or_default();
+    let include = given.remove("include_image_data").unwrap_or(false.into());
+    let around = |mut inner: Map<String, Value>| {
+        inner.insert("session_id".into(), session.clone());
+        inner.insert("include_image_data".into(), include.clone());
+        inner
+    };
+    let mut done = if given.contains_key("mask_data") || given.contains_key("region") {
+        let looked = rpc.operation("get_image_metadata", around(Map::new()), identity, context.clone()).await;
+        if looked["success"] != true {
+            return Ok(looked);
+        }
+        let facts = &looked["result"];
+        let side = |name: &str| facts["basic"][name].as_u64().unwrap_or_default() as usize;
+        let mask = mask(&given, side("width"), side("height")).await?.ok_or_else(|| Error::internal("no mask"))?;
+        let timeout = arguments.get("timeout").cloned();
+        let steps = through_mask(arguments, mask_png(mask).await?, &facts["structure"]["selected_layers"]);
+        let mut batch = Map::from_iter([("operations".to_owned(), steps)]);
+        batch.extend(timeout.map(|timeout| ("timeout".to_owned(), timeout)));
+        let mut done = rpc.operation("batch", around(batch), identity, context).await;
+        if done["success"] == true {
+            let effect = done["result"]["effect"].take();
+            let mut result = done["result"]["results"][FILTER_STEP].take();
+            result["effect"] = effect;
+            done["message"] = result["message"].clone();
+            done["result"] = result;
+        }
+        done
+    } else {
+        if arguments.get("result").is_some_and(|result| result == "auto") {
+            arguments.remove("result");
+        }
+        rpc.operation("run_ai_filter", around(arguments), identity, context).await
+    };
+    for name in ["filter", "parameters", "notes"] {
+        if let Some(value) = done["result"].get(name).cloned() {
+            done[name] = value;
+        }
+    }
+    Ok(done)
+}
+
+/// Where the filter is among the steps of [`through_mask`].
+const FILTER_STEP: usize = 2;
+
+/// The steps of a run within a mask: it becomes a layer that nobody sees, and goes again.
+fn through_mask(mut arguments: Map<String, Value>, mask: String, selected: &Value) -> Value {
+    let layer = json!({"$ref": "mask.layers.0"});
+    match selected.as_array().map(Vec::as_slice) {
+        Some([only]) => arguments.insert("layer".into(), only.clone()),
+        _ => arguments.insert("source".into(), "visible".into()),
+    };
+    arguments.insert("mask".into(), layer.clone());
+    json!([
+        {"id": "mask", "name": "open_image", "arguments": {"image_data": mask, "as": "layer", "name": "mask"}},
+        {"name": "set_layer_properties", "arguments": {"layer": layer, "visible": false}},
+        {"name": "run_ai_filter", "arguments": arguments},
+        {"name": "delete_layer", "arguments": {"layer": layer}},
+    ])
+}
+
+async fn mask_png(mask: Plane) -> Result<String> {
+    let mut samples = Samples::zeroed(Depth::U8, mask.data.len());
+    samples.write(0, &mask.data);
+    let picture = filters::Picture { width: mask.width, height: mask.height, channels: 1, samples };
+    tokio::task::spawn_blocking(move || png(picture)).await.map_err(Error::internal)?
 }
 
 async fn run(
@@ -59,88 +155,42 @@ async fn run(
     identity: &Identity,
     context: Context,
 ) -> Result<Value> {
-    let include = flag(&given, "include_image_data");
-    let about = rpc.about(&mut given, identity, None).await?;
-    let session = about.session().map(str::to_owned);
-    let image = match (&session, about.into_bytes()) {
-        (Some(id), _) => shown(rpc, id, identity, &context).await?,
-        (None, Some(bytes)) => picture(bytes.to_vec(), "image_data").await?,
-        (None, None) => return Err(wrong("no picture is given", "give image_data, upload or session_id")),
+    let Some(bytes) = rpc.about(&mut given, identity, None).await?.into_bytes() else {
+        return Err(wrong("no picture is given", "give image_data, upload or session_id"));
     };
-    let (width, height) = (image.width, image.height);
-    let mut job = Job::new(Arc::new(image));
+    let Given { picture, complete, mut notes } = given_picture(bytes, "image_data").await?;
+    let (width, height) = (picture.width, picture.height);
+    let mut job = Job::new(Arc::new(picture));
     job.params = filter_parameters(Some(Value::Object(parameters)))?;
     job.mask = mask(&given, width, height).await?;
     if let Some(style) = text(&given, "style_data") {
-        job.style = Some(Arc::new(picture(data(style.to_owned()).await?, "style_data").await?));
+        job.style = Some(Arc::new(given_whole(style.to_owned(), "style_data").await?));
     }
     let seconds = given.get("timeout").and_then(Value::as_f64).unwrap_or(DEFAULT_SECONDS);
     let limit = Duration::from_secs_f64(seconds);
     let output = rpc.ops.run_filter(&filter, job, limit, (0.0, 1.0), &context).await?;
-    let (used, notes) = (json!(output.used), output.notes.clone());
+    notes.extend(output.notes);
     let made = output.image.ok_or_else(|| {
         Error::new(Kind::Unsupported, format!("the filter `{filter}` makes no picture"))
             .hint("list_ai_filters shows what each makes")
     })?;
-    let (size, resized) = ((made.width, made.height), (made.width, made.height) != (width, height));
+    let (width, height) = (made.width, made.height);
     let encoded = tokio::task::spawn_blocking(move || png(made)).await.map_err(Error::internal)??;
-    let message = format!("Ran {filter}: the result is {}x{} pixels", size.0, size.1);
-    let mut body = match session {
-        None => json!({"success": true, "message": message, "image_data": encoded}),
-        Some(id) => {
-            let kind = if resized { "image" } else { "layer" };
-            let opening = json!({"session_id": id, "image_data": encoded, "as": kind, "name": filter});
-            let Value::Object(opening) = opening else { return Err(Error::internal("an object was expected")) };
-            let mut done = rpc.operation("open_image", opening, identity, context).await;
-            if done["success"] != true {
-                return Ok(done);
-            }
-            done["message"] = message.into();
-            if include {
-                done["image_data"] = encoded.into();
-            }
-            done
-        }
-    };
-    body["image_dimensions"] = json!({"width": size.0, "height": size.1});
-    body["filter"] = filter.into();
-    body["parameters"] = used;
-    body["notes"] = json!(notes);
-    Ok(body)
-}
-
-/// A session's image as it is shown.
-async fn shown(rpc: &Rpc, session: &str, identity: &Identity, context: &Context) -> Result<filters::Picture> {
-    let mut done = rpc.run(About::shown(session), Vec::new(), true, identity, context.clone()).await?;
-    let outcome = done.picture.take().ok_or_else(|| Error::internal("the session gave no picture"))??;
-    let seen = outcome.pictures.into_iter().next().ok_or_else(|| Error::internal("the session gave no picture"))?;
-    let Value::String(encoded) = Value::from(seen.base64) else { return Err(Error::internal("a text was expected")) };
-    picture(data(encoded).await?, "session_id").await
-}
-
-async fn data(text: String) -> Result<Vec<u8>> {
-    let (bytes, _) = tokio::task::spawn_blocking(move || decode_image_data(&text)).await.map_err(Error::internal)??;
-    Ok(bytes.to_vec())
-}
-
-async fn picture(bytes: Vec<u8>, name: &'static str) -> Result<filters::Picture> {
-    let decoded = tokio::task::spawn_blocking(move || decode(&bytes, LARGEST)).await.map_err(Error::internal)??;
-    let decoded = decoded.ok_or_else(|| {
-        Error::new(Kind::Unsupported, format!("`{name}` is of a kind that the filters do not read"))
-            .hint("send PNG, JPEG, WebP, GIF, BMP or TIFF, or open it in a session")
-    })?;
-    Ok(filters::Picture {
-        width: decoded.width as usize,
-        height: decoded.height as usize,
-        channels: usize::from(decoded.channels),
-        samples: Samples::U8(decoded.samples),
-    })
+    let mut message = format!("Ran {filter}: the result is {width}x{height} pixels");
+    if !complete {
+        message.push_str("; the picture that was sent is incomplete");
+    }
+    Ok(json!({
+        "success": true, "message": message, "image_data": encoded,
+        "image_dimensions": {"width": width, "height": height},
+        "filter": filter, "parameters": output.used, "notes": notes, "complete": complete,
+    }))
 }
 
 /// Where to work: white in `mask_data`, or a region.
-async fn mask(given: &Map<String, Value>, width: usize, height: usize) -> Result<Option<Plane>> {
+pub(super) async fn mask(given: &Map<String, Value>, width: usize, height: usize) -> Result<Option<Plane>> {
     if let Some(encoded) = text(given, "mask_data") {
-        let mask = picture(data(encoded.to_owned()).await?, "mask_data").await?;
+        let mask = given_whole(encoded.to_owned(), "mask_data").await?;
         if (mask.width, mask.height) != (width, height) {
             return Err(wrong(
                 format!("`mask_data` is {}x{} pixels and the picture {width}x{height}", mask.width, mask.height),
@@ -176,7 +226,7 @@ async fn mask(given: &Map<String, Value>, width: usize, height: usize) -> Result
     Ok(Some(plane))
 }
 
-fn png(picture: filters::Picture) -> Result<String> {
+pub(super) fn png(picture: filters::Picture) -> Result<String> {
     let Samples::U8(samples) = &picture.samples else { return Err(Error::internal("8-bit samples were expected")) };
     let side = |length: usize| u32::try_from(length).map_err(Error::internal);
     let layout = Layout {

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::gimp::{Client, Request};
 use crate::http::keys::Identity;
 use crate::images::analysis::{Detail, Pixels, Samples, analyse};
-use crate::images::decode::decode;
+use crate::images::decode::{Decoded, decode};
 use crate::ops::{Context, decode_image_data};
 use crate::sessions::is_lost;
 use bytes::Bytes;
@@ -42,6 +42,9 @@ struct Raw {
     height: u32,
     channels: u8,
     bytes: Vec<u8>,
+    /// What the caller should know of the file, and whether it was whole.
+    notes: Vec<String>,
+    complete: bool,
 }
 
 pub(super) async fn image_analysis(
@@ -54,14 +57,19 @@ pub(super) async fn image_analysis(
     let region = given.get("region").and_then(region);
     let source = source(given)?;
     let analysed = async {
-        let raw = read(rpc, source, region, identity, &context).await?;
+        let mut raw = read(rpc, source, region, identity, &context).await?;
+        let (notes, complete) = (std::mem::take(&mut raw.notes), raw.complete);
         let job = move || {
             let samples = Samples::Eight(&raw.bytes);
             let pixels = Pixels { width: raw.width, height: raw.height, channels: raw.channels, samples, mask: None };
             analyse(&pixels, detail)
         };
         let analysis = tokio::task::spawn_blocking(job).await.map_err(Error::internal)??;
-        Ok(json!({"analysis": analysis, "status": "success"}))
+        let mut body = json!({"analysis": analysis, "status": "success", "complete": complete, "notes": notes});
+        if let Some(lost) = notes.first().filter(|_| !complete) {
+            body["message"] = format!("Measured what is there of the picture: {lost}").into();
+        }
+        Ok(body)
     };
     Ok(with_status(analysed.await))
 }
@@ -116,8 +124,9 @@ async fn read(
 ) -> Result<Raw> {
     match source {
         Source::Data(data) => {
-            let (bytes, _) =
-                tokio::task::spawn_blocking(move || decode_image_data(&data)).await.map_err(Error::internal)??;
+            let (bytes, _) = tokio::task::spawn_blocking(move || decode_image_data(&data, "image_data"))
+                .await
+                .map_err(Error::internal)??;
             file(rpc, bytes, region, context).await
         }
         Source::Upload(id) => file(rpc, rpc.uploads.read(&id, &identity.name).await?, region, context).await,
@@ -132,7 +141,7 @@ async fn read(
             let image = Shown { client: place.client.clone(), instance: place.instance.clone(), image: place.image };
             pixels(rpc, &image, region, context).await
         }
-        Source::Image(image) if rpc.sessions.holds(image) => {
+        Source::Image(image) if rpc.sessions.holds(image, &identity.name) => {
             Err(wrong(format!("image `{image}` is a session's"), "give that session's session_id"))
         }
         Source::Image(image) => {
@@ -146,8 +155,9 @@ async fn file(rpc: &Rpc, bytes: Bytes, region: Option<Region>, context: &Context
     let here = bytes.clone();
     let decoded = tokio::task::spawn_blocking(move || decode(&here, LARGEST)).await.map_err(Error::internal)??;
     if let Some(picture) = decoded {
-        let raw =
-            Raw { width: picture.width, height: picture.height, channels: picture.channels, bytes: picture.samples };
+        let (notes, complete) = (picture.said(), picture.loss.is_none());
+        let Decoded { width, height, channels, samples: bytes, .. } = picture;
+        let raw = Raw { width, height, channels, bytes, notes, complete };
         return match region {
             Some(region) => crop(raw, region),
             None => Ok(raw),
@@ -161,7 +171,12 @@ async fn file(rpc: &Rpc, bytes: Bytes, region: Option<Region>, context: &Context
     let image =
         opened.get("image").and_then(Value::as_u64).ok_or_else(|| Error::internal("open_file named no image"))?;
     let shown = Shown { client: context.client.clone(), instance: None, image };
-    let answer = pixels(rpc, &shown, region, context).await;
+    let mut answer = pixels(rpc, &shown, region, context).await;
+    if let Ok(raw) = &mut answer {
+        raw.complete = opened.get("complete").and_then(Value::as_bool).unwrap_or(true);
+        let said = opened.get("notes").and_then(Value::as_array).into_iter().flatten();
+        raw.notes = said.filter_map(Value::as_str).map(str::to_owned).collect();
+    }
     let close = Map::from_iter([("image".to_owned(), image.into()), ("discard_changes".to_owned(), true.into())]);
     let mut closing = self::request("close_image", close, &context.client, None, context);
     closing.cancel = Default::default();
@@ -199,7 +214,8 @@ async fn pixels(rpc: &Rpc, shown: &Shown, region: Option<Region>, context: &Cont
         bytes.extend_from_slice(&chunk);
     }
     streamed.result.await.map_err(Error::internal)??;
-    Ok(Raw { width: width as u32, height: height as u32, channels: channels as u8, bytes })
+    let (width, height, channels) = (width as u32, height as u32, channels as u8);
+    Ok(Raw { width, height, channels, bytes, notes: Vec::new(), complete: true })
 }
 
 fn request(
@@ -232,7 +248,7 @@ fn crop(raw: Raw, region: Region) -> Result<Raw> {
     let (row, part) = (raw.width as usize * pixel, width as usize * pixel);
     let rows = raw.bytes.chunks_exact(row).skip(y as usize).take(height as usize);
     let bytes = rows.flat_map(|row| &row[x as usize * pixel..x as usize * pixel + part]).copied().collect();
-    Ok(Raw { width, height, channels: raw.channels, bytes })
+    Ok(Raw { width, height, bytes, ..raw })
 }
 
 fn too_large(bytes: u64) -> Error {
@@ -256,7 +272,8 @@ mod tests {
 
     #[test]
     fn a_region_is_clipped_to_the_picture() {
-        let raw = || Raw { width: 3, height: 2, channels: 1, bytes: vec![1, 2, 3, 4, 5, 6] };
+        let bytes = vec![1, 2, 3, 4, 5, 6];
+        let raw = || Raw { width: 3, height: 2, channels: 1, bytes: bytes.clone(), notes: Vec::new(), complete: true };
         let part = crop(raw(), Region { x: 1, y: 1, width: 9, height: 9 }).unwrap();
         assert_eq!((part.width, part.height, part.bytes), (2, 1, vec![5, 6]));
         assert!(crop(raw(), Region { x: 3, y: 0, width: 1, height: 1 }).is_err());

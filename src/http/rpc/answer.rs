@@ -1,9 +1,13 @@
 //! Outcomes and errors in the API's shape: `success`, `message`, `session_id`, `image_dimensions`, `image_data`.
 
+use super::sentence;
 use crate::error::{Error, Kind, Result};
 use crate::ops::Outcome;
 use crate::sessions::Settled;
 use serde_json::{Value, json};
+
+/// What an answer about a generated image has beside `result` too.
+const GENERATED: [&str; 3] = ["image_id", "url", "metadata"];
 
 /// An operation's answer. Pictures and files come as `image_data`; what else it found is under `result`.
 pub fn operation(name: &str, answer: Result<Outcome>) -> Value {
@@ -13,7 +17,7 @@ pub fn operation(name: &str, answer: Result<Outcome>) -> Value {
     };
     let message = match outcome.result.remove("message") {
         Some(Value::String(message)) => message,
-        _ => format!("Done: {name}"),
+        _ => sentence::of(name, &outcome.result),
     };
     let mut body = json!({"success": true, "message": message});
     let mut image_data = outcome.result.remove("image_data");
@@ -30,6 +34,12 @@ pub fn operation(name: &str, answer: Result<Outcome>) -> Value {
         .collect();
     if !links.is_empty() {
         outcome.result.insert("links".into(), links.into());
+    }
+    // A generated image is named where the plan's clients look for it.
+    for name in GENERATED {
+        if let Some(value) = outcome.result.get(name).filter(|_| outcome.result.contains_key("metadata")) {
+            body[name] = value.clone();
+        }
     }
     body["result"] = Value::Object(outcome.result);
     if let Some(data) = image_data {
@@ -48,6 +58,20 @@ pub fn failed(error: &Error) -> Value {
 /// The same for the methods that answer with `status`.
 pub fn status_error(error: &Error) -> Value {
     json!({"status": "error", "message": error.message, "error": details(error)})
+}
+
+/// `status`, `success` and `message` in every result that says how it went, whichever of them its method knows.
+pub fn complete(mut body: Value, method: &str) -> Value {
+    let good = match (&body["success"], &body["status"]) {
+        (Value::Bool(success), _) => *success,
+        (_, Value::String(status)) => status == "success",
+        _ => return body,
+    };
+    let Value::Object(members) = &mut body else { return body };
+    members.insert("success".into(), good.into());
+    members.entry("status").or_insert_with(|| if good { "success" } else { "error" }.into());
+    members.entry("message").or_insert_with(|| format!("`{method}` ran to its end").into());
+    body
 }
 
 fn details(error: &Error) -> Value {

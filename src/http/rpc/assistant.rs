@@ -8,22 +8,6 @@ use crate::http::keys::Identity;
 use crate::ops::{Context, Right};
 use serde_json::{Map, Value, json};
 
-/// Answers that take up what was suggested before.
-const YES: [&str; 12] = [
-    "yes",
-    "yes please",
-    "yes, please",
-    "ok",
-    "okay",
-    "sure",
-    "do it",
-    "do that",
-    "go ahead",
-    "please do",
-    "yes do it",
-    "apply it",
-];
-
 pub(super) async fn ai_assistant(
     rpc: &Rpc,
     given: Map<String, Value>,
@@ -48,7 +32,7 @@ async fn answer(rpc: &Rpc, given: Map<String, Value>, identity: &Identity, conte
     }
     let message = text(&given, "message").unwrap_or_default();
     let history = given.get("conversation_history").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let meant = taken_up(message, history);
+    let meant = assistant::taken_up(message, history);
     let measured = match (&session, given.get("analysis_results")) {
         (_, Some(results)) => Some(results.clone()),
         (Some(id), None) => measure(rpc, id, identity, &context).await?,
@@ -76,16 +60,6 @@ async fn answer(rpc: &Rpc, given: Map<String, Value>, identity: &Identity, conte
         run(rpc, &reply, session.as_deref().unwrap_or_default(), identity, context, &mut body).await;
     }
     Ok(body)
-}
-
-/// "Yes" means the wish before it.
-fn taken_up<'a>(message: &'a str, history: &'a [Value]) -> &'a str {
-    let said = message.trim().trim_end_matches(['.', '!']).to_lowercase();
-    if !YES.contains(&said.as_str()) {
-        return message;
-    }
-    let wishes = history.iter().rev().filter(|entry| entry["role"] == "user");
-    wishes.filter_map(|entry| entry["content"].as_str().or_else(|| entry["message"].as_str())).next().unwrap_or(message)
 }
 
 /// The session's image in figures; a wish can be answered without them.
@@ -122,21 +96,5 @@ async fn run(rpc: &Rpc, reply: &Reply, session: &str, identity: &Identity, conte
         body["status"] = "error".into();
         body["message"] = done["message"].clone();
         body["error"] = done["error"].clone();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn yes_takes_up_the_wish_before_it() {
-        let history = [
-            json!({"role": "user", "content": "make it brighter"}),
-            json!({"role": "assistant", "content": "I can. Would you like me to?"}),
-        ];
-        assert_eq!(taken_up("Yes, please!", &history), "make it brighter");
-        assert_eq!(taken_up("make it darker", &history), "make it darker");
-        assert_eq!(taken_up("yes", &[]), "yes");
     }
 }

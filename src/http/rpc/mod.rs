@@ -11,6 +11,7 @@
 //! | `loose.rs` | operations without a session, on images that are open in GIMP |
 //! | `analysis.rs`, `assistant.rs` | image_analysis, ai_assistant |
 //! | `ai.rs` | ai_inpainting, ai_style_transfer, ai_upscaling |
+//! | `inpaint.rs` | ai_inpainting with a prompt |
 //! | `answer.rs` | outcomes and errors in the API's shape |
 //! | `openrpc.rs` | the description of all that |
 
@@ -18,10 +19,12 @@ mod ai;
 mod analysis;
 mod answer;
 mod assistant;
+mod inpaint;
 mod loose;
-mod methods;
+pub(super) mod methods;
 mod openrpc;
 mod operations;
+mod sentence;
 
 pub use openrpc::document;
 
@@ -30,7 +33,7 @@ use super::record::Summary;
 use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::gimp::{Progress, ProgressSink};
-use crate::ops::{Context, Ops};
+use crate::ops::{Context, Ops, Pictures};
 use crate::sessions::{Sessions, Uploads};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -107,6 +110,18 @@ impl Rpc {
         }
     }
 
+    /// What operations see of a caller.
+    pub fn context(identity: &Identity, cancel: CancellationToken, progress: Option<ProgressSink>) -> Context {
+        Context {
+            client: loose::client(identity),
+            cancel,
+            progress,
+            rights: identity.rights,
+            pictures: Pictures::default(),
+            base_url: identity.base_url.clone(),
+        }
+    }
+
     async fn answer_one(&self, request: Value, caller: &Caller, log: &mut Log) -> Option<Value> {
         let request = match read(request) {
             Ok(request) => request,
@@ -119,17 +134,12 @@ impl Rpc {
         };
         let method = methods::known(&request.method).unwrap_or("unknown");
         let progress = caller.notify.clone().zip(request.id.clone()).map(|(notify, id)| progress_sink(notify, id));
-        let context = Context {
-            client: loose::client(&caller.identity),
-            cancel: caller.cancel.clone(),
-            progress,
-            rights: caller.identity.rights,
-        };
+        let context = Rpc::context(&caller.identity, caller.cancel.clone(), progress);
         let answer = self.call(&request.method, request.params, &caller.identity, context).await;
         log.note(method, answer.as_ref().map_or_else(|error| error.kind.name(), answer::outcome));
         let id = request.id?;
         Some(match answer {
-            Ok(result) => json!({"jsonrpc": "2.0", "result": result, "id": id}),
+            Ok(result) => json!({"jsonrpc": "2.0", "result": answer::complete(result, &request.method), "id": id}),
             Err(error) => failure(id, error.kind.code(), &error),
         })
     }

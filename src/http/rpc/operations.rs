@@ -5,12 +5,15 @@ use super::{Rpc, answer, wrong};
 use crate::error::{Error, Result};
 use crate::http::keys::Identity;
 use crate::ops::batch::check_step;
-use crate::ops::params::shorten;
-use crate::ops::{Catalogue, Context, Outcome, Right, decode_image_data};
-use crate::sessions::{Command, Done, Start, Target, begins_image};
+use crate::ops::params::{self, shorten};
+use crate::ops::{Catalogue, Context, Operation, Outcome, Right, decode_image_data};
+use crate::sessions::{Command, Done, Start, Target, begins_image, check_in_session};
 use base64::Engine;
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
+
+/// Asks for the image's bytes in the answer.
+const INCLUDE: &str = "include_image_data";
 
 /// What a request says of the image it is about; taken out of its parameters.
 pub struct About {
@@ -20,17 +23,30 @@ pub struct About {
 }
 
 impl About {
-    /// A session's image, to be looked at.
-    pub fn shown(session: &str) -> About {
-        About { session: Some(session.to_owned()), bytes: None, include: true }
-    }
-
-    pub fn session(&self) -> Option<&str> {
-        self.session.as_deref()
-    }
-
     pub fn into_bytes(self) -> Option<Bytes> {
         self.bytes
+    }
+
+    /// Checks commands before the first of them runs: names, rights, names and types of their parameters, and what
+    /// cannot be in a session or be one of several.
+    fn check(&self, commands: &[Command], context: &Context) -> Result<()> {
+        let in_session = self.session.is_some() || self.bytes.is_some() || commands.first().is_some_and(begins);
+        commands.iter().enumerate().try_for_each(|(at, Command { operation: name, arguments })| {
+            let checked = Catalogue::get().find_public(name).and_then(|operation| {
+                if commands.len() > 1 {
+                    check_step(name)?;
+                }
+                if in_session {
+                    check_in_session(operation)?;
+                }
+                context.rights.check(operation, arguments)?;
+                params::check(operation, arguments.clone())
+            });
+            checked.map(drop).map_err(|mut error| {
+                error.message = format!("command {at}: {}; nothing ran", error.message);
+                error.detail("command", at)
+            })
+        })
     }
 }
 
@@ -53,6 +69,12 @@ impl Rpc {
                     return answer::failed(&wrong(message, "give it once"));
                 }
             }
+        }
+        let mut about = about;
+        // An operation that takes it itself means the image that it makes.
+        if about.include && Catalogue::get().find_public(name).is_ok_and(takes_include) {
+            about.include = false;
+            given.insert(INCLUDE.into(), true.into());
         }
         let include = about.include;
         let command = Command { operation: name.to_owned(), arguments: given };
@@ -81,12 +103,10 @@ impl Rpc {
             Ok(about) => about,
             Err(error) => return with_results(answer::failed(&error)),
         };
-        let names: Vec<String> = commands.iter().map(|command| command.operation.clone()).collect();
-        if let Some(Err(error)) = names.iter().map(|name| check_step(name)).find(Result::is_err)
-            && names.len() > 1
-        {
+        if let Err(error) = about.check(&commands, &context) {
             return with_results(answer::failed(&error));
         }
+        let names: Vec<String> = commands.iter().map(|command| command.operation.clone()).collect();
         match self.run(about, commands, stop, identity, context).await {
             Ok(mut done) => {
                 let picture = done.picture.take();
@@ -121,8 +141,8 @@ impl Rpc {
     ) -> Result<About> {
         let session = text(given, "session_id").map(str::to_owned);
         given.remove("session_id");
-        let include = flag(given, "include_image_data");
-        given.remove("include_image_data");
+        let include = flag(given, INCLUDE);
+        given.remove(INCLUDE);
         let upload = given.remove("upload");
         let opens = operation == Some("open_image");
         let data = if opens { None } else { given.remove("image_data") };
@@ -133,8 +153,9 @@ impl Rpc {
             }
             (Some(Value::String(data)), None) => {
                 // Tens of megabytes of base64 are work for a thread that may block.
-                let read =
-                    tokio::task::spawn_blocking(move || decode_image_data(&data)).await.map_err(Error::internal)?;
+                let read = tokio::task::spawn_blocking(move || decode_image_data(&data, "image_data"))
+                    .await
+                    .map_err(Error::internal)?;
                 Some(read?.0)
             }
             (_, Some(Value::String(upload))) => Some(self.uploads.read(&upload, &identity.name).await?),
@@ -171,6 +192,7 @@ impl Rpc {
                 arguments.insert("image_data".into(), base64::engine::general_purpose::STANDARD.encode(&bytes).into());
             } else {
                 start.name = text(arguments, "name").map(str::to_owned);
+                start.orientation = text(arguments, "orientation").map(str::to_owned);
                 start.answers = true;
                 commands.clear();
             }
@@ -184,6 +206,10 @@ impl Rpc {
         };
         self.sessions.run(target, &identity.name, start, commands, stop, context).await
     }
+}
+
+fn takes_include(operation: &Operation) -> bool {
+    operation.parameter_names().any(|name| name == INCLUDE)
 }
 
 fn begins(command: &Command) -> bool {

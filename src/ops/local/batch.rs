@@ -4,7 +4,7 @@
 use super::super::batch::{Batch, Terms, check_step};
 use super::super::call::Call;
 use super::super::catalogue::Catalogue;
-use super::super::{Context, Operation, Outcome, params};
+use super::super::{Context, Operation, Outcome, Pictures, params};
 use super::references::{self, Answered};
 use crate::error::{Error, Kind, Result};
 use crate::gimp::{Progress, ProgressSink};
@@ -31,6 +31,14 @@ struct Step {
     id: Option<String>,
 }
 
+impl Step {
+    /// Whether its answer is going to carry a picture.
+    fn shows(&self) -> bool {
+        let looks = !self.operation.changes() && self.operation.shows();
+        self.arguments.contains_key("preview") || looks && self.arguments.get("as").is_none_or(|how| how != "link")
+    }
+}
+
 pub async fn batch(mut call: Call<'_>) -> Result<Outcome> {
     let on_error = match call.take_text("on_error").as_deref() {
         Some("stop") => OnError::Stop,
@@ -40,6 +48,7 @@ pub async fn batch(mut call: Call<'_>) -> Result<Outcome> {
     let steps = steps(&mut call)?;
     let began = Instant::now();
     let terms = Terms {
+        step: named(&steps),
         limit: call.timeout,
         full_proof: call.arguments.get("verify").is_some_and(|proof| proof == "full"),
         restore: on_error == OnError::Restore,
@@ -58,7 +67,22 @@ pub async fn batch(mut call: Call<'_>) -> Result<Outcome> {
     run.finish(open, failure).await
 }
 
-/// The steps, checked as far as that can be before any of them runs.
+/// What the batch is called in GIMP's undo history: its changes' titles, each once.
+fn named(steps: &[Step]) -> String {
+    let mut titles: Vec<String> = Vec::new();
+    for title in steps.iter().filter(|step| step.operation.changes()).map(|step| step.operation.title.to_lowercase()) {
+        if !titles.contains(&title) {
+            titles.push(title);
+        }
+    }
+    match steps.len() {
+        1 => titles.join(", "),
+        count => format!("{count} steps: {}", titles.join(", ")),
+    }
+}
+
+/// The steps, all checked before any of them runs: names and types of their parameters too. Of a reference its type is
+/// known where the catalogue tells it.
 fn steps(call: &mut Call<'_>) -> Result<Vec<Step>> {
     let image = call.arguments.remove("image");
     let Some(Value::Array(given)) = call.arguments.remove("operations") else {
@@ -108,9 +132,9 @@ fn check(
         arguments.entry("instance").or_insert_with(|| instance.into());
     }
     arguments.values().try_for_each(|value| references::check(value, earlier))?;
-    if !arguments.values().any(references::has_reference) {
-        params::check(operation, arguments.clone())?;
-    }
+    let known = arguments.iter().map(|(name, value)| (name.clone(), references::without_literals(value.clone())));
+    params::check_known(operation, known.collect(), references::is_reference)?;
+    references::check_types(operation, &arguments, earlier)?;
     Ok((operation, arguments))
 }
 
@@ -130,10 +154,14 @@ impl Run<'_> {
     /// Runs the steps; gives the failure that ended it.
     async fn all(&mut self, open: &Batch, steps: Vec<Step>) -> Option<(usize, Error)> {
         let count = steps.len();
+        // With the batch's own preview, they have one bound together.
+        let mut to_show = steps.iter().filter(|step| step.shows()).count() + usize::from(self.call.preview.is_some());
         for (at, step) in steps.into_iter().enumerate() {
             let name = step.operation.name.clone();
             self.report(at, count, &name);
-            let answer = self.one(open, at, count, &step).await;
+            let pictures = self.call.pictures.share(&self.outcome.pictures, to_show);
+            to_show -= usize::from(step.shows());
+            let answer = self.one(open, (at, count), &step, pictures).await;
             let mut row = json!({"name": name, "status": if answer.is_ok() { "success" } else { "error" }});
             if let Some(id) = &step.id {
                 row["id"] = id.as_str().into();
@@ -174,7 +202,13 @@ impl Run<'_> {
         }
     }
 
-    async fn one(&mut self, open: &Batch, at: usize, count: usize, step: &Step) -> Result<Map<String, Value>> {
+    async fn one(
+        &mut self,
+        open: &Batch,
+        (at, count): (usize, usize),
+        step: &Step,
+        pictures: Pictures,
+    ) -> Result<Map<String, Value>> {
         let mut arguments = match references::resolve(Value::Object(step.arguments.clone()), &self.steps)? {
             Value::Object(arguments) => arguments,
             _ => return Err(Error::new(Kind::InvalidArgument, "a reference cannot stand for all of the arguments")),
@@ -186,7 +220,7 @@ impl Run<'_> {
         }
         let own = arguments.get("timeout").and_then(Value::as_f64).unwrap_or(step.operation.timeout().as_secs_f64());
         arguments.insert("timeout".into(), own.min(left.as_secs_f64()).max(0.1).into());
-        let context = Context { progress: self.inner_progress(at, count), ..self.call.context.clone() };
+        let context = Context { progress: self.inner_progress(at, count), pictures, ..self.call.context.clone() };
         let outcome = open.run(&step.operation.name, arguments, context).await?;
         let bytes = |outcome: &Outcome| outcome.pictures.iter().map(|picture| picture.base64.len()).sum::<usize>();
         if bytes(&self.outcome) + bytes(&outcome) > PICTURES {
@@ -240,6 +274,9 @@ impl Run<'_> {
         result.insert("failed".into(), self.failed.into());
         result.insert("results".into(), self.results.into());
         result.extend(ended.into_iter().filter(|(name, value)| name != "image" && *value != json!([])));
+        if result.get("next_image") == result.get("image") {
+            result.remove("next_image");
+        }
         Ok(self.outcome)
     }
 }

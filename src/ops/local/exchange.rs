@@ -1,7 +1,7 @@
 //! Whole pictures between GIMP and the daemon in their own depth: for filters and for the analysis.
 
 use super::super::call::Call;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::filters::{Depth, Picture, Plane, Samples};
 use crate::gimp::Streamed;
 use bytes::Bytes;
@@ -18,6 +18,8 @@ pub struct Read {
     pub picture: Arc<Picture>,
     pub image: Option<u64>,
     pub layer: Option<u64>,
+    /// Whether that is a group: the picture is what its layers make together.
+    pub group: bool,
     pub name: String,
     /// Of the picture's corner in the image, in pixels.
     pub offset: (i64, i64),
@@ -36,7 +38,8 @@ pub async fn read(call: &Call<'_>, arguments: Map<String, Value>) -> Result<Read
             Kind::TooLarge,
             format!("{width} x {height} pixels are over the limit of {MAX_PIXELS}"),
         )
-        .hint("work on a smaller layer, or crop a part into an image of its own"));
+        .hint("work on a smaller layer, or crop a part into an image of its own")
+        .because(Reason::OutOfMemory));
     }
     let channels = usize::try_from(number("channels")?).ok().filter(|count| (1..=4).contains(count));
     let channels = channels.ok_or_else(|| broken("channels"))?;
@@ -57,6 +60,7 @@ pub async fn read(call: &Call<'_>, arguments: Map<String, Value>) -> Result<Read
         picture: Arc::new(Picture { width, height, channels, samples }),
         image: result.get("image").and_then(Value::as_u64),
         layer: result.get("layer").and_then(Value::as_u64),
+        group: result.get("group").and_then(Value::as_bool).unwrap_or(false),
         name: result.get("name").and_then(Value::as_str).unwrap_or("layer").to_owned(),
         offset: pair("offset").unwrap_or((0, 0)),
         selection,
@@ -125,32 +129,36 @@ fn broken(what: &str) -> Error {
         .hint("update the plug-in: gimp-bridge install, then restart GIMP")
 }
 
-/// Sends a picture in strips and puts it where `kind` says; the answer is the plug-in's, with the proof of effect.
+/// Where a result goes, and what it is called there.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    pub kind: &'a str,
+    /// Of the layer or image.
+    pub name: &'a str,
+    /// Of the step in GIMP's undo history.
+    pub step: &'a str,
+}
+
+/// Sends a picture in strips and puts it where `place.kind` says; the answer is the plug-in's, with the proof of effect.
 pub async fn place(
     call: &Call<'_>,
     read: &Read,
-    kind: &str,
-    name: &str,
+    Place { kind, name, step }: Place<'_>,
     picture: Picture,
 ) -> Result<Map<String, Value>> {
-    static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-    let token = format!("{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
-    let Picture { width, height, channels, .. } = picture;
+    let mut stage = Stage::new(call);
     let placed = async {
-        let (depth, bytes_per) = match picture.samples {
-            Samples::U8(_) => (8, 1),
-            Samples::U16(_) => (16, 2),
-            Samples::F32(_) => (32, 4),
+        let Picture { width, height, channels, samples } = picture;
+        let depth = match samples {
+            Samples::U8(_) => 8,
+            Samples::U16(_) => 16,
+            Samples::F32(_) => 32,
         };
-        let rows = (STRIP / (width * channels * bytes_per).max(1)).max(1);
-        for top in (0..height).step_by(rows) {
-            let count = rows.min(height - top) * width * channels;
-            let strip = bytes_of(&picture.samples, top * width * channels, count);
-            let arguments = json!({"token": token, "width": width, "height": height, "channels": channels, "depth": depth, "top": top});
-            let Value::Object(arguments) = arguments else { unreachable!("made an object above") };
-            call.ops.gimp().call(call.upload("filter_stage", arguments, strip)).await?;
-        }
-        let mut arguments = json!({"token": token, "kind": kind, "name": name, "x": read.offset.0, "y": read.offset.1});
+        let row = width * channels;
+        let strip = move |top, rows| bytes_of(&samples, top * row, rows * row);
+        let token = stage.send((width, height), channels, depth, strip).await?;
+        let mut arguments =
+            json!({"token": token, "kind": kind, "name": name, "step": step, "x": read.offset.0, "y": read.offset.1});
         arguments["image"] = json!(read.image);
         if let Some(layer) = read.layer {
             arguments["layer"] = json!(layer);
@@ -163,12 +171,56 @@ pub async fn place(
     };
     let placed: Result<Map<String, Value>> = placed.await;
     if placed.is_err() {
-        // Also after a cancel, so without its token; strips that nobody drops go by themselves after a while.
-        let mut request = call.request("filter_drop", Map::from_iter([("token".to_owned(), Value::from(token))]));
-        request.cancel = tokio_util::sync::CancellationToken::new();
-        let _ = call.ops.gimp().call(request).await;
+        stage.drop_all().await;
     }
     placed
+}
+
+/// Pictures that wait in the plug-in until a call puts them in place.
+pub struct Stage<'a, 'b> {
+    call: &'a Call<'b>,
+    tokens: Vec<String>,
+}
+
+impl<'a, 'b> Stage<'a, 'b> {
+    pub fn new(call: &'a Call<'b>) -> Stage<'a, 'b> {
+        Stage { call, tokens: Vec::new() }
+    }
+
+    /// Sends a picture in strips, and gives its token. `strip` makes rows (the first one and how many) of samples of
+    /// `depth` bits, on a thread that may block.
+    pub async fn send(
+        &mut self,
+        (width, height): (usize, usize),
+        channels: usize,
+        depth: u8,
+        strip: impl Fn(usize, usize) -> Bytes + Send + Sync + 'static,
+    ) -> Result<String> {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let token = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_string();
+        self.tokens.push(token.clone());
+        let rows = (STRIP / (width * channels * usize::from(depth) / 8).max(1)).max(1);
+        let strip = Arc::new(strip);
+        for top in (0..height).step_by(rows) {
+            let (strip, count) = (strip.clone(), rows.min(height - top));
+            let bytes = tokio::task::spawn_blocking(move || strip(top, count)).await.map_err(Error::internal)?;
+            let arguments = json!({"token": token, "width": width, "height": height, "channels": channels, "depth": depth, "top": top});
+            let Value::Object(arguments) = arguments else { unreachable!("made an object above") };
+            self.call.ops.gimp().call(self.call.upload("filter_stage", arguments, bytes)).await?;
+        }
+        Ok(token)
+    }
+
+    /// After a failure: also after a cancel, so without its token. Strips that nobody drops go by themselves after a
+    /// while.
+    pub async fn drop_all(&self) {
+        for token in &self.tokens {
+            let arguments = Map::from_iter([("token".to_owned(), Value::from(token.as_str()))]);
+            let mut request = self.call.request("filter_drop", arguments);
+            request.cancel = tokio_util::sync::CancellationToken::new();
+            let _ = self.call.ops.gimp().call(request).await;
+        }
+    }
 }
 
 fn bytes_of(samples: &Samples, from: usize, count: usize) -> Bytes {

@@ -8,7 +8,7 @@ use super::super::call::Call;
 use super::super::filter::filter_parameters;
 use super::ai;
 use super::exchange::{self, Read};
-use super::preview_area::{self, Area, Layer, Rect};
+use super::preview_area::{self, Area, Layer, Look, Rect};
 use crate::error::{Error, Kind, Result};
 use crate::filters::sight::{reduce, reduce_values, rgba8};
 use crate::filters::{Filter, Job, Output, Picture, Plane, Scope, Values, Watch, manifest};
@@ -38,8 +38,9 @@ pub async fn preview_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
     let hole = layer.selection.map_or((0, 0), |(_, _, w, h)| (w, h));
     let number = |name: &str| call.arguments.get(name).and_then(Value::as_i64);
     let most = (call.number("width").unwrap_or(320) as usize, call.number("height").unwrap_or(320) as usize);
-    let centre = number("x").zip(number("y"));
-    let area = preview_area::area(&layer, about.scope, filter.sight(&params, hole), centre, most)?;
+    let zoom = call.arguments.get("zoom").and_then(Value::as_f64);
+    let look = Look { centre: number("x").zip(number("y")), zoom };
+    let area = preview_area::area(&layer, about.scope, filter.sight(&params, hole), look, most)?;
 
     let read = read(&call, &source, area.read).await?;
     let before = if area.factor > 1 { Arc::new(reduce(&read.picture, area.factor)) } else { read.picture.clone() };
@@ -47,7 +48,7 @@ pub async fn preview_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
     let result = json!({
         "filter": name, "layer": source.get("layer"), "image": source.get("image"), "view": area.view.name(),
         "area": [x, y, width, height], "layer_size": [layer.size.0, layer.size.1],
-        "width": area.width, "height": area.height, "before": shown(&area, &before), "after": null,
+        "width": area.width, "height": area.height, "zoom": area.zoom, "before": shown(&area, &before), "after": null,
         "measured": found(&params, &given),
     });
     let Value::Object(mut result) = result else { unreachable!("made an object above") };
@@ -57,8 +58,21 @@ pub async fn preview_ai_filter(mut call: Call<'_>) -> Result<Outcome> {
             _ => None,
         };
         let style = if about.style { Some(ai::style(&call).await?) } else { None };
-        let job = Job { selection, style, params, ..Job::new(before.clone()) };
-        let output = call.ops.run_filter(&name, job, call.timeout, (0.0, 1.0), call.context).await?;
+        // As far as they lie in the part: beside it there is nothing to mark.
+        let mut points = ai::points(&call, area.read.0 as f32, area.read.1 as f32);
+        points
+            .iter_mut()
+            .for_each(|point| (point.x, point.y) = (point.x / area.factor as f32, point.y / area.factor as f32));
+        let inside = |at: f32, side: usize| at >= 0.0 && at < side as f32;
+        points.retain(|point| inside(point.x, before.width) && inside(point.y, before.height));
+        // A part beside the selection stays as it is, and a filter would be right to say that nothing is selected.
+        let beside = selection.as_ref().is_some_and(|plane| plane.data.iter().all(|value| *value == 0.0));
+        let output = if beside && about.scope == Scope::Everywhere {
+            Output { image: Some((*before).clone()), used: params, ..Output::default() }
+        } else {
+            let job = Job { selection, style, params, points, ..Job::new(before.clone()) };
+            call.ops.run_filter(&name, job, call.timeout, (0.0, 1.0), call.context).await?
+        };
         result.insert("parameters".into(), json!(output.used));
         result.insert("notes".into(), json!(output.notes));
         result.insert("after".into(), shown(&area, &made(output, &before)?).into());

@@ -4,9 +4,12 @@ mod ai;
 mod analyze;
 mod batch;
 mod bitmap;
-pub mod discover;
+pub mod describe;
+mod discover;
 mod exchange;
 mod filter_preview;
+mod generate;
+mod inside;
 mod instances;
 pub(super) mod open;
 mod path;
@@ -15,6 +18,8 @@ pub(super) mod preview;
 mod preview_area;
 mod references;
 mod save;
+mod scale_image;
+mod show;
 mod wait;
 
 use super::Outcome;
@@ -27,13 +32,20 @@ pub async fn run(name: &str, call: Call<'_>) -> Result<Outcome> {
         "batch" => batch::batch(call).await,
         "wait_for_change" => wait::wait_for_change(call).await,
         "search_operations" => discover::search_operations(call).await,
-        "describe_operation" => discover::describe_operation(call).await,
+        "describe_operation" => describe::describe_operation(call).await,
         "get_image_bitmap" => bitmap::get_image_bitmap(call).await,
         "analyze_image" => analyze::analyze_image(call).await,
         "list_ai_filters" => ai::list_ai_filters(call).await,
         "preview_ai_filter" => filter_preview::preview_ai_filter(call).await,
         "run_ai_filter" => ai::run_ai_filter(call).await,
         "select_subject" => ai::select_subject(call).await,
+        "generate_image" => generate::generate_image(call).await,
+        "fill_selection_with_prompt" => inside::fill_selection_with_prompt(call).await,
+        "vary_image" => inside::vary_image(call).await,
+        "list_generated_images" => generate::list_generated_images(call).await,
+        "get_generated_image_metadata" => generate::get_generated_image_metadata(call).await,
+        "delete_image" => generate::delete_image(call).await,
+        "list_generation_backends" => generate::list_generation_backends(call).await,
         "open_image" => open::open_image(call).await,
         "save_image" => save::save_image(call).await,
         "list_instances" => instances::list_instances(call).await,
@@ -47,6 +59,7 @@ mod tests {
     use crate::config::Config;
     use crate::error::Kind;
     use crate::filters::Filters;
+    use crate::generate::Generator;
     use crate::gimp::{Client, Gimp, Settings};
     use crate::ops::{Catalogue, Context, Ops, Runs};
     use tokio_util::sync::CancellationToken;
@@ -55,10 +68,21 @@ mod tests {
     #[tokio::test]
     async fn every_daemon_operation_of_the_catalogue_has_code() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings { state_dir: folder.path().into(), port: None, label: "test".into() };
-        let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&Config::default()));
+        let settings =
+            Settings { state_dir: folder.path().into(), port: None, label: "test".into(), policy: Default::default() };
+        let mut config = Config::default();
+        config.storage.path = folder.path().join("images");
+        let ops = Ops::new(Gimp::new(settings, CancellationToken::new()), Filters::new(&config));
+        let ops = ops.with_generator(Generator::new(&config).unwrap());
         let client = Client { id: "test".into(), name: "test".into() };
-        let context = Context { client, cancel: CancellationToken::new(), progress: None, rights: Default::default() };
+        let context = Context {
+            client,
+            cancel: CancellationToken::new(),
+            progress: None,
+            rights: Default::default(),
+            pictures: Default::default(),
+            base_url: None,
+        };
         for operation in Catalogue::get().public().filter(|operation| operation.runs == Runs::Daemon) {
             let mut arguments = operation.examples.first().cloned().unwrap_or_default();
             if operation.name == "select_instance" {

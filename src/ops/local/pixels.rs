@@ -78,6 +78,10 @@ pub struct Header {
     pub original: (u32, u32),
     /// What was read of it, clipped to it.
     pub region: Region,
+    /// What a person calls the image.
+    pub name: String,
+    /// What the plug-in wants said with the answer, such as why it was this image.
+    pub note: Option<String>,
 }
 
 impl Header {
@@ -108,6 +112,8 @@ impl Header {
             image: header.get("image").and_then(Value::as_u64).ok_or_else(|| broken("image"))?,
             original: (field("original_width")?, field("original_height")?),
             region: Region { x: side("x")?, y: side("y")?, width: side("w")?, height: side("h")? },
+            name: header.get("name").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            note: None,
         })
     }
 
@@ -125,6 +131,11 @@ impl Header {
     pub fn scaled(&self) -> bool {
         (self.layout.width, self.layout.height) != (self.region.width, self.region.height)
     }
+
+    fn noted(mut self, result: &Map<String, Value>) -> Header {
+        self.note = result.get("note").and_then(Value::as_str).map(str::to_owned);
+        self
+    }
 }
 
 /// A picture, or how large it would have been.
@@ -140,13 +151,28 @@ pub enum Read1 {
 pub async fn read(call: &Call<'_>, source: Source, options: Options) -> Result<(Header, Read1)> {
     let (header, streamed, stop) = open(call, source).await?;
     let layout = header.layout;
-    let answer = encode_stream(streamed, layout, options, stop, call.context.progress.clone()).await;
-    answer.map(|read| (header, read))
+    let (read, result) = encode_stream(streamed, layout, options, stop, call.context.progress.clone()).await?;
+    Ok((header.noted(&result), read))
 }
 
 /// Asks GIMP for pixels of 8 bits and gives them as they are, rows from the top without padding.
 pub async fn raw(call: &Call<'_>, source: Source) -> Result<(Header, Vec<u8>)> {
-    let (header, mut streamed, stop) = open(call, source).await?;
+    let (header, streamed, stop) = open(call, source).await?;
+    collect(header, streamed, &stop).await
+}
+
+/// The same where there are at most `most` pixels, else only the header.
+pub async fn raw_up_to(call: &Call<'_>, source: Source, most: u64) -> Result<(Header, Option<Vec<u8>>)> {
+    let (header, streamed, stop) = open(call, source).await?;
+    if header.layout.pixels() > most {
+        stop.cancel();
+        return Ok((header, None));
+    }
+    let (header, bytes) = collect(header, streamed, &stop).await?;
+    Ok((header, Some(bytes)))
+}
+
+async fn collect(header: Header, mut streamed: Streamed, stop: &CancellationToken) -> Result<(Header, Vec<u8>)> {
     let expected = header.layout.row_bytes() * header.layout.height as usize;
     let mut bytes = Vec::with_capacity(expected.min(MAX_RAW));
     while let Some(chunk) = streamed.chunks.recv().await {
@@ -160,11 +186,11 @@ pub async fn raw(call: &Call<'_>, source: Source) -> Result<(Header, Vec<u8>)> {
             .hint("give a region"));
         }
     }
-    streamed.result.await.map_err(Error::internal)??;
+    let result = streamed.result.await.map_err(Error::internal)??;
     if bytes.len() != expected {
         return Err(Error::internal(format!("{} bytes of pixels came instead of {expected}", bytes.len())));
     }
-    Ok((header, bytes))
+    Ok((header.noted(&result), bytes))
 }
 
 /// Only the header: what would be read, without the pixels.
@@ -218,43 +244,45 @@ fn clip(region: Region, refusal: &Error) -> Result<Option<Region>> {
     Ok((inside != region).then_some(inside))
 }
 
-/// Encodes a stream's rows on a thread that may block; ends the stream when the picture cannot be made.
+/// Encodes a stream's rows on a thread that may block; ends the stream when the picture cannot be made. Gives the
+/// response too, which is empty where the stream was ended.
 async fn encode_stream(
     streamed: Streamed,
     layout: Layout,
     options: Options,
     stop: CancellationToken,
     progress: Option<ProgressSink>,
-) -> Result<Read1> {
+) -> Result<(Read1, Map<String, Value>)> {
     let rows = ChunkReader { chunks: streamed.chunks, chunk: Bytes::new(), meter: Meter::new(layout, progress) };
     let encoded = tokio::task::spawn_blocking(move || encode(layout, options, rows)).await.map_err(Error::internal)?;
     match encoded {
         Ok(picture) => {
             // All rows came; the response still has to confirm them.
-            streamed.result.await.map_err(Error::internal)??;
-            Ok(Read1::Picture(Box::new(picture)))
+            let result = streamed.result.await.map_err(Error::internal)??;
+            Ok((Read1::Picture(Box::new(picture)), result))
         }
         Err(EncodeError::OverMaxBytes { expected }) => {
             stop.cancel();
-            Ok(Read1::TooLarge { expected })
+            Ok((Read1::TooLarge { expected }, Map::new()))
         }
         Err(EncodeError::Rows(cause)) => {
             // A stream that ends early has its reason in the response.
             streamed.result.await.map_err(Error::internal)??;
             Err(Error::internal(format!("the plug-in's pixel stream is short: {cause}")))
         }
-        Err(EncodeError::TooLarge { format, limit, width, height }) => {
-            stop.cancel();
-            Err(Error::new(
-                Kind::TooLarge,
-                format!("{format} holds at most {limit}, the picture is {width} x {height}"),
-            )
-            .hint("use format png, or make it smaller with max_width or scaled_to_width"))
-        }
         Err(error) => {
             stop.cancel();
-            Err(Error::internal(error))
+            Err(not_encoded(error))
         }
+    }
+}
+
+/// What a client hears of a picture that no try can make.
+pub fn not_encoded(error: EncodeError) -> Error {
+    match error {
+        EncodeError::TooLarge { .. } => Error::new(Kind::TooLarge, error.to_string())
+            .hint("use format png, or make it smaller with max_width or scaled_to_width"),
+        error => Error::internal(error),
     }
 }
 

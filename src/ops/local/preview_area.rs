@@ -1,6 +1,6 @@
 //! Where a preview of a filter looks: what is shown, what has to be read for it, and at which size. Numbers only.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Reason, Result};
 use crate::filters::{Reach, Scope, Sight};
 
 /// A filter that needs more pixels than this sees a reduced picture: a preview is there at once or not at all.
@@ -38,7 +38,7 @@ impl View {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Area {
     pub view: View,
     /// What is shown, in the layer's pixels.
@@ -50,57 +50,68 @@ pub struct Area {
     /// Of the two pictures in the answer.
     pub width: usize,
     pub height: usize,
+    /// Pixels of the screen for one of the result's.
+    pub zoom: f64,
 }
 
-/// The part of a layer to make a preview from; `most` is the largest answer, `centre` where the user wants to look.
+/// Where the user wants to look.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// The middle, in the layer's pixels.
+    pub centre: Option<(i64, i64)>,
+    /// Pixels of the screen for one of the result's; without it what fits the view. What is enlarged is sent pixel by
+    /// pixel: whoever shows it makes squares of them.
+    pub zoom: Option<f64>,
+}
+
+/// The part of a layer to make a preview from; `most` is the largest answer.
 ///
 /// # Errors
 /// `invalid_argument` where the filter needs a selection and none touches the layer.
-pub fn area(
-    layer: &Layer,
-    scope: Scope,
-    sight: Sight,
-    centre: Option<(i64, i64)>,
-    most: (usize, usize),
-) -> Result<Area> {
+pub fn area(layer: &Layer, scope: Scope, sight: Sight, look: Look, most: (usize, usize)) -> Result<Area> {
     let (width, height) = layer.size;
     let whole = (0, 0, width, height);
     let selected = layer.selection.filter(|&(_, _, w, h)| w > 0 && h > 0);
     let selects = matches!(scope, Scope::Hole | Scope::Subject);
     let bounds = match selected {
-        None if selects => return Err(unselected(layer)),
+        // A subject is found without a selection too, but not beside one.
+        None if scope == Scope::Hole || (selects && layer.selection.is_some()) => return Err(unselected(layer)),
         bounds => bounds,
     };
-    let (view, shown, near) = match (sight.reach, bounds) {
-        (Reach::Near(near), Some(bounds)) if selects => (View::Selection, around(bounds, most, layer.size), near),
-        (Reach::Near(near), bounds) => {
-            let room = (most.0.div_ceil(sight.growth), most.1.div_ceil(sight.growth));
-            let middle = |at: usize, side: usize| (at + side / 2) as i64;
-            let (x, y, w, h) = bounds.unwrap_or(whole);
-            let centre = centre.unwrap_or((middle(x, w), middle(y, h)));
-            (View::Part, place(centre, room, layer.size), near)
-        }
-        (Reach::Whole, _) => (View::Whole, whole, 0),
+    let part = |zoom: f64| {
+        let room = |most: usize| ((most as f64 / (sight.growth as f64 * zoom)).ceil() as usize).max(1);
+        let middle = |at: usize, side: usize| (at + side / 2) as i64;
+        let (x, y, w, h) = bounds.unwrap_or(whole);
+        let centre = look.centre.unwrap_or((middle(x, w), middle(y, h)));
+        place(centre, (room(most.0), room(most.1)), layer.size)
     };
-    let read = match (view, bounds) {
-        (View::Whole, _) => whole,
+    let (view, shown) = match (look.zoom, sight.reach, bounds) {
+        (Some(zoom), ..) => (View::Part, part(zoom)),
+        (None, Reach::Near(_), Some(bounds)) if selects => (View::Selection, around(bounds, most, layer.size)),
+        (None, Reach::Near(_), _) => (View::Part, part(1.0)),
+        (None, Reach::Whole, _) => (View::Whole, whole),
+    };
+    let read = match (sight.reach, bounds) {
+        (Reach::Whole, _) => whole,
         // What is filled is filled from its own surroundings, however much of it is shown.
-        (View::Selection, Some(bounds)) => clipped(join(shown, grown(bounds, near)), layer.size),
-        _ => clipped(grown(shown, near), layer.size),
+        (Reach::Near(near), Some(bounds)) if selects => clipped(join(shown, grown(bounds, near)), layer.size),
+        (Reach::Near(near), _) => clipped(grown(shown, near), layer.size),
     };
     let factor = (1..).find(|k| read.2.div_ceil(*k) * read.3.div_ceil(*k) <= MOST_PIXELS).unwrap_or(1);
     let (shown_w, shown_h) = ((shown.2 * sight.growth) as f64, (shown.3 * sight.growth) as f64);
-    let zoom = (most.0 as f64 / shown_w).min(most.1 as f64 / shown_h).min(1.0);
-    let side = |side: f64| ((side * zoom).round() as usize).max(1);
-    Ok(Area { view, shown, read, factor, width: side(shown_w), height: side(shown_h) })
+    let zoom = (most.0 as f64 / shown_w).min(most.1 as f64 / shown_h).min(look.zoom.unwrap_or(1.0)).min(1.0);
+    let side = |side: f64, most: usize| ((side * zoom).round() as usize).clamp(1, most);
+    let (width, height) = (side(shown_w, most.0), side(shown_h, most.1));
+    let zoom = look.zoom.filter(|zoom| *zoom > 1.0).unwrap_or(zoom);
+    Ok(Area { view, shown, read, factor, width, height, zoom })
 }
 
 fn unselected(layer: &Layer) -> Error {
-    let message = match layer.selection {
-        Some(_) => "the selection does not touch this layer",
-        None => "nothing is selected",
+    let (message, reason) = match layer.selection {
+        Some(_) => ("the selection does not touch this layer", Reason::SelectionBeside),
+        None => ("nothing is selected", Reason::NothingSelected),
     };
-    Error::new(Kind::InvalidArgument, message).hint("select what the filter shall work on")
+    Error::new(Kind::InvalidArgument, message).hint("select what the filter shall work on").because(reason)
 }
 
 /// Bounds with some of what lies around them, and no less than fits into the answer.
@@ -151,7 +162,35 @@ mod tests {
     }
 
     fn of(layer: &Layer, scope: Scope, sight: Sight, centre: Option<(i64, i64)>) -> Area {
-        area(layer, scope, sight, centre, MOST).unwrap()
+        area(layer, scope, sight, Look { centre, zoom: None }, MOST).unwrap()
+    }
+
+    fn zoomed(layer: &Layer, scope: Scope, sight: Sight, zoom: f64) -> Area {
+        area(layer, scope, sight, Look { centre: None, zoom: Some(zoom) }, MOST).unwrap()
+    }
+
+    #[test]
+    fn a_zoomed_view_shows_less_or_more_in_the_same_room() {
+        let large = layer(4000, 3000, None);
+        let near = zoomed(&large, Scope::Everywhere, near(64, 1), 4.0);
+        assert_eq!((near.view, near.shown), (View::Part, (1960, 1460, 80, 80)));
+        assert_eq!((near.width, near.height, near.factor), (80, 80, 1));
+        let far = zoomed(&large, Scope::Everywhere, Sight { reach: Reach::Near(8), ..Sight::default() }, 0.25);
+        assert_eq!((far.shown, far.width, far.height), ((1360, 860, 1280, 1280), 320, 320));
+        // Farther than the layer is large: all of it, no larger than asked
+        let all =
+            zoomed(&layer(400, 200, None), Scope::Everywhere, Sight { reach: Reach::Near(8), ..Sight::default() }, 0.5);
+        assert_eq!((all.shown, all.width, all.height), ((0, 0, 400, 200), 200, 100));
+        // A filter that looks at the whole still sees it
+        let whole = zoomed(&large, Scope::Everywhere, Sight::default(), 1.0);
+        assert_eq!((whole.view, whole.shown, whole.read), (View::Part, (1840, 1340, 320, 320), (0, 0, 4000, 3000)));
+        let hole = zoomed(
+            &layer(4000, 3000, Some((1000, 1000, 800, 400))),
+            Scope::Hole,
+            Sight { reach: Reach::Near(300), ..Sight::default() },
+            2.0,
+        );
+        assert_eq!((hole.shown, hole.read), ((1320, 1120, 160, 160), (688, 688, 1412, 1012)));
     }
 
     #[test]
@@ -188,15 +227,18 @@ mod tests {
 
     #[test]
     fn without_a_selection_a_filter_that_wants_one_says_so() {
-        for selection in [None, Some((0, 0, 0, 0))] {
+        let beside = Some((0, 0, 0, 0));
+        for (selection, scope) in [(None, Scope::Hole), (beside, Scope::Hole), (beside, Scope::Subject)] {
+            let error = area(&layer(40, 30, selection), scope, near(9, 1), Look::default(), MOST).unwrap_err();
+            assert_eq!(error.kind, Kind::InvalidArgument);
+            assert!(error.message.contains("select"), "{}", error.message);
+        }
+        for selection in [None, beside] {
             let layer = layer(40, 30, selection);
-            for scope in [Scope::Hole, Scope::Subject] {
-                let error = area(&layer, scope, near(9, 1), None, MOST).unwrap_err();
-                assert_eq!(error.kind, Kind::InvalidArgument);
-                assert!(error.message.contains("select"), "{}", error.message);
-            }
             assert_eq!(of(&layer, Scope::Everywhere, near(9, 1), None).shown, (0, 0, 40, 30));
         }
+        let subject = of(&layer(400, 300, None), Scope::Subject, Sight::default(), None);
+        assert_eq!((subject.view, subject.shown), (View::Whole, (0, 0, 400, 300)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `{"$ref": "0.layer"}`: what an earlier step of a batch answered, as an argument of a later one.
 
+use super::super::Operation;
+use super::super::catalogue::Catalogue;
 use super::super::params::{nearest, shorten};
 use crate::error::{Error, Kind, Result};
 use serde_json::{Map, Value};
@@ -18,15 +20,70 @@ pub struct Answered {
     pub result: Option<Map<String, Value>>,
 }
 
-/// Whether a value holds a reference.
-pub fn has_reference(value: &Value) -> bool {
+/// Whether a value is itself a reference.
+pub fn is_reference(value: &Value) -> bool {
+    value.as_object().is_some_and(|members| single(members, REFERENCE).is_some())
+}
+
+/// The value with every literal replaced by what it holds.
+pub fn without_literals(value: Value) -> Value {
     match value {
-        Value::Object(members) => {
-            single(members, LITERAL).is_none()
-                && (single(members, REFERENCE).is_some() || members.values().any(has_reference))
+        Value::Object(mut members) if single(&members, LITERAL).is_some() => {
+            members.remove(LITERAL).unwrap_or_default()
         }
-        Value::Array(items) => items.iter().any(has_reference),
-        _ => false,
+        Value::Object(members) => members.into_iter().map(|(name, member)| (name, without_literals(member))).collect(),
+        Value::Array(items) => items.into_iter().map(without_literals).collect(),
+        other => other,
+    }
+}
+
+/// Checks that what a reference stands for can be the parameter that it is given as, where the catalogue tells both
+/// types.
+pub fn check_types(operation: &Operation, arguments: &Map<String, Value>, steps: &[Answered]) -> Result<()> {
+    for (name, value) in arguments {
+        let Some(path) = value.as_object().and_then(|members| single(members, REFERENCE)) else { continue };
+        let (at, step, rest) = find(path, steps)?;
+        let wanted = types(&operation.input_schema()["properties"][name]);
+        let given = Catalogue::get().find(&step.name).and_then(|earlier| declared(earlier.output_schema(), rest));
+        let given = given.map(types).unwrap_or_default();
+        let fits = |given: &&str| wanted.contains(given) || *given == "integer" && wanted.contains(&"number");
+        if !wanted.is_empty() && !given.is_empty() && !given.iter().any(fits) {
+            let (wanted, given) = (wanted.join(" or "), given.join(" or "));
+            let message = format!(
+                "`{name}` must be of type {wanted}, and `$ref` {path} of step {at} (`{}`) is {given}",
+                step.name
+            );
+            return Err(Error::new(Kind::InvalidArgument, message).hint(HINT));
+        }
+    }
+    Ok(())
+}
+
+/// The schema of a result's field, where the catalogue has it.
+fn declared<'a>(schema: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut parts = path.split('.').filter(|part| !part.is_empty());
+    let mut found = schema.get("properties")?.get(parts.next()?)?;
+    for part in parts {
+        found = match part.parse::<usize>() {
+            Ok(_) => found.get("items")?,
+            Err(_) => found.get("properties")?.get(part)?,
+        };
+    }
+    Some(found)
+}
+
+/// The JSON types that a schema admits; none: it does not say.
+fn types(schema: &Value) -> Vec<&str> {
+    if let Some(alternatives) = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()) {
+        let all: Vec<Vec<&str>> = alternatives.iter().map(types).collect();
+        return if all.iter().any(Vec::is_empty) { Vec::new() } else { all.concat() };
+    }
+    match &schema["type"] {
+        Value::String(only) => vec![only],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+        // Enumerations of the catalogue are words.
+        _ if schema["enum"].as_array().is_some_and(|choices| choices.iter().all(Value::is_string)) => vec!["string"],
+        _ => Vec::new(),
     }
 }
 
@@ -142,13 +199,33 @@ mod tests {
     fn references_are_replaced_wherever_they_stand() {
         let given = json!({"layer": {"$ref": "0.layer"}, "all": [{"$ref": "sky.layers.0.id"}, 1], "x": {"y": {"$ref": "0"}},
             "same": {"$literal": {"$ref": "0.layer"}}, "text": "$ref 0.layer", "two": {"$ref": "0.layer", "b": 1}});
-        assert!(has_reference(&given) && !has_reference(&json!({"a": {"$literal": {"$ref": "0"}}})));
+        assert!(is_reference(&given["layer"]) && !is_reference(&given["same"]) && !is_reference(&given["two"]));
+        assert_eq!(without_literals(json!([{"$literal": {"x": 1}}, {"y": 2}])), json!([{"x": 1}, {"y": 2}]));
         check(&given, &steps()).unwrap();
         assert_eq!(
             resolve(given, &steps()).unwrap(),
             json!({"layer": 7, "all": [3, 1], "x": {"y": {"layer": 7, "layers": [{"id": 3}]}},
                 "same": {"$ref": "0.layer"}, "text": "$ref 0.layer", "two": {"$ref": "0.layer", "b": 1}})
         );
+    }
+
+    #[test]
+    fn a_reference_of_another_type_is_found_before_anything_runs() {
+        let steps = [Answered { id: None, name: "create_layer".into(), result: None }];
+        let operation = Catalogue::get().find("set_layer_properties").unwrap();
+        let check = |name: &str, path: &str| {
+            let arguments = Map::from_iter([(name.to_owned(), json!({"$ref": path}))]);
+            check_types(operation, &arguments, &steps)
+        };
+        check("layer", "0.layer").unwrap();
+        check("layer", "0.something_new").unwrap();
+        let error = check("layer", "0.message").unwrap_err();
+        assert_eq!(
+            error.message,
+            "`layer` must be of type integer, and `$ref` \"0.message\" of step 0 (`create_layer`) is string"
+        );
+        check("name", "0.message").unwrap();
+        assert!(check("name", "0.layer").is_err());
     }
 
     #[test]

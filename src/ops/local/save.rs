@@ -22,7 +22,9 @@ pub async fn save_image(mut call: Call<'_>) -> Result<Outcome> {
     let stop = call.context.cancel.child_token();
     request.cancel = stop.clone();
     let streamed = call.ops.gimp().stream(request).await?;
-    Ok(Outcome { result: collect(streamed, &stop, MAX_BYTES).await?, ..Outcome::default() })
+    // A client that refuses long answers is told here what to do instead.
+    let most = call.pictures.max_bytes.unwrap_or(MAX_BYTES).min(MAX_BYTES);
+    Ok(Outcome { result: collect(streamed, &stop, most).await?, ..Outcome::default() })
 }
 
 /// The reply's result with the streamed bytes as `image_data`; `stop` ends a stream that is over `limit`.
@@ -35,7 +37,9 @@ async fn collect(mut streamed: Streamed, stop: &CancellationToken, limit: u64) -
                 Kind::TooLarge,
                 format!("the file is larger than {limit} bytes, too large to send back"),
             )
-            .hint("give `path` to write it to a file, or choose a smaller format or quality"));
+            .hint(
+                "give `path` to write it to a file, a larger `max_bytes` (0: no bound), or a smaller format or quality",
+            ));
         }
         text.push(&chunk);
     }

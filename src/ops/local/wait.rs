@@ -44,7 +44,7 @@ pub async fn wait_for_change(mut call: Call<'_>) -> Result<Outcome> {
     };
     match seen {
         State::Known(revision) => Ok(answer(image, &before, Some(&revision), None)),
-        State::Gone(error) if error.kind == Kind::NotFound => Ok(answer(image, &before, None, None)),
+        State::Gone(error) if error.kind == Kind::ImageGone => Ok(answer(image, &before, None, None)),
         State::Gone(error) => Err(error),
         State::Unknown => Ok(answer(image, &before, Some(&before), state.remove("is_dirty"))),
     }

@@ -49,8 +49,9 @@ class Caller(Gimp.PlugIn):
         config = procedure.create_config()
         if asked.get("describe"):
             return {"status": "SUCCESS", "arguments": [spec.name for spec in procedure.get_arguments()]}
-        config.set_property("image", Gimp.Image.get_by_id(asked["image"]))
-        config.set_core_object_array("drawables", [Gimp.Item.get_by_id(id_) for id_ in asked["drawables"]])
+        if "image" in asked:
+            config.set_property("image", Gimp.Image.get_by_id(asked["image"]))
+            config.set_core_object_array("drawables", [Gimp.Item.get_by_id(id_) for id_ in asked["drawables"]])
         for name, value in asked.get("arguments", {}).items():
             config.set_property(name, value)
         values = procedure.run(config)

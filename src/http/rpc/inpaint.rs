@@ -1,0 +1,165 @@
+//! ai_inpainting with a prompt: an image generator paints what it says where something is selected, or where `mask_data` or
+//! `region` say.
+//!
+//! In a session it is fill_selection_with_prompt, as one undo step; a picture that comes along needs no GIMP.
+
+use super::ai::{DEFAULT_SECONDS, mask, png};
+use super::{Rpc, wrong};
+use crate::error::{Error, Result};
+use crate::filters::{Depth, Picture, Plane, Samples};
+use crate::http::keys::Identity;
+use crate::ops::{Context, Given, given_picture};
+use serde_json::{Map, Value, json};
+
+/// What fill_selection_with_prompt takes of the method's parameters.
+pub(super) const PARAMETERS: [&str; 10] = [
+    "prompt",
+    "negative_prompt",
+    "strength",
+    "context_margin",
+    "num_inference_steps",
+    "guidance_scale",
+    "seed",
+    "model",
+    "backend",
+    "timeout",
+];
+
+/// # Errors
+/// For what does not go with a prompt; the operation's own.
+pub(super) async fn inpaint(
+    rpc: &Rpc,
+    mut given: Map<String, Value>,
+    identity: &Identity,
+    context: Context,
+) -> Result<Value> {
+    let has_parameters = given.get("parameters").and_then(Value::as_object).is_some_and(|given| !given.is_empty());
+    if given.contains_key("filter") || has_parameters {
+        return Err(wrong(
+            "a prompt is for an image generator, and `filter` and `parameters` are not",
+            "leave one of them out",
+        ));
+    }
+    let own = |name: &&str| given.get(*name).map(|value| ((*name).to_owned(), value.clone()));
+    let mut arguments: Map<String, Value> = PARAMETERS.iter().filter_map(own).collect();
+    arguments.entry("timeout").or_insert_with(|| DEFAULT_SECONDS.into());
+    if given.contains_key("session_id") {
+        return in_session(rpc, given, arguments, identity, context).await;
+    }
+    let Some(bytes) = rpc.about(&mut given, identity, None).await?.into_bytes() else {
+        return Err(wrong("no picture is given", "give image_data, upload or session_id"));
+    };
+    let Given { picture, complete, mut notes } = given_picture(bytes, "image_data").await?;
+    let (width, height) = (picture.width, picture.height);
+    let Some(mask) = mask(&given, width, height).await? else {
+        return Err(wrong("what to fill is not said", "give `mask_data` or `region`"));
+    };
+    let filled = rpc.ops.fill_picture(picture, mask, arguments, &context).await?;
+    notes.extend(filled.notes);
+    let picture = filled.picture;
+    let encoded = tokio::task::spawn_blocking(move || png(picture)).await.map_err(Error::internal)??;
+    let mut message = notes.iter().fold(filled.message, |text, note| format!("{text}; {note}"));
+    if !complete {
+        message.push_str("; the picture that was sent is incomplete");
+    }
+    let mut answer = json!({
+        "success": true, "message": message, "image_data": encoded,
+        "image_dimensions": {"width": width, "height": height}, "notes": notes, "complete": complete,
+    });
+    for name in ["image_id", "url", "metadata"] {
+        answer[name] = filled.image[name].clone();
+    }
+    Ok(answer)
+}
+
+async fn in_session(
+    rpc: &Rpc,
+    mut given: Map<String, Value>,
+    arguments: Map<String, Value>,
+    identity: &Identity,
+    context: Context,
+) -> Result<Value> {
+    if given.contains_key("image_data") || given.contains_key("upload") {
+        return Err(wrong("the picture was given twice, by a session and beside it", "give one of them"));
+    }
+    let session = given.remove("session_id").unwrap_or_default();
+    let include = given.remove("include_image_data").unwrap_or(false.into());
+    let around = |mut inner: Map<String, Value>| {
+        inner.insert("session_id".into(), session.clone());
+        inner.insert("include_image_data".into(), include.clone());
+        inner
+    };
+    if !given.contains_key("mask_data") && !given.contains_key("region") {
+        return Ok(rpc.operation("fill_selection_with_prompt", around(arguments), identity, context).await);
+    }
+    let look = async |name: &str| {
+        let only = Map::from_iter([("session_id".to_owned(), session.clone())]);
+        rpc.operation(name, only, identity, context.clone()).await
+    };
+    let (facts, selection) = (look("get_image_metadata").await, look("get_selection").await);
+    for looked in [&facts, &selection] {
+        if looked["success"] != true {
+            return Ok(looked.clone());
+        }
+    }
+    let side = |name: &str| facts["result"]["basic"][name].as_u64().unwrap_or_default() as usize;
+    let mask = mask(&given, side("width"), side("height")).await?.ok_or_else(|| Error::internal("no mask"))?;
+    let timeout = arguments["timeout"].clone();
+    let selected = &facts["result"]["structure"]["selected_layers"];
+    let is_selected = selection["result"]["empty"] == false;
+    let (steps, fill) = through_selection(arguments, mask_png(mask).await?, selected, is_selected);
+    let batch = Map::from_iter([("operations".to_owned(), steps), ("timeout".to_owned(), timeout)]);
+    let mut done = rpc.operation("batch", around(batch), identity, context).await;
+    if done["success"] == true {
+        let effect = done["result"]["effect"].take();
+        let mut result = done["result"]["results"][fill].take();
+        result["effect"] = effect;
+        done["message"] = result["message"].clone();
+        done["result"] = result;
+    }
+    Ok(done)
+}
+
+/// The steps of a run within a mask, and which of them paints: the mask becomes the selection, and the old one comes back.
+fn through_selection(
+    mut fill: Map<String, Value>,
+    mask: String,
+    selected: &Value,
+    is_selected: bool,
+) -> (Value, usize) {
+    // The batch has the time limit.
+    fill.remove("timeout");
+    if let Some([only]) = selected.as_array().map(Vec::as_slice) {
+        fill.insert("layer".into(), only.clone());
+    }
+    let (layer, kept) = (json!({"$ref": "mask.layers.0"}), json!({"$ref": "kept.channel"}));
+    let mut steps = Vec::new();
+    if is_selected {
+        steps.push(json!({"id": "kept", "name": "save_selection_to_channel", "arguments": {}}));
+    }
+    steps.extend([
+        json!({"id": "mask", "name": "open_image", "arguments": {"image_data": mask, "as": "layer", "name": "mask"}}),
+        json!({"name": "select_from", "arguments": {"source": "alpha", "item": layer}}),
+        json!({"name": "delete_layer", "arguments": {"layer": layer}}),
+        json!({"name": "fill_selection_with_prompt", "arguments": fill}),
+    ]);
+    let at = steps.len() - 1;
+    if is_selected {
+        steps.push(json!({"name": "select_from", "arguments": {"source": "channel", "item": kept}}));
+        steps.push(json!({"name": "delete_channel", "arguments": {"channel": kept}}));
+    } else {
+        steps.push(json!({"name": "select_none", "arguments": {}}));
+    }
+    (steps.into(), at)
+}
+
+/// White, and as opaque as the mask is white.
+async fn mask_png(mask: Plane) -> Result<String> {
+    let work = move || {
+        let values: Vec<f32> = mask.data.iter().flat_map(|value| [1.0, *value]).collect();
+        let mut samples = Samples::zeroed(Depth::U8, values.len());
+        samples.write(0, &values);
+        png(Picture { width: mask.width, height: mask.height, channels: 2, samples })
+    };
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+}

@@ -1,0 +1,136 @@
+"""What stands behind the dialogs of Filters > AI > Generate and needs no GIMP: prompts that are kept, who can make a picture,
+and the settings that a dialog writes."""
+
+import json
+import os
+import stat
+import tomllib
+
+import generate_settings
+import pytest
+from errors import OperationError
+from generate_history import MOST, History, shown
+from generate_kinds import KINDS, automatic, fitting_size, generators
+
+FILL, LAYER, VARY = KINDS
+
+
+def test_prompts_are_kept_newest_first_each_once_and_bounded(tmp_path):
+    history = History(str(tmp_path))
+    assert (history.prompts, history.seed) == ([], None)
+    for number in range(MOST + 5):
+        history.add(f"lake {number}", "fog")
+    history.add(" lake 20 ", "fog")
+    history.add("   ", "fog")
+    history.used(4294967295)
+    again = History(str(tmp_path))
+    assert again.prompts[:2] == [("lake 20", "fog"), (f"lake {MOST + 4}", "fog")]
+    assert len(again.prompts) == len(set(again.prompts)) == MOST and again.seed == 4294967295
+    assert stat.S_IMODE(os.stat(tmp_path / "prompts.json").st_mode) == 0o600
+    again.clear()
+    assert History(str(tmp_path)).prompts == []
+
+
+def test_two_gimps_keep_their_prompts_together(tmp_path):
+    one, other = History(str(tmp_path)), History(str(tmp_path))
+    one.add("a", "")
+    other.add("b", "")
+    assert History(str(tmp_path)).prompts == [("b", ""), ("a", "")]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"prompts": 3, "seed": true}', '{"prompts": [["x"], [1, 2], ["", ""], ["' + "x" * 1001 + '", ""]], "seed": -1}', "[" * 100_000])
+def test_a_file_that_is_no_history_is_an_empty_one(tmp_path, text):
+    (tmp_path / "prompts.json").write_text(text)
+    history = History(str(tmp_path))
+    assert (history.prompts, history.seed) == ([], None)
+
+
+def test_prompts_that_cannot_be_kept_stop_nothing(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    History(str(tmp_path / "file")).add("x", "")
+    assert "prompts are not kept" in capsys.readouterr().err
+
+
+def test_a_prompt_in_a_menu_is_one_short_line():
+    assert shown(("a\n  lake", "")) == "a lake"
+    assert len(shown(("word " * 100, ""))) <= 60 and shown(("word " * 100, "")).endswith("…")
+
+
+def row(name, default=False, takes_over=False, ready=True, **can):
+    return {"name": name, "kind": "a1111", "default": default, "takes_over": takes_over, "ready": ready, "can": can, "models": ["m", 3]}
+
+
+def test_who_cannot_do_it_is_shown_with_the_reason():
+    rows = [row("words", default=True), row("home", image_to_image=True, masks=True, takes_over=True),
+            row("half", image_to_image=True, ready=False), {"kind": "x"}, "x"]
+    assert [each.lacks for each in generators(LAYER, rows)] == [None] * 3
+    assert [each.lacks for each in generators(FILL, rows)] == ["cannot begin from a picture", None, "cannot paint a part of a picture"]
+    assert [each.lacks for each in generators(VARY, rows)] == ["cannot begin from a picture", None, None]
+    found = generators(VARY, rows)
+    assert found[1].models == ("m",) and found[2].label == "half (Stable Diffusion web UI), does not answer"
+    assert [automatic(generators(kind, rows)).name for kind in KINDS] == ["home", "words", "home"]
+    # What is in no order is not taken by itself
+    assert automatic(generators(VARY, rows[2:3])) is None and automatic([]) is None
+
+
+@pytest.mark.parametrize("image, layer", [((512, 512), (512, 512)), ((3000, 2000), (640, 448)), ((10, 4000), (64, 2048))])
+def test_a_new_layer_has_the_image_s_proportions(image, layer):
+    assert fitting_size(*image) == layer
+
+
+def declared(path):
+    settings = tomllib.loads(path.read_text())
+    with open(settings["generate"]["backends"], "rb") as file:
+        return settings, tomllib.load(file)["backend"]
+
+
+def test_a_generator_is_declared_beside_what_is_there(tmp_path):
+    path = tmp_path / "gimp bridge" / "gimp-bridge.toml"
+    assert generate_settings.declare("a1111", " http://host:7860 ", path=str(path)) == "webui"
+    before = path.read_text()
+    assert generate_settings.declare("a1111", "http://other/", path=str(path)) == "webui-2"
+    assert generate_settings.declare("comfyui", "http://c", 'C:\\flow "a".json', path=str(path)) == "comfyui"
+    settings, rows = declared(path)
+    assert path.read_text() == before, "the settings name the file once"
+    assert rows == [{"name": "webui", "kind": "a1111", "url": "http://host:7860"},
+                    {"name": "webui-2", "kind": "a1111", "url": "http://other/"},
+                    {"name": "comfyui", "kind": "comfyui", "url": "http://c", "workflow": 'C:\\flow "a".json'}]
+
+
+@pytest.mark.parametrize("text", ["# mine\n[server]\nport = 9000", "[generate]\nparallel = 3\n\n[server]\nport = 9000\n", "[generate] # x"])
+def test_settings_that_are_there_stay_as_they_are(tmp_path, text):
+    path = tmp_path / "gimp-bridge.toml"
+    path.write_text(text)
+    generate_settings.declare("openai", "http://host/v1", path=str(path))
+    settings, rows = declared(path)
+    assert len(rows) == 1
+    settings["generate"].pop("backends")
+    assert {k: v for k, v in settings.items() if v} == {k: v for k, v in tomllib.loads(text).items() if v}
+    assert all(line in path.read_text() for line in text.splitlines())
+
+
+@pytest.mark.parametrize("text", ["[generate\n", "generate = 3\n", 'generate.parallel = 3\n[x]\n', "[[backend]]\nname = "])
+def test_settings_with_a_mistake_are_not_touched(tmp_path, text):
+    path = tmp_path / "gimp-bridge.toml"
+    path.write_text(text)
+    with pytest.raises(OperationError) as raised:
+        generate_settings.declare("a1111", "http://host", path=str(path))
+    assert raised.value.details["reason"] == "settings_unreadable" and path.read_text() == text
+    assert os.listdir(tmp_path) == ["gimp-bridge.toml"]
+
+
+def test_addresses_and_the_place_of_the_settings():
+    assert all(map(generate_settings.is_address, ("http://a", "https://a.b:8/v1", " http://127.0.0.1:7860 ")))
+    assert not any(map(generate_settings.is_address, ("", "host:7860", "http://", "http://a b", "ftp://a", 'http://a\n"')))
+    place = generate_settings.settings_file
+    assert place({"GIMP_BRIDGE_CONFIG": "/x.toml"}) == "/x.toml"
+    assert place({"HOME": "/h"}, "linux") == "/h/.config/gimp-bridge/gimp-bridge.toml"
+    assert place({"HOME": "/h", "XDG_CONFIG_HOME": "/c"}, "linux") == "/c/gimp-bridge/gimp-bridge.toml"
+    assert place({"HOME": "/h"}, "darwin") == "/h/Library/Application Support/gimp-bridge/gimp-bridge.toml"
+
+
+def test_the_procedures_are_known_to_the_policies():
+    from conftest import ROOT
+
+    table = json.loads((ROOT / "protocol" / "procedures.json").read_text())
+    assert {f"plug-in-gimp-bridge-{kind.name}" for kind in KINDS} <= set(table["classes"]["bridge"]["procedures"])
