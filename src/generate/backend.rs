@@ -244,15 +244,7 @@ impl Server {
             Some(rest) => rest.split_once(',').map_or("", |(_, body)| body),
             None => text,
         };
-        let engine = GeneralPurpose::new(
-            &alphabet::STANDARD,
-            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-        );
-        let decoded = match text.bytes().any(|byte| byte.is_ascii_whitespace()) {
-            true => engine.decode(text.split_ascii_whitespace().collect::<String>()),
-            false => engine.decode(text),
-        };
-        decoded.map(Bytes::from).map_err(|_| self.nonsense("a picture that is no base64"))
+        from_base64(text).map(Bytes::from).ok_or_else(|| self.nonsense("a picture that is no base64"))
     }
 
     /// What kind of picture the bytes are, and its size.
@@ -279,6 +271,16 @@ impl Server {
     }
 }
 
+fn from_base64(text: &str) -> Option<Vec<u8>> {
+    let engine = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let whole = engine.decode(text).ok();
+    // Some break their lines, as MIME does.
+    whole.or_else(|| engine.decode(text.split_ascii_whitespace().collect::<String>()).ok())
+}
+
 /// Whether the end of the file is there.
 fn is_whole(format: &str, bytes: &[u8]) -> bool {
     match format {
@@ -300,6 +302,19 @@ mod tests {
     use super::*;
     use image::{DynamicImage, ImageFormat};
     use std::io::Cursor;
+
+    #[test]
+    fn base64_is_read_with_and_without_line_breaks_and_padding() {
+        for length in 0..200_u8 {
+            let bytes: Vec<u8> = (0..length).collect();
+            let text = STANDARD.encode(&bytes);
+            let lines: Vec<_> = text.as_bytes().chunks(76).map(|line| str::from_utf8(line).unwrap()).collect();
+            for form in [text.as_str(), text.trim_end_matches('='), &lines.join("\r\n"), &lines.join("\n")] {
+                assert_eq!(from_base64(form).as_deref(), Some(bytes.as_slice()), "{form}");
+            }
+        }
+        assert_eq!(from_base64("AAAA*AAA"), None);
+    }
 
     #[test]
     fn a_picture_that_is_cut_short_is_known() {
