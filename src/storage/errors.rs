@@ -33,7 +33,8 @@ impl Place {
                 made(Kind::IoError, message, hint)
             }
             Where::Bucket { name, .. } => {
-                if has(&["nosuchbucket"]) || matches!(error, object_store::Error::NotFound { .. }) {
+                if has(&["nosuchbucket", "invalidbucketname"]) || matches!(error, object_store::Error::NotFound { .. })
+                {
                     return made(
                         Kind::IoError,
                         format!("there is no bucket `{name}` ({})", self.shown),
@@ -57,6 +58,7 @@ impl Place {
                 }
                 if has(&[
                     "invalidaccesskeyid",
+                    "notsignedup",
                     "signaturedoesnotmatch",
                     "unauthenticated",
                     "invalidtoken",

@@ -127,6 +127,8 @@ class Server:
     """An S3 server with a bucket in it. `clock` sets its own off."""
 
     secret = SECRET
+    no_bucket = "no-such-bucket"
+    has_folders = False
 
     def __init__(self, folder, clock=None):
         self.folder, self.clock = Path(folder), clock
@@ -221,6 +223,9 @@ class S3s(Server):
     """Checks signatures and their time; keeps its buckets in folders."""
 
     checks_signatures = True
+    # It makes a bucket for the first object, if it takes the name.
+    no_bucket = "No_Such_Bucket"
+    has_folders = True
 
     @property
     def root(self):
@@ -234,6 +239,11 @@ class S3s(Server):
 
     def make_bucket(self):
         (self.root / BUCKET).mkdir(exist_ok=True)
+
+    def names(self):
+        """Of its files: when its clock is another, it takes no request of this process."""
+        folder = self.root / BUCKET / "mcp-server"
+        return sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.exists() else []
 
     def later(self, shift):
         # It takes no signature of another time than its own.

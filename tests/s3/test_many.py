@@ -5,6 +5,7 @@ import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from painter import png
@@ -31,8 +32,10 @@ def run(bucket, *words, folder="."):
 
 
 def objects(bucket, prefix):
-    listed = bucket.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
-    return {found["Key"]: bucket.client.get_object(Bucket=BUCKET, Key=found["Key"]) for found in listed}
+    # s3s-fs does not encode names, which boto3 takes for granted unless it is told that it is asked for.
+    listed = bucket.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix, EncodingType="url").get("Contents", [])
+    names = [unquote(found["Key"]) for found in listed]
+    return {name: bucket.client.get_object(Bucket=BUCKET, Key=name) for name in names}
 
 
 def test_runs_share_a_buckets_pictures(filled, tmp_path):
@@ -88,6 +91,8 @@ def test_single_objects(filled, tmp_path):
     (["s3://{b}/inside.png", "s3://{b}/out/", "--shard", "0/3"], "shares a folder"),
 ])
 def test_places_that_do_not_fit_are_said(filled, tmp_path, words, said):
+    if words[0] == "s3://{b}/in" and filled.has_folders:
+        said = "cannot be read"  # It says no more than 500 of a folder.
     status, lines, error = run(filled, *(word.format(b=BUCKET) for word in words), folder=tmp_path)
     assert status in (1, 2) and not lines and said in error, error
     assert "hint: " in error

@@ -119,7 +119,7 @@ def refused(daemon, painter, settings, said):
 
 
 @pytest.mark.parametrize("wrong, said", [
-    ({"S3_BUCKET": "no-such-bucket"}, ["no-such-bucket", "S3_BUCKET"]),
+    ({"S3_BUCKET": S3.no_bucket}, [S3.no_bucket, "S3_BUCKET"]),
     ({"S3_ENDPOINT_URL": "http://127.0.0.1:9"}, ["S3_ENDPOINT_URL"]),
     ({"AWS_SECRET_ACCESS_KEY": ""}, ["AWS_SECRET_ACCESS_KEY"]),
 ])
@@ -140,6 +140,8 @@ def test_wrong_credentials_are_refused_with_a_word(daemon, painter, tmp_path):
     (403, "AccessDenied", ["s3:PutObject"]),
     (400, "ExpiredToken", ["AWS_SESSION_TOKEN"]),
     (404, "NoSuchBucket", ["S3_BUCKET"]),
+    (400, "InvalidBucketName", ["S3_BUCKET"]),
+    (403, "NotSignedUp", ["AWS_ACCESS_KEY_ID"]),
     (301, "PermanentRedirect", ["AWS_REGION"]),
     (400, "AuthorizationHeaderMalformed", ["AWS_REGION"]),
     (503, "SlowDown", ["try again"]),
