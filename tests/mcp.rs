@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 const MODERN: &str = "2026-07-28";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn ops(shutdown: &CancellationToken) -> (Ops, tempfile::TempDir) {
     let state = tempfile::tempdir().unwrap();
@@ -498,7 +498,8 @@ async fn shutdown_ends_open_streams() {
     // And one that never finishes its request.
     let mut half = TcpStream::connect(daemon.address).await.unwrap();
     half.write_all(b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{").await.unwrap();
-    assert!(daemon.stop().await < Duration::from_secs(6));
+    // The half request itself has 30 s.
+    assert!(daemon.stop().await < Duration::from_secs(25));
 }
 
 /// The other end of a stdio server that runs in this process.

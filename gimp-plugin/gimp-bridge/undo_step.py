@@ -21,8 +21,11 @@ def within(name, work):
         if begun:  # by whoever found it in GIMP's list meanwhile
             return procedure.new_return_values(Gimp.PDBStatusType.CALLING_ERROR, None)
         begun.append(True)
-        # Takes the first one's place in GIMP, whose windows would else look for its menu entry all the time. This side
-        # keeps both, since GIMP's library wants to find what it runs
+        # Takes the first one's place in GIMP, whose windows would else look for its menu entry all the time: whenever
+        # they update their menus. An update that waits until GIMP is idle may still fall between the label and this; GIMP
+        # then tells its log that there is no such action, and goes on. (A label cannot come with the registration or be
+        # taken away, and only a menu entry would make an action.) This side keeps both, since GIMP's library wants to
+        # find what it runs
         plug_in.add_temp_procedure(_procedure(plug_in, run))
         try:
             # Each running procedure has its own: errors belong to the caller, not into the user's message dialog

@@ -112,7 +112,7 @@ mod tests {
             queue.write_all(format!("{number}\n").as_bytes()).unwrap();
         }
         queue.drain();
-        assert!(began.elapsed() < Duration::from_secs(5));
+        assert!(began.elapsed() < Duration::from_secs(60));
         drop(release);
         while queue.counts.waiting.load(Ordering::Acquire) > 0 {
             std::thread::yield_now();

@@ -43,7 +43,7 @@ class Screen:
     def run(self, *command):
         """Runs a tool on this display and gives what it printed."""
         return subprocess.run(self._command(*command), check=True, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=30).stdout
+                              timeout=120).stdout
 
     def shot(self, path=None):
         """A picture of the whole screen, as an array; written to `path` too."""
@@ -97,5 +97,5 @@ class Screen:
                     process.wait(5)
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, signal.SIGKILL)
-                    process.wait(5)
+                    process.wait(60)
         self.home.cleanup()

@@ -27,8 +27,12 @@ Image.MAX_IMAGE_PIXELS = None
 BIN = os.environ.get("GIMP_BRIDGE_BIN", "target/release/gimp-bridge")
 
 
+SLOWER = 3  # than the machines that the tests were written on
+
+
 def wait_for(what, condition, seconds):
-    """Polls `condition` until it gives something true; raises with `what` after `seconds`."""
+    """Polls `condition` until it gives something true; raises with `what` after `seconds` of an idle machine."""
+    seconds *= SLOWER
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         value = condition()
@@ -90,14 +94,14 @@ class Bridge:
 
     def start_daemon(self):
         self.daemon = self.start("serve", "--port", "0")
-        self.url = wait_line(self.daemon, r"http://\S+/mcp", 10).group(0)
+        self.url = wait_line(self.daemon, r"http://\S+/mcp", 60).group(0)
         return self.url
 
     def client(self, **options):
         return Client(self.url, **options)
 
     def health(self):
-        with urllib.request.urlopen(self.url.replace("/mcp", "/health"), timeout=10) as answer:
+        with urllib.request.urlopen(self.url.replace("/mcp", "/health"), timeout=60) as answer:
             return json.load(answer)
 
     def close(self):
@@ -108,7 +112,7 @@ class Bridge:
                     process.wait(15)
                 except subprocess.TimeoutExpired:
                     os.killpg(process.pid, signal.SIGKILL)
-                    process.wait(5)
+                    process.wait(60)
         for process in self.processes:
             process.stdout.close()
             process.log.close()

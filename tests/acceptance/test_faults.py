@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from support import call, python, value, wait_for
@@ -11,7 +12,7 @@ from support import call, python, value, wait_for
 
 async def ready(client):
     """The next call after a fault: works within the time that GIMP needs to come back."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         result = await client.call_tool("call_api", {"api_path": "exec", "args": ["pyGObject-eval", ["6 * 7"]]})
         if not result.is_error:
@@ -22,19 +23,29 @@ async def ready(client):
         await asyncio.sleep(0.25)
 
 
+async def begins(bridge, client, *lines, **arguments):
+    """The task of a call that runs: its code has told so."""
+    begun = Path(bridge.folder.name, f"begun-{time.monotonic_ns()}")
+    running = asyncio.create_task(python(client, f"open({str(begun)!r}, 'w').close()", *lines, **arguments))
+    deadline = time.monotonic() + 60
+    while not begun.exists():
+        assert time.monotonic() < deadline and not running.done(), running
+        await asyncio.sleep(0.05)
+    return running
+
+
 def test_kill_9_of_gimp_during_a_call(own):
     async def scenario():
         async with own.client() as client:
             pid = (await call(client, "list_instances"))["instances"][0]["pid"]
             gimp = await value(client, "__import__('os').getppid()")
-            running = asyncio.create_task(python(client, "import time", "time.sleep(90)", timeout=100, _error=True))
-            await asyncio.sleep(1)
+            running = await begins(own, client, "import time", "time.sleep(90)", timeout=100, _error=True)
             for victim in (gimp, pid):
                 if victim > 1:
                     os.kill(victim, signal.SIGKILL)
             killed = time.monotonic()
             answer = await running
-            assert time.monotonic() - killed < 30, "the caller waited too long"
+            assert time.monotonic() - killed < 60, "the caller waited too long"
             assert answer["kind"] == "connection_lost" and answer["hint"], answer
             await ready(client)
             assert own.health()["status"] == "ok"
@@ -45,17 +56,17 @@ def test_kill_9_of_gimp_during_a_call(own):
 def test_kill_9_of_the_daemon_leaves_gimp_and_its_images(own):
     async def before():
         async with own.client() as client:
-            return (await call(client, "create_new_image", width=20, height=10, color="teal"))["image"]
+            return (await call(client, "create_new_image", width=310, height=205, color="teal"))["image"]
 
     image = asyncio.run(before())
     own.daemon.send_signal(signal.SIGKILL)
-    own.daemon.wait(5)
+    own.daemon.wait(60)
     own.start_daemon()
 
     async def after():
         async with own.client() as client:
             answer = await call(client, "get_image_bitmap", image=image)
-            assert answer["picture"].shape[:2] == (10, 20)
+            assert answer["picture"].shape[:2] == (205, 310)
             assert (answer["picture"][..., :3] == (0, 128, 128)).all()
 
     asyncio.run(after())
@@ -102,7 +113,7 @@ def test_a_runaway_is_ended_and_the_next_call_works(shared, name):
         async with shared.client() as client:
             started = time.monotonic()
             answer = await python(client, *code, timeout=2, _error=True)
-            assert time.monotonic() - started < 40
+            assert time.monotonic() - started < 60
             assert answer["kind"] in (kind, "forbidden"), answer
             assert len(str(answer)) < 200_000
             assert await value(client, "6 * 7") == 42
@@ -113,12 +124,11 @@ def test_a_runaway_is_ended_and_the_next_call_works(shared, name):
 def test_cancelling_ends_a_running_exec_at_once(shared):
     async def scenario():
         async with shared.client() as client:
-            running = asyncio.create_task(python(client, "while True: Gimp.context_get_foreground()", timeout=60))
-            await asyncio.sleep(0.5)
+            running = await begins(shared, client, "while True: Gimp.context_get_foreground()", timeout=100)
             running.cancel()
             started = time.monotonic()
             assert await value(client, "6 * 7") == 42
-            assert time.monotonic() - started < 30  # of 60
+            assert time.monotonic() - started < 60  # of 100
 
     asyncio.run(scenario())
 
@@ -145,7 +155,7 @@ def test_clients_see_ends_not_hangs_when_gimp_stops(own):
                 started = time.monotonic()
                 answer = await python(client, "print(1)", timeout=1, _error=True)
                 assert answer["kind"] in ("busy", "timeout", "connection_lost", "no_gimp"), answer
-                assert time.monotonic() - started < 60
+                assert time.monotonic() - started < 120
             finally:
                 os.kill(pid, signal.SIGCONT)
             await ready(client)

@@ -23,13 +23,13 @@ def quick(version):
         made.close()
 
 
-async def told(client, seconds=120):
-    """The next answer that is none of an interruption."""
+async def told(client, seconds=300):
+    """The next answer that is none of an interruption, and says what there was: whenever a busy machine comes to it."""
     deadline = time.monotonic() + seconds
     while True:
         answer = await client.call_tool("list_images", {})
         answer = answer.structured_content
-        if answer.get("kind") not in ("no_gimp", "connection_lost", "busy", "timeout"):
+        if answer.get("kind") not in ("no_gimp", "connection_lost", "busy", "timeout") and "note" in answer:
             return answer
         assert time.monotonic() < deadline, answer
         await asyncio.sleep(0.2)
@@ -42,7 +42,6 @@ def test_a_procedure_that_never_answers(quick):
             gimp = await value(other, "__import__('os').getppid()")
             stuck = asyncio.create_task(
                 call(client, "call_api", api_path="extension-gimp-help", args=[], timeout=1, _error=True))
-            await asyncio.sleep(2)
             answer = await told(other)
             assert (await stuck)["kind"] in ("timeout", "connection_lost")
             assert "plug-in was started again" in answer["note"] and "images are kept" in answer["note"], answer

@@ -67,7 +67,7 @@ class Daemon:
         """Ends it as a user would; gives the exit status."""
         self.process.terminate()
         try:
-            return self.process.wait(20)
+            return self.process.wait(60)
         finally:
             self.process.kill()
             self.process.stdout.close()

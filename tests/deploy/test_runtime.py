@@ -159,7 +159,7 @@ def test_a_picture_that_takes_too_long_is_given_up(image, model):
     assert status == 400 and "took longer than 0.2 s" in answer["error"], answer
     begun = time.monotonic()
     image.stop(slow.process)
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 30
 
 
 def test_what_is_no_model_ends_the_start(image, tmp_path):

@@ -3,6 +3,7 @@ binary; GIMP_BRIDGE_TEST_S3 is `moto` (the default; in this Python environment) 
 builds and GIMP_BRIDGE_TEST_S3S names."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -88,6 +89,14 @@ class Daemon:
             with error:
                 return error.code, error.headers, error.read()
 
+    @contextlib.contextmanager
+    def asking(self, path, body, headers=()):
+        """A POST whose caller hangs up at the end, unanswered."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json", **dict(headers)})
+            yield
+
     def get(self, path):
         """Status and bytes."""
         status, _, body = self.ask("GET", path)
@@ -117,7 +126,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=20)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.kill()
         return self.said()

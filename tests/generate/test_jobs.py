@@ -199,11 +199,11 @@ def test_who_cancels_stops_the_backend(one, webui):
     anyio.run(give_up)
     until(lambda: webui.interrupted == 2, "the backend is told of that too")
     webui.gate.clear()
-    with pytest.raises(OSError):
-        one.ask("POST", "/mcp/v1/tools/generate_image", WANTED, limit=1)
+    with one.asking("/mcp/v1/tools/generate_image", WANTED):
+        until(lambda: webui.painting == 3, "it paints again")
     until(lambda: webui.interrupted == 3, "and of the caller that hung up")
     webui.gate.set()
     began = time.monotonic()
     status, made = one.generate("after it")
-    assert status == 200 and time.monotonic() - began < 20
+    assert status == 200 and time.monotonic() - began < 60
     assert one.json("/images")["total"] == 1, "what was cancelled is not kept"

@@ -286,7 +286,7 @@ def test_an_answer_that_trickles_ends_at_the_time_limit(daemon):
             began = time.monotonic()
             status, refused = one.generate("a lake")
             assert refused["error"]["kind"] == "timeout" and "within 2 s" in refused["message"], refused
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < 20  # the answer would take 30 s
 
 
 def test_headers_without_end_and_lengths_that_lie(daemon):
@@ -318,6 +318,6 @@ def test_a_client_that_sends_its_request_a_byte_at_a_time_keeps_nobody_waiting(o
         slow.append(connection)
     began = time.monotonic()
     assert one.generate("a lake")[0] == 200
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25  # a half request has 30 s
     for connection in slow:
         connection.close()

@@ -22,7 +22,7 @@ def test_no_gimp_is_looked_for(daemon, painter, tmp_path):
     began = time.monotonic()
     call = {"jsonrpc": "2.0", "id": 1, "method": "create_new_image", "params": {"width": 300, "height": 200}}
     answer = one.ask("POST", "/jsonrpc", call)[2].decode()
-    assert time.monotonic() - began < 2, "nobody waits for a GIMP that is not wanted"
+    assert time.monotonic() - began < 30, "nobody waits for a GIMP that is not wanted"  # which would take 90 s
     assert "works without a GIMP" in answer and "--gimp headless" in answer
     assert one.generate("a lake")[0] == 200
 

@@ -33,7 +33,7 @@ class Streamed:
 class Client:
     """One connection. `call` is one request after the other; `send_call` and `wait` pipeline."""
 
-    def __init__(self, port, secret, name="test", client_id=None, label="test", timeout=60, connect=True):
+    def __init__(self, port, secret, name="test", client_id=None, label="test", timeout=180, connect=True):
         self.port, self.secret, self.name, self.label = port, secret, name, label
         self.client_id = client_id or f"{name}-{id(self)}-{time.monotonic_ns()}"
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=timeout)
@@ -122,7 +122,7 @@ class Client:
 
     # --- the methods ---
 
-    def send_call(self, operation, arguments=None, timeout=30, upload=None):
+    def send_call(self, operation, arguments=None, timeout=120, upload=None):
         params = {
             "operation": operation,
             "arguments": arguments or {},
@@ -136,11 +136,11 @@ class Client:
             self.send_chunk(request_id, upload[start : start + wire.MAX_CHUNK])
         return request_id
 
-    def call(self, operation, /, timeout=30, upload=None, **arguments):
+    def call(self, operation, /, timeout=120, upload=None, **arguments):
         """The result of one operation."""
         return self.wait(self.send_call(operation, arguments, timeout, upload)).result
 
-    def stream(self, operation, /, timeout=30, **arguments):
+    def stream(self, operation, /, timeout=120, **arguments):
         """The Streamed of one operation."""
         return self.wait(self.send_call(operation, arguments, timeout))
 
@@ -150,12 +150,12 @@ class Client:
     def ping(self):
         return self.request("$/ping", {})
 
-    def python(self, *lines, timeout=30, **arguments):
+    def python(self, *lines, timeout=120, **arguments):
         """What a console script printed."""
         return self.call(
             "call_api", timeout=timeout, api_path="exec", args=["pyGObject-console", list(lines)], **arguments
         )["output"]
 
-    def eval(self, expression, timeout=30):
+    def eval(self, expression, timeout=120):
         """An expression's value."""
         return self.call("call_api", timeout=timeout, api_path="exec", args=["pyGObject-eval", [expression]])["value"]

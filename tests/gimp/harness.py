@@ -96,10 +96,17 @@ class Gimp:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
+    def wait_log(self, text, begin=0, seconds=60):
+        """Waits until GIMP has written `text`, `begin` characters into its log or later."""
+        deadline = time.monotonic() + seconds
+        while text not in (said := self.log()[begin:]):
+            assert time.monotonic() < deadline, f"no `{text}` within {seconds} s:\n{said}"
+            time.sleep(0.05)
+
     def kill(self):
         """As a crash would: GIMP itself, at once."""
         os.kill(self.instance["gimp_pid"], signal.SIGKILL)
-        self.process.wait(STOP_SECONDS)
+        self.process.wait(60)
 
     def stop(self):
         """Asks GIMP to quit; kills it when it does not. Removes the home."""

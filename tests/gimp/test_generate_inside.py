@@ -332,18 +332,20 @@ def test_a_cancel_leaves_nothing(client, begin, ui):
     whole = time.monotonic() - began
     client.call("undo", image=image)
     assert state(client) == before
-    cancelled = 0
-    for number in range(10):
+    tried = cancelled = 0
+    while tried < 10 or cancelled <= 3:
+        assert tried < 40, f"{cancelled} of {tried} were cancelled before their end"
         process = begin("fill_selection_with_prompt", image=image, prompt="a lake", count=2)
-        time.sleep(whole * (0.1 + 0.09 * number))
+        time.sleep(whole * (0.1 + 0.09 * (tried % 10)))
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         if process.returncode == 0:
             client.call("undo", image=image)
+            whole *= 0.9  # it was measured when the machine had other work
         else:
             cancelled += 1
-        assert state(client) == before, number
-    assert cancelled > 3
+        tried += 1
+        assert state(client) == before, tried
 
 
 def test_a_read_only_gimp_is_asked_first(gimp_version, begin, ui):

@@ -100,7 +100,7 @@ def test_a_main_loop_in_a_call_ends_at_the_calls_time_limit(one, keeping):
         began = time.monotonic()
         with pytest.raises(CallError) as refused:
             pytest.fail(f"{name}: answered {one.python(*lines, timeout=1)!r}")
-        assert refused.value.kind == "timeout" and time.monotonic() - began < 20, name
+        assert refused.value.kind == "timeout" and time.monotonic() - began < 45, name  # the loops have no end
     assert one.python("loop = GLib.MainLoop()", "GLib.timeout_add(20, loop.quit)", "loop.run()", "print('ended')").strip() == "ended"
     assert keeping.wait_ready()["pid"] == pid
 
@@ -133,10 +133,10 @@ def test_a_plug_in_that_hangs_is_started_again_with_its_images(keeping, name):
             other.call("list_images")
         except (CallError, OSError) as error:
             waiting["other"] = error
-        thread.join(60)
+        thread.join(120)
         if isinstance(waiting["stuck"], CallError):
             assert waiting["stuck"].kind == "timeout"
-    after = keeping.wait_ready(other_than=before["pid"], seconds=60)
+    after = keeping.wait_ready(other_than=before["pid"])
     assert after["gimp_pid"] == before["gimp_pid"], "GIMP and its images live on"
     with keeping.client("later") as later:
         assert image in [row["id"] for row in later.call("list_images")["images"]]
@@ -152,10 +152,10 @@ def test_a_plug_in_that_dies_twice_within_seconds_is_started_again(keeping):
     first = keeping.wait_ready()
     os.kill(first["pid"], signal.SIGKILL)
     os.unlink(keeping.state_dir / "instances" / f"{first['pid']}.json")  # as a daemon does that meets a stale one
-    second = keeping.wait_ready(other_than=first["pid"], seconds=60)
+    second = keeping.wait_ready(other_than=first["pid"])
     os.kill(second["pid"], signal.SIGKILL)
     os.unlink(keeping.state_dir / "instances" / f"{second['pid']}.json")
-    third = keeping.wait_ready(seconds=60)
+    third = keeping.wait_ready()
     assert len({row["pid"] for row in (first, second, third)}) == 3
     assert third["gimp_pid"] == first["gimp_pid"]
     with keeping.client() as client:

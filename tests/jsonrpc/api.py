@@ -120,7 +120,7 @@ class Server(Bridge):
 
     def begin(self, *arguments):
         self.daemon = self.start("serve", "--port", "0", *arguments)
-        self.root = wait_line(self.daemon, r"(https?://\S+)/mcp", 20).group(1)
+        self.root = wait_line(self.daemon, r"(https?://\S+)/mcp", 60).group(1)
         self.url = self.root + "/mcp"
         self.api = Api(self.root)
         return self.api
@@ -128,12 +128,12 @@ class Server(Bridge):
     def kill_daemon(self):
         """As a crash would: nothing can be said or written any more."""
         self.daemon.send_signal(signal.SIGKILL)
-        self.daemon.wait(10)
+        self.daemon.wait(60)
 
     def kill_gimp(self):
         """Kills GIMP's process group the hard way, plug-in and all."""
         os.killpg(self.gimp.pid, signal.SIGKILL)
-        self.gimp.wait(10)
+        self.gimp.wait(60)
 
     def restart_gimp(self):
         self.instance = self.start_gimp()

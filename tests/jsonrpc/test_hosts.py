@@ -219,7 +219,7 @@ def nginx(folder, port, upstream):
         yield f"https://localhost:{port}/gimp"
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def test_behind_the_documented_nginx(version, tmp_path):

@@ -109,7 +109,7 @@ def test_a_server_that_dies_at_work_is_told_and_another_takes_over(daemon, paint
     # It would die of it too.
     status, refused = one.generate("a lake that dies", backend="v2")
     assert status >= 400 and "cannot be asked" in refused["message"], refused
-    assert own_painter.process.wait(timeout=20) == 1
+    assert own_painter.process.wait(timeout=60) == 1
     status, made = one.generate("a lake")
     assert status == 200 and made["metadata"]["backend"] == "kserve" and "took over" in made["message"], made
     assert one.get(made["url"]) == (200, png("a lake", 3, 128, 96))

@@ -28,7 +28,7 @@ def blocked_side():
 
     def execute(request):
         if request.operation == "wait":
-            assert gate.wait(10)
+            assert gate.wait(60)
         else:
             order.append(request.client_id)
         return {}

@@ -24,7 +24,7 @@ class Peer:
     """Plays the daemon's steps and expects the plug-in's."""
 
     def __init__(self, port):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=8)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._decoder, self._events = wire.Decoder(wire.MAX_FRAME), iter(())
 
     def play(self, exchange):

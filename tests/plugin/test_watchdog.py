@@ -42,9 +42,14 @@ def test_cancel_is_for_its_token_only(dog):
     threading.Timer(0.05, lambda: dog.cancel(object())).start()
     assert dog.guard(token, 5, lambda: time.sleep(0.1) or 7) == 7
     assert dog.cancel(token) is False
-    threading.Timer(0.05, lambda: dog.cancel(token)).start()
+
+    def cancel():
+        while not dog.cancel(token):  # it may not have begun
+            time.sleep(0.01)
+
+    threading.Thread(target=cancel, daemon=True).start()
     with pytest.raises(Interrupted) as raised:
-        dog.guard(token, 5, spin)
+        dog.guard(token, 60, spin)
     assert raised.value.reason == "cancelled"
 
 
@@ -135,9 +140,10 @@ def test_what_cannot_be_ended_is_told(dog, monkeypatch):
         try:
             spin()
         except Interrupted:
-            for _ in range(200):
-                seen.append(dog.unresponsive())
+            deadline = time.monotonic() + 60
+            while token not in seen and time.monotonic() < deadline:
                 try:
+                    seen.append(dog.unresponsive())
                     time.sleep(0.005)
                 except Interrupted:
                     pass

@@ -72,7 +72,7 @@ def test_a_daemon_killed_while_it_writes_serves_no_half_picture(daemon, store, t
             killed.ready()
             writers = Writers(killed)
             if round % 3:
-                assert writers.begun.wait(30)
+                assert writers.begun.wait(60)
             time.sleep(chance.random() * 0.25)
             killed.kill()
             writers.join()

@@ -36,20 +36,20 @@ def test_two_daemons_share_a_bucket(daemon, bucket, painter):
 
 
 def test_a_signed_link_is_good_for_its_picture_until_it_expires(daemon, bucket, painter):
-    one = daemon(painter.url, **bucket.settings(), GIMP_BRIDGE_STORAGE_PRESIGNED="true", IMAGE_TTL="4").ready()
+    one = daemon(painter.url, **bucket.settings(), GIMP_BRIDGE_STORAGE_PRESIGNED="true", IMAGE_TTL="10").ready()
     made = one.generate("a lake")[1]
     began, url = time.monotonic(), made["url"]
     asked = urllib.parse.parse_qs(urllib.parse.urlsplit(url).query)
-    assert 1 <= int(asked["X-Amz-Expires"][0]) <= 4
+    assert 1 <= int(asked["X-Amz-Expires"][0]) <= 10
     assert one.get(url) == (200, png("a lake", 3, 128, 96))
     if S3.checks_signatures:
         # It is a right to this object alone, to read it.
         assert one.get(url.replace(".png?", ".json?"))[0] == 403
         assert one.get(url.replace("X-Amz-Expires=", "X-Amz-Expires=9"))[0] == 403
         assert one.ask("DELETE", url)[0] == 403
-        until(lambda: one.get(url)[0] == 403, "the link expires", seconds=20)
+        until(lambda: one.get(url)[0] == 403, "the link expires")
         assert time.monotonic() - began > 2
-    until(lambda: one.get(f"/images/{made['image_id']}")[0] == 404, "the image expires", seconds=20)
+    until(lambda: one.get(f"/images/{made['image_id']}")[0] == 404, "the image expires")
 
 
 def test_an_expired_image_is_gone_before_and_after_the_sweep(daemon, bucket, painter):
@@ -98,10 +98,10 @@ def test_a_server_that_takes_connections_and_says_nothing_holds_nobody_for_long(
         status, refused = one.generate("a boat")
         took = time.monotonic() - began
         assert status == 503 and refused["error"]["hint"], refused
-        assert took < 40, took
+        assert took < 50, took
         began = time.monotonic()
         assert one.ask("GET", "/health")[0] == 200
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < took / 2, "it asks no store"
     finally:
         bucket.go_on()
     assert one.generate("a boat")[0] == 200
@@ -112,7 +112,7 @@ def refused(daemon, painter, settings, said):
     one = daemon(painter.url, **settings)
     began = time.monotonic()
     assert one.process.wait(timeout=60) == 2
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 40  # without retries; asking again and again takes minutes
     text = one.said()
     assert all(part in text for part in said), text
     assert "test-secret" not in text and "no-such-secret" not in text and "<" not in text
