@@ -12,6 +12,9 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// The exit status of what a signal ended, as shells have it.
+pub const SIGNALLED: u8 = 130;
+
 /// What a running `serve` or `stdio` is made of.
 pub struct Daemon {
     pub ops: Ops,
@@ -85,24 +88,20 @@ impl Daemon {
         }
         Ok(())
     }
+}
 
-    /// Cancels `shutdown` on SIGINT and SIGTERM (Ctrl-C elsewhere). A second signal ends the process as usual.
-    pub fn end_on_signal(&self) -> Result<()> {
-        let mut signals = Signals::new()?;
-        let shutdown = self.shutdown.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = signals.next() => {
-                    tracing::info!("told to stop");
-                    shutdown.cancel();
-                    signals.next().await;
-                    std::process::exit(130);
-                }
-                () = shutdown.cancelled() => {}
-            }
-        });
-        Ok(())
-    }
+/// Cancels `token` on SIGINT and SIGTERM (Ctrl-C elsewhere). A second signal ends the process at once.
+pub fn cancel_on_signal(token: &CancellationToken) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let token = token.clone();
+    tokio::spawn(async move {
+        signals.next().await;
+        tracing::info!("told to stop");
+        token.cancel();
+        signals.next().await;
+        std::process::exit(SIGNALLED.into());
+    });
+    Ok(())
 }
 
 /// SIGINT and SIGTERM from now on; Ctrl-C elsewhere.

@@ -16,6 +16,9 @@ mod from_picture;
 mod painter;
 #[path = "generate/rights.rs"]
 mod rights;
+#[cfg(unix)]
+#[path = "generate/signals.rs"]
+mod signals;
 
 use gimp_bridge::config::Config;
 use gimp_bridge::filters::Filters;

@@ -2,7 +2,7 @@
 
 use super::reload;
 use crate::config::Config;
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, cancel_on_signal};
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     config.gimp.port = Some(args.port);
     config.gimp.state_dir = args.state_dir.or(config.gimp.state_dir);
     let daemon = Daemon::new(&config, "attend")?;
-    daemon.end_on_signal()?;
+    cancel_on_signal(&daemon.shutdown)?;
     reload::on_hangup(&daemon, &config, |_| {}, |_| Ok(()))?;
     let generator = daemon.ops.generator()?;
     if generator.is_on() {

@@ -12,6 +12,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// What a folder's files may be called.
 const ENDINGS: [&str; 20] = [
@@ -61,7 +62,7 @@ impl Args {
     }
 }
 
-/// Runs until all are done, or SIGINT.
+/// Runs until all are done, or SIGINT or SIGTERM.
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let mut config = config.clone();
     config.gimp.mode = args.gimp.map_or(config.gimp.mode, GimpMode::from);
@@ -85,7 +86,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let work = many::work(&from, &to, &config, &rule).await?;
     let daemon = Daemon::new(&config, "batch")?;
     let gimp = daemon.start_gimp(&config)?;
-    let context = call::context("batch");
+    let context = call::context("batch")?;
     let one = Each { ops: &daemon.ops, context: &context, steps: &steps, args: &args };
     let done = many::each(
         &work,
@@ -155,10 +156,10 @@ impl<'a> Each<'a> {
         let image = opened["image"].clone();
         let done = self.worked_on(&image, to).await;
         // Whatever became of it, the next picture finds room.
-        let closed = self.call("close_image", json!({"image": image, "discard_changes": true})).await;
+        let closed = self.close(&image).await;
         let Worked { saved, others, mut notes } = done?;
-        for other in others {
-            self.call("close_image", json!({"image": other, "discard_changes": true})).await?;
+        for other in &others {
+            self.close(other).await?;
         }
         closed?;
         let complete = opened["complete"].as_bool() != Some(false);
@@ -181,9 +182,19 @@ impl<'a> Each<'a> {
         Ok(Worked { saved: self.call("save_image", wanted).await?, others, notes })
     }
 
+    /// Also after a signal: the GIMP may be a person's.
+    async fn close(&self, image: &Value) -> Result<Value> {
+        let context = Context { cancel: CancellationToken::new(), ..self.context.clone() };
+        self.call_as(context, "close_image", json!({"image": image, "discard_changes": true})).await
+    }
+
     async fn call(&self, operation: &str, arguments: Value) -> Result<Value> {
+        self.call_as(self.context.clone(), operation, arguments).await
+    }
+
+    async fn call_as(&self, context: Context, operation: &str, arguments: Value) -> Result<Value> {
         let Value::Object(arguments) = arguments else { return Err(Error::internal("arguments are an object")) };
-        Ok(Value::Object(self.ops.run(operation, arguments, self.context.clone()).await?.result))
+        Ok(Value::Object(self.ops.run(operation, arguments, context).await?.result))
     }
 }
 

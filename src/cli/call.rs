@@ -3,6 +3,7 @@
 //! stdout gets the result as JSON and nothing else; pictures go to files, progress and errors to stderr.
 
 use crate::config::Config;
+use crate::daemon::cancel_on_signal;
 use crate::error::{Error, Kind, Result};
 use crate::filters::Filters;
 use crate::generate::Generator;
@@ -50,23 +51,33 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
 
 /// The same through given links; also for a GIMP that the caller started.
 pub async fn run_with(ops: &Ops, args: Args) -> Result<ExitCode> {
-    let context = context("call");
-    let answer = run_each(ops, &args, &context).await;
-    ops.gimp().client_closed(&context.client);
+    let answer = understood_and_run(ops, &args).await;
     ended(answer)
 }
 
-/// This process as a client of its own.
-pub(super) fn context(command: &str) -> Context {
+async fn understood_and_run(ops: &Ops, args: &Args) -> Result<()> {
+    let operation = Catalogue::get().find_public(&args.operation)?;
+    // Before signals mean anything else: nobody may ever write to stdin.
+    let arguments = arguments(&args.arguments)?;
+    let context = context("call")?;
+    let answer = run_each(ops, operation, arguments, args, &context).await;
+    ops.gimp().client_closed(&context.client);
+    answer
+}
+
+/// This process as a client of its own, whose calls are cancelled by SIGINT and SIGTERM.
+pub(super) fn context(command: &str) -> Result<Context> {
     let client = Client { id: format!("{command}-{}", std::process::id()), name: format!("gimp-bridge {command}") };
-    Context {
+    let cancel = CancellationToken::new();
+    cancel_on_signal(&cancel)?;
+    Ok(Context {
         client,
-        cancel: cancel_on_interrupt(),
+        cancel,
         progress: progress_on_terminal(),
         rights: Default::default(),
         pictures: Default::default(),
         base_url: None,
-    }
+    })
 }
 
 /// The exit code; an error goes to stderr.
@@ -74,20 +85,25 @@ pub(super) fn ended(answer: Result<()>) -> Result<ExitCode> {
     match answer {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("error: {} ({})", error.message, error.kind.name());
+            match error.kind {
+                Kind::Cancelled => eprintln!("{}", error.message),
+                kind => eprintln!("error: {} ({})", error.message, kind.name()),
+            }
             if let Some(hint) = &error.hint {
                 eprintln!("hint: {hint}");
             }
-            // 2: another way of asking helps.
-            let usage = matches!(error.kind, Kind::InvalidArgument | Kind::UnknownOperation);
-            Ok(ExitCode::from(if usage { 2 } else { 1 }))
+            Ok(ExitCode::from(super::exit_code(error.kind)))
         }
     }
 }
 
-async fn run_each(ops: &Ops, args: &Args, context: &Context) -> Result<()> {
-    let operation = Catalogue::get().find_public(&args.operation)?;
-    let arguments = arguments(&args.arguments)?;
+async fn run_each(
+    ops: &Ops,
+    operation: &Operation,
+    arguments: Map<String, Value>,
+    args: &Args,
+    context: &Context,
+) -> Result<()> {
     if args.image.is_empty() {
         let outcome = ops.run(&operation.name, arguments, context.clone()).await?;
         return finish(operation, outcome, args, 0);
@@ -197,17 +213,6 @@ pub(super) fn print(result: &Value) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-pub(super) fn cancel_on_interrupt() -> CancellationToken {
-    let cancel = CancellationToken::new();
-    let token = cancel.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            token.cancel();
-        }
-    });
-    cancel
 }
 
 fn progress_on_terminal() -> Option<ProgressSink> {

@@ -94,7 +94,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     };
     let generator = Generator::new(config)?;
     let ops = Ops::new(Gimp::new(settings, shutdown.clone()), Filters::new(config)).with_generator(generator.clone());
-    let context = call::context("generate");
+    let context = call::context("generate")?;
     let answer = make(&args, &ops, &generator, &context).await;
     ops.gimp().client_closed(&context.client);
     shutdown.cancel();

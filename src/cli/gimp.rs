@@ -1,7 +1,7 @@
 //! `gimp-bridge gimp`: a GIMP 3 with the plug-in, in the foreground.
 
 use crate::config::{Config, GimpMode};
-use crate::daemon::Signals;
+use crate::daemon::{SIGNALLED, Signals};
 use crate::error::{Error, Result};
 use crate::filters::Filters;
 use crate::gimp::launch::{self, Launch, Mode, Profile};
@@ -62,7 +62,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             shutdown.cancel();
             // It ends the GIMP that it has started by now, and says so as an error.
             let _ = starting.await;
-            return Ok(ExitCode::from(130));
+            return Ok(ExitCode::from(SIGNALLED));
         }
     };
     if let Some(instance) = running.instance() {

@@ -23,6 +23,7 @@ pub mod serve;
 pub mod stdio;
 
 use crate::config::{Config, Flag, Origin, Sources};
+use crate::daemon::SIGNALLED;
 use crate::error::{Error, Kind, Result};
 use crate::filters::child;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -117,7 +118,8 @@ fn version() -> &'static str {
     })
 }
 
-/// Parses the arguments, runs the subcommand, and gives the exit code: 0 done, 1 failed, 2 asked wrongly.
+/// Parses the arguments, runs the subcommand, and gives the exit code: 0 done, 1 failed, 2 asked wrongly, 130 ended by
+/// a signal.
 pub fn main() -> ExitCode {
     // For no person, and bound before it reads anything: neither a configuration nor other arguments.
     if std::env::args_os().nth(1).is_some_and(|word| word == child::COMMAND) {
@@ -198,7 +200,11 @@ fn execute(mut cli: Cli) -> Result<ExitCode> {
         }
     };
     let runtime = runtime.enable_all().build().map_err(Error::internal)?;
-    let done = runtime.block_on(cli.command.run(&config));
+    let done = runtime.block_on(async {
+        let done = cli.command.run(&config).await;
+        crate::generate::settled().await;
+        done
+    });
     // A thread that reads a terminal's stdin cannot be woken; the process does not wait for it.
     runtime.shutdown_background();
     if let Some(queue) = queue {
@@ -224,10 +230,11 @@ fn report(error: &Error) {
     }
 }
 
-/// 2 where another way of asking helps, as clap has it; 1 for the rest.
+/// 2 where another way of asking helps, as clap has it, 130 where a signal ended it, 1 for the rest.
 fn exit_code(kind: Kind) -> u8 {
     match kind {
         Kind::Config | Kind::InvalidArgument | Kind::UnknownOperation => 2,
+        Kind::Cancelled => SIGNALLED,
         _ => 1,
     }
 }

@@ -2,7 +2,7 @@
 
 use super::reload;
 use crate::config::{Config, GimpMode, Host};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, cancel_on_signal};
 use crate::error::{Error, Result};
 use crate::http;
 use clap::ValueEnum;
@@ -70,7 +70,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let address = listening.local_addr()?;
     let live = http::Live::new(&config)?;
     let daemon = Daemon::new(&config, "serve")?;
-    daemon.end_on_signal()?;
+    cancel_on_signal(&daemon.shutdown)?;
     daemon.start_generation().await?;
     let rules = live.clone();
     reload::on_hangup(&daemon, &config, move |config| args.over(config), move |config| rules.replace(config))?;

@@ -3,7 +3,7 @@
 use super::reload;
 use super::serve::Mode;
 use crate::config::{Config, GimpMode};
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, cancel_on_signal};
 use crate::error::{Error, Result};
 use crate::mcp::{self, Mcp};
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let tools = args.tools.unwrap_or_else(|| config.server.tools.clone()).join(",");
     let daemon = Daemon::new(&config, "stdio")?;
     let mcp = Mcp::with_tools(daemon.ops.clone(), &tools, config.pictures.max_kb)?;
-    daemon.end_on_signal()?;
+    cancel_on_signal(&daemon.shutdown)?;
     reload::on_hangup(&daemon, &config, |_| {}, |_| Ok(()))?;
     // GIMP is this client's first business: without a store only generation fails, and says why.
     if let Err(error) = daemon.start_generation().await {

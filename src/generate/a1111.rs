@@ -22,14 +22,8 @@ struct Interrupt(Option<Arc<Server>>);
 
 impl Drop for Interrupt {
     fn drop(&mut self) {
-        if let (Some(server), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            runtime.spawn(async move {
-                let mut request = HttpRequest::json("/sdapi/v1/interrupt", &json!({}));
-                request.timeout = Some(SHORT);
-                if let Err(error) = server.upstream.send(request).await {
-                    tracing::debug!(%error, "a cancelled picture goes on at its backend");
-                }
-            });
+        if let Some(server) = self.0.take() {
+            server.stop(vec![("/sdapi/v1/interrupt", json!({}))]);
         }
     }
 }

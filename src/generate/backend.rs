@@ -1,5 +1,6 @@
 //! What every backend is: it makes one picture of a request, and says before what it can.
 
+use super::afterwards;
 use super::declare::Declaration;
 use super::limits::Limits;
 use crate::error::{Error, Kind, Reason, Result};
@@ -14,10 +15,14 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::task::TaskTracker;
 
 /// Pixels; a picture that is larger was not asked for.
 const LONGEST_SIDE: u32 = 16_384;
 const MOST_PIXELS: u64 = 64 << 20;
+/// How long an answer may take to what it is told of a picture that was given up.
+const STOPPING: Duration = Duration::from_secs(5);
 
 /// One picture that is wanted. Names and ranges are those of `generate_image`.
 #[derive(Clone, Debug, PartialEq)]
@@ -205,9 +210,33 @@ pub trait Backend: Send + Sync {
 pub struct Server {
     pub declared: Declaration,
     pub upstream: Upstream,
+    /// What it is told of pictures that were given up.
+    pub told: TaskTracker,
 }
 
 impl Server {
+    pub fn new(declared: Declaration, upstream: Upstream) -> Server {
+        let told = TaskTracker::new();
+        // Closed, it can be waited for; it takes tasks all the same.
+        told.close();
+        Server { declared, upstream, told }
+    }
+
+    /// Tells it that a picture is not wanted any more, by these paths and bodies.
+    pub fn stop(self: &Arc<Self>, requests: Vec<(&'static str, Value)>) {
+        let server = self.clone();
+        let told = self.told.track_future(async move {
+            for (path, body) in requests {
+                let mut request = HttpRequest::json(path, &body);
+                request.timeout = Some(STOPPING);
+                if let Err(error) = server.upstream.send(request).await {
+                    tracing::debug!(%error, "a cancelled picture goes on at its backend");
+                }
+            }
+        });
+        afterwards::spawn(told);
+    }
+
     /// An answer of status 200; others as errors in words.
     pub async fn ask(&self, request: HttpRequest) -> Result<Answer> {
         let answer = self.upstream.send(request).await?;

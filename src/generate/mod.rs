@@ -10,12 +10,14 @@
 //! | `kserve.rs`, `oip.rs`, `openai.rs`, `a1111.rs`, `comfyui.rs` | one protocol each |
 //! | `picture.rs` | the pictures that requests begin from, as a protocol wants them |
 //! | `queue.rs` | turns at a backend, fair among clients |
+//! | `afterwards.rs` | what is left to do where nobody waits for an image any more |
 //! | `prompt.rs` | prompts that are refused |
 //!
 //! To add a protocol: its file with a [`backend::Backend`], a line in `declare::Protocol` and in [`connect`], a stand-in
 //! in `tests/generate/`.
 
 mod a1111;
+mod afterwards;
 mod backend;
 mod choose;
 mod comfyui;
@@ -28,6 +30,7 @@ mod picture;
 mod prompt;
 mod queue;
 
+pub use afterwards::{Unclaimed, settled};
 pub use backend::{Capabilities, Needs, Request, SeedUse, Source};
 pub use choose::Chosen;
 pub use limits::Limits;
@@ -43,7 +46,7 @@ use declare::{Declaration, Protocol};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use prompt::PromptFilter;
-use queue::Queue;
+use queue::{Queue, Turn};
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -87,6 +90,8 @@ pub struct Wanted {
     pub backend: Option<String>,
     /// Whose turn it is.
     pub client: String,
+    /// What is not made by then is given up.
+    pub limit: Duration,
 }
 
 /// What there is of it.
@@ -95,6 +100,8 @@ pub struct Made {
     pub records: Vec<Record>,
     /// What was lost, changed or left out.
     pub notes: Vec<String>,
+    /// To be claimed by whoever tells of the records.
+    pub unclaimed: Vec<Unclaimed>,
 }
 
 /// Takes how far all of it is, 0 to 1, and in words.
@@ -193,11 +200,13 @@ impl Generator {
         self.inner.backends.iter().map(state).collect()
     }
 
-    /// Makes and stores all variants. Dropped, it stops, at the backends too where they can.
+    /// Makes and stores all variants. Dropped, it stops, at the backends too where they can, and nothing stays stored.
     ///
     /// # Errors
-    /// Where there is not one image: why the last backend did not make it, or the store did not take it.
+    /// Where there is not one image: why the last backend did not make it, or the store did not take it; `timeout`.
     pub async fn generate(&self, wanted: Wanted, progress: Progress) -> Result<Made> {
+        let _under_way = afterwards::under_way();
+        let deadline = tokio::time::Instant::now() + wanted.limit;
         let backends = self.to_try(&wanted)?;
         self.inner.prompts.check(&wanted.request, &wanted.client).await?;
         if let Some(source) = &wanted.request.source {
@@ -221,42 +230,42 @@ impl Generator {
             });
             running.push(async move { (index, self.one(backends, &request, client, &tell).await) });
         }
-        let mut made: Vec<(u32, Record, Vec<String>)> = Vec::new();
-        let mut failed: Vec<Error> = Vec::new();
-        while let Some((index, outcome)) = running.next().await {
-            match outcome {
-                Ok((record, notes)) => made.push((index, record, notes)),
-                Err(error) => failed.push(error),
+        let mut made: Vec<(u32, Kept)> = Vec::new();
+        let mut failed: Option<Error> = None;
+        loop {
+            match tokio::time::timeout_at(deadline, running.next()).await {
+                Ok(Some((index, Ok(kept)))) => made.push((index, kept)),
+                Ok(Some((_, Err(error)))) => drop(failed.get_or_insert(error)),
+                Ok(None) => break,
+                Err(_) => {
+                    failed.get_or_insert(too_long(wanted.limit));
+                    break;
+                }
             }
         }
         if made.is_empty() {
-            return Err(failed.into_iter().next().unwrap_or_else(|| Error::internal("no image and no error")));
+            return Err(failed.unwrap_or_else(|| Error::internal("no image and no error")));
         }
         made.sort_by_key(|(index, ..)| *index);
         let mut notes: Vec<String> = Vec::new();
-        if let Some(error) = failed.first() {
-            notes.push(format!("{} of {count} images were not made: {}", failed.len(), error.message));
+        if let Some(error) = failed {
+            notes.push(format!("{} of {count} images were not made: {}", count as usize - made.len(), error.message));
         }
-        let mut records = Vec::with_capacity(made.len());
-        for (_, record, own) in made {
+        let (mut records, mut unclaimed) = (Vec::with_capacity(made.len()), Vec::with_capacity(made.len()));
+        for (_, Kept { record, notes: own, unclaimed: one }) in made {
             records.push(record);
+            unclaimed.push(one);
             for note in own {
                 if !notes.contains(&note) {
                     notes.push(note);
                 }
             }
         }
-        Ok(Made { records, notes })
+        Ok(Made { records, notes, unclaimed })
     }
 
     /// One image, by the first backend that makes it.
-    async fn one(
-        &self,
-        backends: &[&One],
-        request: &Request,
-        client: &str,
-        tell: &Tell,
-    ) -> Result<(Record, Vec<String>)> {
+    async fn one(&self, backends: &[&One], request: &Request, client: &str, tell: &Tell) -> Result<Kept> {
         let mut notes: Vec<String> = Vec::new();
         let mut last = None;
         for one in backends {
@@ -279,13 +288,7 @@ impl Generator {
         Err(last.unwrap_or_else(|| Error::internal("no backend was asked")))
     }
 
-    async fn keep(
-        &self,
-        one: &One,
-        request: &Request,
-        done: Done,
-        mut notes: Vec<String>,
-    ) -> Result<(Record, Vec<String>)> {
+    async fn keep(&self, one: &One, request: &Request, done: Done, mut notes: Vec<String>) -> Result<Kept> {
         let Done { painted, mime_type, width, height, seconds } = done;
         notes.extend(one.remarks(request, &painted, (width, height)));
         notes.extend(painted.notes);
@@ -311,12 +314,29 @@ impl Generator {
             parameters.insert("notes".into(), json!(notes));
         }
         let new = New { bytes: painted.bytes, mime_type, width, height, parameters };
-        let record = self.inner.store.put(new, Utc::now()).await?;
+        let store = self.inner.store.clone();
+        let put = async move {
+            let record = store.put(new, Utc::now()).await?;
+            Ok((Unclaimed::new(&store, &record), record))
+        };
+        let (unclaimed, record) = afterwards::through(put).await?;
         if let Some(place) = &record.stored_in {
             notes.push(format!("the image store failed, so the image is in its fallback, {place}"));
         }
-        Ok((record, notes))
+        Ok(Kept { record, notes, unclaimed })
     }
+}
+
+fn too_long(limit: Duration) -> Error {
+    Error::new(Kind::Timeout, format!("the generation was ended at its time limit of {} s", limit.as_secs_f64()))
+        .hint("give a larger `timeout`, fewer steps or a smaller size")
+}
+
+/// A picture that was stored.
+struct Kept {
+    record: Record,
+    notes: Vec<String>,
+    unclaimed: Unclaimed,
 }
 
 /// A picture that was checked.
@@ -328,9 +348,28 @@ struct Done {
     seconds: f64,
 }
 
+/// A turn. Where its picture is given up it ends once the backend was told, which would stop the next one otherwise.
+struct UntilTold {
+    turn: Option<Turn>,
+    server: Arc<Server>,
+}
+
+impl Drop for UntilTold {
+    fn drop(&mut self) {
+        let turn = self.turn.take();
+        if !self.server.told.is_empty() {
+            let server = self.server.clone();
+            afterwards::spawn(async move {
+                server.told.wait().await;
+                drop(turn);
+            });
+        }
+    }
+}
+
 impl One {
     async fn paint(&self, request: &Request, client: &str, tell: &Tell) -> Result<Done> {
-        let _turn = self.queue.turn(client).await?;
+        let _turn = UntilTold { turn: Some(self.queue.turn(client).await?), server: self.server.clone() };
         let began = Instant::now();
         let outcome = self.backend.paint(request, tell).await.and_then(|painted| {
             let (mime_type, width, height) = self.server.check(&painted.bytes)?;
@@ -426,7 +465,7 @@ fn connect(declared: Declaration, config: &Config) -> Result<One> {
         sockets: declared.kind == Protocol::ComfyUi,
     };
     let upstream = Upstream::new(settings, declared.ca_file.as_deref())?;
-    let server = Arc::new(Server { declared: declared.clone(), upstream });
+    let server = Arc::new(Server::new(declared.clone(), upstream));
     let shared = server.clone();
     let backend: Box<dyn Backend> = match declared.kind {
         Protocol::KserveV1 => Box::new(kserve::KserveV1(shared)),

@@ -70,6 +70,53 @@ async fn a_backend_that_says_nothing_ends_at_its_time_limit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn at_the_time_limit_of_a_call_what_came_is_told() {
+    let painter = Painter::with(None, false, Some(1)).await;
+    let daemon = Daemon::kserve(&painter).await;
+    let mut wanted = small();
+    (wanted["count"], wanted["timeout"]) = (2.into(), 3.into());
+    let made = daemon.generate(wanted.clone()).await;
+    assert_eq!((&made["success"], made["images"].as_array().map(Vec::len)), (&json!(true), Some(1)), "{made}");
+    assert!(notes(&made).contains("1 of 2 images were not made: the generation was ended at its time limit of 3 s"));
+    wanted["timeout"] = 1.into();
+    let none = daemon.generate(wanted).await;
+    assert_eq!(none["error"]["kind"], "timeout", "{none}");
+    assert_eq!(daemon.get("/images").await.json()["total"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_is_not_stopped_for_who_gave_up() {
+    let painter = Painter::with(None, false, Some(0)).await;
+    *painter.shared.slow_to_stop.lock().unwrap() = std::time::Duration::from_millis(500);
+    let daemon = Daemon::start(|config, folder| {
+        let file = folder.join("backends.toml");
+        let text = format!("[[backend]]\nname = \"b\"\nkind = \"a1111\"\nurl = \"{}\"\n", painter.url);
+        std::fs::write(&file, text).unwrap();
+        config.generate.backends = Some(file);
+    })
+    .await;
+    let begin = async |prompt: &str| {
+        let mut params = small();
+        params["prompt"] = prompt.into();
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "generate_image", "params": params});
+        let job = daemon.ask("POST", "/jsonrpc", &[("prefer", "respond-async")], Some(body)).await.json();
+        format!("/jobs/{}", job["job"].as_str().unwrap())
+    };
+    let gives_up = begin("given up").await;
+    painter.until(|seen| seen.now == 1).await;
+    let waits = begin("waits").await;
+    daemon.ask("DELETE", &gives_up, &[], None).await;
+    painter.until(|seen| !seen.stops.is_empty()).await;
+    let asked = painter.requests().len();
+    assert_eq!(asked, 1, "the web UI stops whatever it works on then");
+    painter.until(|seen| seen.now == 1).await;
+    painter.shared.gate.as_ref().unwrap().add_permits(1);
+    let events = daemon.get(&format!("{waits}/events")).await;
+    assert!(String::from_utf8(events.body).unwrap().contains("\"status\":\"done\""));
+    assert_eq!(painter.shared.seen.lock().unwrap().stops.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_what_was_given_is_sent_and_what_the_model_does_not_know_is_left_out_once() {
     let painter = Painter::start().await;
     let daemon = Daemon::kserve(&painter).await;

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 const SIZE: (u32, u32) = (320, 200);
 
-const FLOWS: [(&str, &str); 3] = [
+pub const FLOWS: [(&str, &str); 3] = [
     (
         "flow.json",
         r#"{"1": {"class_type": "Painter", "inputs":
@@ -41,7 +41,7 @@ const FLOWS: [(&str, &str); 3] = [
 ];
 
 /// A declaration for each protocol, with the seed that its stand-in uses for 11 and whether it takes a strength.
-fn protocols(url: &str) -> [(&'static str, String, u64, bool); 5] {
+pub fn protocols(url: &str) -> [(&'static str, String, u64, bool); 5] {
     let both = "image_to_image = true\nmasks = true";
     [
         ("a1111", format!("kind = \"a1111\"\nurl = \"{url}\""), 11, true),
@@ -126,6 +126,7 @@ fn wanted(mask: Option<GrayImage>, strength: f64) -> Wanted {
         count: 1,
         backend: None,
         client: "test".into(),
+        limit: Duration::from_secs(60),
     }
 }
 

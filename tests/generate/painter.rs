@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io::Cursor;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, broadcast};
 
@@ -69,6 +70,8 @@ pub struct Shared {
     pub listeners: broadcast::Sender<Value>,
     /// Whether it opens WebSockets.
     pub sockets: AtomicBool,
+    /// How long it takes to understand that it is to stop.
+    pub slow_to_stop: Mutex<Duration>,
 }
 
 pub struct Painter {
@@ -96,6 +99,7 @@ impl Painter {
             url: Mutex::default(),
             listeners: broadcast::channel(1024).0,
             sockets: AtomicBool::new(true),
+            slow_to_stop: Mutex::default(),
         });
         let routes = Router::new()
             .route("/v1/models/{model}", get(kserve_ready).post(kserve))
@@ -453,6 +457,8 @@ async fn a1111(State(shared): All, headers: HeaderMap, text: String) -> Result<S
 }
 
 async fn stop_a1111(State(shared): All) -> &'static str {
+    let slow = *shared.slow_to_stop.lock().unwrap();
+    tokio::time::sleep(slow).await;
     shared.seen.lock().unwrap().stops.push("interrupt".into());
     shared.changed.notify_waiters();
     "null"

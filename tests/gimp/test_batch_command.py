@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +106,24 @@ def test_an_image_that_a_step_makes_is_the_result(batch, client, pictures, tmp_p
     assert client.eval("len(Gimp.get_images())") == before, "neither it nor the duplicate stays open"
     small = np.asarray(Image.open(tmp_path / "large.png").resize((320, 210), Image.Resampling.BOX), dtype=float)
     assert abs(small - pictures["photo 2.png"]).mean() < 40, "other noise would be 85 apart"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_leaves_no_picture_open(gimp, client, pictures, tmp_path, ending):
+    before = client.eval("len(Gimp.get_images())")
+    begun = tmp_path / "begun"
+    code = [f"open({str(begun)!r}, 'w').close()", "while True: pass"]
+    steps = [{"name": "flip_image", "arguments": {"direction": "horizontal"}},
+             {"name": "call_api", "arguments": {"api_path": "exec", "args": ["pyGObject-console", code]}}]
+    (tmp_path / "steps.json").write_text(json.dumps(steps))
+    command = [BINARY, "batch", tmp_path / "steps.json", tmp_path / "in", tmp_path / "out"]
+    environment = {**os.environ, "GIMP_BRIDGE_STATE_DIR": str(gimp.state_dir)}
+    process = subprocess.Popen(list(map(str, command)), env=environment, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not begun.exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
+        time.sleep(0.02)
+    process.send_signal(ending)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "cancelled" in said, said
+    assert client.eval("len(Gimp.get_images())") == before and not list((tmp_path / "out").glob("*"))

@@ -7,7 +7,9 @@ import base64
 import io
 import json
 import os
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +154,39 @@ def test_each_image_of_the_command_line_is_opened_and_used(call, photo, tmp_path
     assert process.result["width"] == 10 and (tmp_path / "get_image_bitmap.png").is_file()
     twice = call("get_image_bitmap", {"image": 1}, "--image", photo[1])
     assert twice.status == 2 and "the image is given twice" in twice.stderr
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_filter_and_the_image_stays_as_it_was(gimp, client, call, tmp_path, ending):
+    path = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(3).integers(0, 256, (900, 1200, 3), dtype=np.uint8)).save(path)
+    image = call("open_image", {"path": str(path)}).result["image"]
+
+    def look():
+        return client.eval(f"[(l.get_name(), l.get_width()) for l in Gimp.Image.get_by_id({image}).get_layers()]")
+
+    def begin():
+        arguments = {"filter": "oil-painting", "image": image, "result": "new_layer"}
+        command = [BINARY, "call", "run_ai_filter", json.dumps(arguments)]
+        environment = {**os.environ, "GIMP_BRIDGE_STATE_DIR": str(gimp.state_dir)}
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    before, began = look(), time.monotonic()
+    out, said = begin().communicate(timeout=300)
+    whole = time.monotonic() - began
+    assert json.loads(out)["layers"], said
+    call("undo", {"image": image})
+    assert look() == before
+    ended = 0
+    for share in (0.2, 0.4, 0.6, 0.8):
+        process = begin()
+        time.sleep(whole * share)
+        process.send_signal(ending)
+        out, said = process.communicate(timeout=60)
+        if process.returncode == 0:
+            call("undo", {"image": image})
+        else:
+            assert process.returncode == 130 and "cancelled" in said and not out, (process.returncode, said)
+            ended += 1
+        assert look() == before, share
+    assert ended

@@ -2,6 +2,7 @@
 
 use super::{Bar, print};
 use crate::config::Config;
+use crate::daemon::cancel_on_signal;
 use crate::error::{Error, Kind, Result};
 use crate::filters::catalogue::{self, Entry};
 use crate::filters::inspect::{self, Inspected};
@@ -41,11 +42,13 @@ pub struct Args {
 pub async fn run(args: Args, config: &Config) -> Result<()> {
     let config = config.clone();
     let path = PathBuf::from(&args.what);
+    let cancel = CancellationToken::new();
+    cancel_on_signal(&cancel)?;
     if !path.is_dir() && path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("onnx")) {
-        let mut found = looked_at(&config, &path, &args).await.map_err(door::in_shell)?;
-        return added(move |_| file(&config, &path, &mut found, &args)).await;
+        let mut found = looked_at(&config, &path, &args, cancel.clone()).await.map_err(door::in_shell)?;
+        return added(cancel, move |_| file(&config, &path, &mut found, &args)).await;
     }
-    added(move |watch| {
+    added(cancel, move |watch| {
         if path.is_dir() {
             folder(&config, &path, args.yes)
         } else {
@@ -60,6 +63,8 @@ pub async fn run(args: Args, config: &Config) -> Result<()> {
 pub async fn recommended(config: &Config, yes: bool) -> Result<()> {
     let there: Vec<String> =
         store::find(config).into_iter().filter_map(|found| Some(found.manifest.ok()?.id)).collect();
+    let cancel = CancellationToken::new();
+    cancel_on_signal(&cancel)?;
     let missing = catalogue::entries()?.into_iter().filter(|entry| entry.recommended && !there.contains(&entry.id));
     for model in missing {
         if !yes && !std::io::stdin().is_terminal() {
@@ -68,31 +73,21 @@ pub async fn recommended(config: &Config, yes: bool) -> Result<()> {
         }
         let config = config.clone();
         let args = Args { what: model.id.clone(), yes, from: Vec::new(), name: None, take: None, timeout: 300 };
-        added(move |watch| entry(&config, &model, &args, watch)).await?;
+        added(cancel.clone(), move |watch| entry(&config, &model, &args, watch)).await?;
     }
     Ok(())
 }
 
-/// Cancels on Ctrl-C, until it is aborted.
-fn on_interrupt(cancel: &CancellationToken) -> tokio::task::JoinHandle<()> {
-    let cancel = cancel.clone();
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            cancel.cancel();
-        }
-    })
-}
-
-/// Does the work on a thread of its own, with a bar, until Ctrl-C; says what was added.
-async fn added(work: impl FnOnce(&Watch) -> Result<Option<PathBuf>> + Send + 'static) -> Result<()> {
-    let cancel = CancellationToken::new();
-    let signal = on_interrupt(&cancel);
+/// Does the work on a thread of its own, with a bar, until it is cancelled; says what was added.
+async fn added(
+    cancel: CancellationToken,
+    work: impl FnOnce(&Watch) -> Result<Option<PathBuf>> + Send + 'static,
+) -> Result<()> {
     let bar = Bar::new();
     let watch = Watch::new(cancel, move |fraction, doing| bar.show("adding", fraction, doing));
     let done = tokio::task::spawn_blocking(move || work(&watch));
     let added = done.await.map_err(Error::internal);
     bar.clear();
-    signal.abort();
     if let Some(path) = added?? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         print(&format!("added {name} in {}\n", path.display()));
@@ -101,17 +96,14 @@ async fn added(work: impl FnOnce(&Watch) -> Result<Option<PathBuf>> + Send + 'st
 }
 
 /// What an ONNX file seems to be.
-async fn looked_at(config: &Config, path: &Path, args: &Args) -> Result<Inspected> {
+async fn looked_at(config: &Config, path: &Path, args: &Args, cancel: CancellationToken) -> Result<Inspected> {
     let id = args.name.clone().unwrap_or_else(|| name_of(path));
-    let cancel = CancellationToken::new();
-    let signal = on_interrupt(&cancel);
     let bar = Bar::new();
     let watch = Watch::new(cancel.clone(), move |fraction, doing| bar.show("adding", fraction, doing));
     let (work, cache, model, name) = (watch.clone(), Arc::new(Cache::new(config.clone())), path.to_owned(), id.clone());
     let running = tokio::task::spawn_blocking(move || inspect::inspect(&cache, &model, &name, &work));
     let found = Filters::within(&id, Duration::from_secs(args.timeout), &cancel, watch.attended(running)).await;
     bar.clear();
-    signal.abort();
     found
 }
 

@@ -11,6 +11,7 @@ mod shard;
 pub use places::{At, Rule, Work, work};
 pub use shard::Shard;
 
+use crate::daemon::SIGNALLED;
 use crate::error::{Error, Kind, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -58,7 +59,7 @@ pub async fn each<D: Done>(
         match through(work, (name, goal), cancel, &mut one).await {
             Err(error) if error.kind == Kind::Cancelled => {
                 eprintln!("cancelled; the picture that it was at was not written");
-                return Ok(ExitCode::from(130));
+                return Ok(ExitCode::from(SIGNALLED));
             }
             Err(error) if !work.many => return Err(error),
             Err(error) => {

@@ -5,6 +5,7 @@
 mod steps;
 mod workflow;
 
+use super::afterwards;
 use super::backend::{Backend, Capabilities, Needs, Painted, Request, SeedUse, Server, Source, Tell};
 use crate::error::{Error, Kind, Result};
 use crate::upstream::{Form, Request as HttpRequest, Socket};
@@ -21,7 +22,6 @@ use workflow::Workflow;
 /// How often the history is looked at: where nothing else tells, and where the WebSocket does.
 const ASKED: Duration = Duration::from_millis(300);
 const ASKED_SELDOM: Duration = Duration::from_secs(3);
-const SHORT: Duration = Duration::from_secs(10);
 
 pub struct ComfyUi {
     server: Arc<Server>,
@@ -38,19 +38,9 @@ struct Queued {
 
 impl Drop for Queued {
     fn drop(&mut self) {
-        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
-            let server = self.server.clone();
-            runtime.spawn(async move {
-                // The first takes it out of the queue, the second ends it where it runs already.
-                let requests = [("/queue", json!({"delete": [&id]})), ("/interrupt", json!({"prompt_id": &id}))];
-                for (path, body) in requests {
-                    let mut request = HttpRequest::json(path, &body);
-                    request.timeout = Some(SHORT);
-                    if let Err(error) = server.upstream.send(request).await {
-                        tracing::debug!(%error, "a cancelled picture goes on at its backend");
-                    }
-                }
-            });
+        if let Some(id) = self.id.take() {
+            // The first takes it out of the queue, the second ends it where it runs already.
+            self.server.stop(vec![("/queue", json!({"delete": [&id]})), ("/interrupt", json!({"prompt_id": &id}))]);
         }
     }
 }
@@ -108,9 +98,15 @@ impl ComfyUi {
             }
         };
         let body = json!({"prompt": workflow.filled(&values), "client_id": client});
-        let answer = self.server.ask(HttpRequest::json("/prompt", &body)).await?.json();
-        let id = answer["prompt_id"].as_str().ok_or_else(|| self.server.nonsense("without `prompt_id`"))?.to_owned();
-        let mut queued = Queued { server: self.server.clone(), id: Some(id.clone()) };
+        let server = self.server.clone();
+        // Only its answer says by which name it is taken out again.
+        let mut queued = afterwards::through(async move {
+            let answer = server.ask(HttpRequest::json("/prompt", &body)).await?.json();
+            let id = answer["prompt_id"].as_str().ok_or_else(|| server.nonsense("without `prompt_id`"))?;
+            Ok(Queued { id: Some(id.to_owned()), server })
+        })
+        .await?;
+        let id = queued.id.clone().unwrap_or_default();
         let mut steps = Steps::new(id.clone(), workflow.nodes(), wanted.num_inference_steps);
         let entry = self.ended(&id, &mut socket, &mut steps, tell).await?;
         queued.id = None;

@@ -4,7 +4,7 @@ use super::super::call::Call;
 use super::super::{Link, Outcome, Right};
 use super::inside::{self, Area};
 use crate::error::{Error, Kind, Result};
-use crate::generate::{Generator, Made, Progress, Request, Wanted};
+use crate::generate::{Generator, Made, Progress, Request, Unclaimed, Wanted};
 use crate::gimp::Progress as Report;
 use crate::images::thumbnail::{Bound, Wish, thumbnail};
 use crate::storage::{Record, parse_id};
@@ -35,7 +35,7 @@ pub async fn generate_image(call: Call<'_>) -> Result<Outcome> {
         _ => None,
     };
     let (prompt, count) = (wanted.request.prompt.clone(), wanted.count);
-    let Made { records, mut notes } = make(&call, generator, wanted).await?;
+    let Made { records, mut notes, unclaimed } = make(&call, generator, wanted).await?;
     let mut outcome = Outcome::default();
     let told = add_links(&call, generator, &records, &mut outcome).await?;
     outcome.result = object(told.first().cloned().unwrap_or_default());
@@ -59,6 +59,7 @@ pub async fn generate_image(call: Call<'_>) -> Result<Outcome> {
     if !notes.is_empty() {
         outcome.result.insert("notes".into(), notes.into());
     }
+    unclaimed.into_iter().for_each(Unclaimed::claim);
     Ok(outcome)
 }
 
@@ -67,10 +68,6 @@ pub(super) async fn make(call: &Call<'_>, generator: &Generator, wanted: Wanted)
     tokio::select! {
         made = generator.generate(wanted, progress(call)) => made,
         () = call.context.cancel.cancelled() => Err(Error::new(Kind::Cancelled, "the generation was cancelled")),
-        () = tokio::time::sleep(call.timeout) => {
-            let message = format!("the generation was ended at its time limit of {} s", call.timeout.as_secs_f64());
-            Err(Error::new(Kind::Timeout, message).hint("give a larger `timeout`, fewer steps or a smaller size"))
-        }
     }
 }
 
@@ -119,6 +116,7 @@ pub(super) fn wanted(call: &Call<'_>) -> Result<Wanted> {
         count: call.number("count").unwrap_or(1),
         backend: text("backend"),
         client: call.context.client.id.clone(),
+        limit: call.timeout,
     })
 }
 

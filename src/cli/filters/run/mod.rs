@@ -10,8 +10,9 @@ use super::files::{self, Opened};
 use super::film::{self, FilmSink};
 use super::stream::{FileFormat, FileSink, Place};
 use super::{Bar, list, print};
-use crate::cli::{call, many};
+use crate::cli::many;
 use crate::config::Config;
+use crate::daemon::cancel_on_signal;
 use crate::error::{Error, Kind, Result};
 use crate::filters::door;
 use crate::filters::{
@@ -43,7 +44,8 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let filters = Filters::new(&config);
     // A wrong name is said before pictures are read.
     filters.get(&asked.name)?;
-    let cancel = call::cancel_on_interrupt();
+    let cancel = CancellationToken::new();
+    cancel_on_signal(&cancel)?;
     all(&filters, &asked, &config, &cancel).await.map_err(door::in_shell)
 }
 

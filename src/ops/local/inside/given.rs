@@ -8,7 +8,7 @@ use super::resample::Resampled;
 use super::{place, scaled};
 use crate::error::{Error, Kind, Result};
 use crate::filters::{Picture, Plane, Raster};
-use crate::generate::{Made, Needs, Source};
+use crate::generate::{Made, Needs, Source, Unclaimed};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -58,7 +58,7 @@ impl Ops {
         let strength = number("strength").unwrap_or(1.0);
         wanted.request.source = Some(Arc::new(Source { image, mask: mask_image, strength }));
         wanted.count = 1;
-        let Made { records, mut notes } = make(&call, generator, wanted).await?;
+        let Made { records, mut notes, unclaimed } = make(&call, generator, wanted).await?;
         let image = add_links(&call, generator, &records, &mut Outcome::default()).await?.into_iter().next();
         scaled(&area, size, &mut notes);
         let made = place::picture(generator, &records[0], &mut notes).await?;
@@ -68,6 +68,7 @@ impl Ops {
         }
         let done = move || composed(&picture, &mask, &area, made, size);
         let picture = tokio::task::spawn_blocking(done).await.map_err(Error::internal)?;
+        unclaimed.into_iter().for_each(Unclaimed::claim);
         Ok(FilledPicture { picture, image: image.unwrap_or_default(), message: message(&records, 1), notes })
     }
 }

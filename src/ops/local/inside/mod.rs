@@ -16,7 +16,7 @@ use super::super::call::Call;
 use super::super::{Outcome, Right};
 use super::generate::{add_links, make, message, wanted};
 use crate::error::{Kind, Result};
-use crate::generate::{Made, Needs, Source};
+use crate::generate::{Made, Needs, Source, Unclaimed};
 use area::Begun;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ async fn generate(call: Call<'_>, what: &str) -> Result<Outcome> {
     let strength = number("strength").unwrap_or(1.0);
     wanted.request.source = Some(Arc::new(Source { image: seen.image.clone(), mask, strength }));
     let (prompt, count) = (wanted.request.prompt.clone(), wanted.count);
-    let Made { records, mut notes } = make(&call, generator, wanted).await?;
+    let Made { records, mut notes, unclaimed } = make(&call, generator, wanted).await?;
 
     let mut outcome = Outcome::default();
     let told = add_links(&call, generator, &records, &mut outcome).await?;
@@ -69,6 +69,7 @@ async fn generate(call: Call<'_>, what: &str) -> Result<Outcome> {
     settle(placed, made, &mut notes, &mut outcome)?;
     outcome.result.insert("images".into(), told.into());
     outcome.result.insert("notes".into(), notes.into());
+    unclaimed.into_iter().for_each(Unclaimed::claim);
     Ok(outcome)
 }
 
