@@ -6,6 +6,7 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `server.rs` | the handler: one small function per MCP method |
+//! | `instructions.rs` | what a model is told of all tools together |
 //! | `listing.rs`, `brief.rs`, `output.rs` | which operations a client sees as tools, their short forms, what they answer |
 //! | `tools.rs`, `bound.rs` | outcome and error to tool result, and its greatest size |
 //! | `resources.rs`, `prompts.rs` | the `gimp://` resources, the prompts |
@@ -20,6 +21,7 @@ mod bound;
 mod brief;
 mod clients;
 mod in_flight;
+mod instructions;
 mod listing;
 mod output;
 mod prompts;

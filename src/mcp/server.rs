@@ -2,6 +2,7 @@
 
 use super::attachments::Attachments;
 use super::clients::{Session, Sessionless};
+use super::instructions::instructions;
 use super::listing::{DEFAULT, Set, Tools, WITHOUT_GIMP};
 use super::subscriptions::Subscriptions;
 use super::{bound, prompts, resources, subscriptions, tools};
@@ -16,30 +17,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-const INSTRUCTIONS: &str = "\
-These tools work inside a live GIMP 3. Look first: get_image_metadata (fast) and get_image_bitmap (max_width 1024 is \
-enough to judge a photo). Only the commonest operations are listed as tools: search_operations finds the others by what \
-they do, describe_operation tells an operation's parameters in full, run_operation runs it; call_api reaches whatever \
-has no operation. Do several steps in one call with batch. \
-Parameters that many tools share: `image` and `layer` (ids; left out: the image last changed, opened or chosen, the \
-selected layer), `preview` (also return a picture of the result, longest side in pixels: 768 is good). Pictures stay \
-within what clients take (600 kB of base64 unless configured otherwise); those of get_image_bitmap with a named `format` \
-do not. Not listed, but taken: `max_bytes` (bound of an answer's pictures, 0 for none) by every tool that takes \
-`preview`; `timeout` (seconds) and `instance` (another GIMP, from list_instances) by every tool; `verify` (\"full\" proves \
-the effect pixel by pixel above 24 megapixels too) by those that change an image; by those that take places `units` \
-(pixels, layer, or relative: 0 to 1 of the image; radii, feathers and sizes of type stay in pixels), and `from_preview` \
-(the `scale_map` of a picture: places and lengths are then that picture's pixels). Colours are CSS names, #rrggbb[aa], \
-rgb(), hsl() or [r, g, b(, a)] with 0-255. \
-`effect` in an answer says what really changed. Everything can be taken back: undo, or checkpoint and \
-restore_checkpoint. Name images and layers by the ids from the answers. Paths are on the machine where GIMP runs. \
-Read the resource gimp://docs/python before you write code for GIMP 3: its API differs from GIMP 2.";
-
-/// Where a backend that generates images is configured.
-const GENERATION: &str = " An image generator is configured: generate_image makes images from words, for `into` as a new \
-image or layer too; fill_selection_with_prompt paints words into the selection, with what is round it in view; vary_image \
-makes variants of a layer. Ask for a `preview` and look at it. Variants come as a group of layers of which the first one is \
-shown: set_layer_properties shows another.";
 
 /// The catalogue hardly changes while the daemon runs; a client may keep what it listed for a while.
 const LISTS_KEPT_MS: u64 = 60_000;
@@ -134,9 +111,7 @@ impl ServerHandler for Server {
         let implementation = Implementation::new("gimp-bridge", env!("CARGO_PKG_VERSION"))
             .with_title("GIMP")
             .with_description(env!("CARGO_PKG_DESCRIPTION"));
-        let generation = if self.mcp.ops.generates() { GENERATION } else { "" };
-        let instructions = format!("{INSTRUCTIONS}{generation}");
-        ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(instructions)
+        ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(instructions(&self.mcp.ops))
     }
 
     async fn initialize(

@@ -71,6 +71,27 @@ async fn the_same_picture_comes_by_every_door_and_lies_at_its_address() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_model_is_told_of_generation_where_there_is_a_backend() {
+    let painter = Painter::start().await;
+    let instructions = async |daemon: &Daemon| {
+        let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}});
+        let headers = [("accept", "application/json, text/event-stream")];
+        let reply = daemon.ask("POST", "/mcp", &headers, Some(hello)).await;
+        let text = String::from_utf8(reply.body).unwrap();
+        let message: Value = serde_json::from_str(text.rsplit("data: ").next().unwrap().trim()).unwrap();
+        message["result"]["instructions"].as_str().unwrap().to_owned()
+    };
+    let with = instructions(&Daemon::kserve(&painter).await).await;
+    let without = instructions(&Daemon::start(|_, _| {}).await).await;
+    assert!(with.starts_with(&without) && with.contains("fill_selection_with_prompt"), "{with}");
+    for name in ["generate_image", "fill_selection_with_prompt", "vary_image"] {
+        assert!(!without.contains(name), "{without}");
+    }
+    assert!(with.len() < 2048, "Claude Code cuts it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_picture_is_served_in_parts_small_and_until_it_is_deleted() {
     let painter = Painter::start().await;
     let daemon = Daemon::kserve(&painter).await;
