@@ -12,6 +12,8 @@ mod edits;
 mod faults;
 #[path = "generate/from_picture.rs"]
 mod from_picture;
+#[path = "generate/inpainting.rs"]
+mod inpainting;
 #[path = "generate/painter.rs"]
 mod painter;
 #[path = "generate/rights.rs"]

@@ -139,7 +139,8 @@ async fn queue(State(shared): All, headers: HeaderMap, text: String) -> Result<S
                 return Err(refusal(StatusCode::BAD_REQUEST, "mask"));
             }
             let mask = mask.flatten().map(image::DynamicImage::into_luma8);
-            Some(Begun { image: image.into_rgb8(), mask, strength: inputs["denoise"].as_f64().unwrap() })
+            let strength = inputs["denoise"].as_f64().unwrap();
+            Some(Begun { image: image.into_rgb8(), mask, strength }.noted(&shared))
         }
     };
     let fault = shared.faults.lock().unwrap().pop_front();

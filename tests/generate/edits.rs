@@ -1,6 +1,6 @@
 //! What the stand-ins do with pictures that requests begin from: as strict as the protocols are, and to the pixel.
 
-use super::painter::{All, body, identified, make, number, picture, refusal};
+use super::painter::{All, Shared, body, identified, make, number, picture, refusal};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -12,11 +12,20 @@ use serde_json::{Map, Value, json};
 use std::io::Cursor;
 
 /// What a request begins from, as a stand-in understands it.
+#[derive(Clone)]
 pub struct Begun {
     pub image: RgbImage,
     /// Above zero: to be painted.
     pub mask: Option<GrayImage>,
     pub strength: f64,
+}
+
+impl Begun {
+    /// For the test to look at.
+    pub fn noted(self, shared: &Shared) -> Begun {
+        shared.seen.lock().unwrap().begun.push(self.clone());
+        self
+    }
 }
 
 /// The picture of these words, so far from the source as `strength` says, and only where the mask is white.
@@ -62,12 +71,15 @@ fn of_base64(own: &Map<String, Value>, name: &str, size: (u32, u32)) -> Result<O
 }
 
 /// `image`, `mask_image` and `strength`, as diffusers' pipelines take them.
-pub fn source(own: &Map<String, Value>, size: (u32, u32)) -> Result<Option<Begun>, Response> {
+pub fn source(shared: &Shared, own: &Map<String, Value>, size: (u32, u32)) -> Result<Option<Begun>, Response> {
     let mask = of_base64(own, "mask_image", size)?.map(DynamicImage::into_luma8);
     let strength = own.get("strength").map(|value| value.as_f64().unwrap());
     match of_base64(own, "image", size)? {
         // The usual strength of the pipelines.
-        Some(image) => Ok(Some(Begun { image: image.into_rgb8(), mask, strength: strength.unwrap_or(0.8) })),
+        Some(image) => {
+            let begun = Begun { image: image.into_rgb8(), mask, strength: strength.unwrap_or(0.8) };
+            Ok(Some(begun.noted(shared)))
+        }
         None if mask.is_some() || strength.is_some() => {
             Err(refusal(StatusCode::BAD_REQUEST, "a mask or a strength without an image"))
         }
@@ -112,7 +124,7 @@ pub async fn a1111(State(shared): All, headers: HeaderMap, text: String) -> Resu
         }
     }
     let strength = own.get("denoising_strength").and_then(Value::as_f64).unwrap_or(0.75);
-    let begun = Begun { image: image.into_rgb8(), mask, strength };
+    let begun = Begun { image: image.into_rgb8(), mask, strength }.noted(&shared);
     let seed = number(&own, "seed", 4242);
     let prompt = own["prompt"].as_str().unwrap_or_default();
     let bytes = make(&shared, |share| painted(Some(&begun), prompt, seed, size, share)).await?;
@@ -194,7 +206,7 @@ pub async fn openai(State(shared): All, headers: HeaderMap, content: Bytes) -> R
     if mask.is_none() && text("model") == "dall-e-2" {
         return Err(refuse("image has no transparent areas".into()));
     }
-    let begun = Begun { image: image.into_rgb8(), mask, strength: 1.0 };
+    let begun = Begun { image: image.into_rgb8(), mask, strength: 1.0 }.noted(&shared);
     let bytes = make(&shared, |share| painted(Some(&begun), text("prompt"), 5, size, share)).await?;
     Ok(json!({"data": [{"b64_json": STANDARD.encode(bytes)}]}).to_string())
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const SIZE: (u32, u32) = (320, 200);
+pub const SIZE: (u32, u32) = (320, 200);
 
 pub const FLOWS: [(&str, &str); 3] = [
     (
@@ -92,18 +92,18 @@ impl Here {
     }
 }
 
-fn png(picture: impl Into<DynamicImage>) -> Bytes {
+pub fn png(picture: impl Into<DynamicImage>) -> Bytes {
     let mut bytes = Vec::new();
     picture.into().write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
     bytes.into()
 }
 
-fn photo() -> RgbImage {
+pub fn photo() -> RgbImage {
     RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| Rgb([(x / 2) as u8, y as u8, ((x * y) % 251) as u8]))
 }
 
 /// White in a part that lies in no corner and is symmetric to nothing.
-fn mask() -> GrayImage {
+pub fn mask() -> GrayImage {
     GrayImage::from_fn(SIZE.0, SIZE.1, |x, y| {
         Luma([if (40..170).contains(&x) && (90..185).contains(&y) { 255 } else { 0 }])
     })

@@ -1,6 +1,7 @@
 //! A backend of all five protocols that paints the same picture for the same prompt, seed and size, and fails as it is
 //! told to. It refuses what the real ones refuse: unknown keys, nulls, a missing token.
 
+use super::edits::Begun;
 use super::{comfyui, edits};
 use axum::Router;
 use axum::body::Body;
@@ -52,6 +53,8 @@ pub struct Seen {
     pub most: usize,
     /// How often a history was looked at.
     pub looks: usize,
+    /// What requests began from.
+    pub begun: Vec<Begun>,
 }
 
 pub struct Shared {
@@ -311,7 +314,7 @@ async fn kserve(
     let seed = number(&own, "seed", 99);
     let prompt = own["prompt"].as_str().unwrap_or_default();
     let size = (number(&own, "width", 512) as u32, number(&own, "height", 512) as u32);
-    let source = edits::source(&own, size)?;
+    let source = edits::source(&shared, &own, size)?;
     let bytes = make(&shared, |share| edits::painted(source.as_ref(), prompt, seed, size, share)).await?;
     let mut prediction =
         json!({"model_name": "sd-tiny", "prompt": prompt, "image": {"format": "PNG", "b64": STANDARD.encode(bytes)}});
@@ -354,7 +357,7 @@ async fn oip(
     let seed = number(&values, "seed", 99);
     let prompt = values["prompt"].as_str().unwrap_or_default();
     let size = (number(&values, "width", 0) as u32, number(&values, "height", 0) as u32);
-    let source = edits::source(&values, size)?;
+    let source = edits::source(&shared, &values, size)?;
     let bytes = make(&shared, |share| edits::painted(source.as_ref(), prompt, seed, size, share)).await?;
     // What there is, each asked for by name and in its own way, or all of it.
     let image = if model == "plain" { STANDARD.encode(bytes).into_bytes() } else { bytes };
