@@ -47,20 +47,25 @@ def painted(prompt, seed, width, height, level):
     return json.dumps({"predictions": [{"model_name": "painter", "seed": seed, "image": image}]}).encode()
 
 
-class Handler(BaseHTTPRequestHandler):
+class Server(ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A daemon that is killed in the middle of asking is no fault of the stand-in's."""
+
+
+class Answering(BaseHTTPRequestHandler):
+    """JSON in and out, for the stand-in behind `self.server.owner`."""
+
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        (instance,) = body["instances"]
-        wrong = [name for name, value in instance.items() if name not in KNOWN or value is None]
-        if self.path != "/v1/models/painter:predict" or wrong:
-            return self.answer(400, {"error": f"not understood: {self.path} {wrong}"})
-        self.server.requests.append(instance)
-        with self.server.painter.counted():
-            self.server.painter.gate.wait(60)
-        seed = instance.get("seed", 5)
-        self.answer(200, painted(instance["prompt"], seed, instance["width"], instance["height"], self.server.level))
+    @property
+    def owner(self):
+        return self.server.owner
+
+    def body(self):
+        return json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
 
     def answer(self, status, body):
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -68,28 +73,59 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
-        self.wfile.write(text)
+        try:
+            self.wfile.write(text)
+        except OSError:  # whoever asked is gone
+            self.close_connection = True
 
     def log_message(self, *_):
         pass
 
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
+class StandIn:
+    """`with` one: its server answers by `handler` at `url`; while `gate` is cleared, pictures wait."""
 
-    def handle_error(self, request, client_address):
-        """A daemon that is killed in the middle of asking is no fault of the painter's."""
+    handler, path = Answering, ""
 
-
-class Painter:
-    """`requests` are the instances in their order; while `gate` is cleared, pictures wait, `now` of them."""
-
-    def __init__(self, level=1):
-        self.level, self.now = level, 0
-        self.gate = threading.Event()
+    def __init__(self, address="127.0.0.1", port=0):
+        self.server = Server((address, port), self.handler)
+        self.server.owner = self
+        self.url = f"http://127.0.0.1:{self.server.server_port}{self.path}"
+        self.requests, self.gate = [], threading.Event()
         self.gate.set()
-        self.lock = threading.Lock()
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.gate.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Handler(Answering):
+    def do_POST(self):
+        body, owner = self.body(), self.owner
+        (instance,) = body["instances"]
+        wrong = [name for name, value in instance.items() if name not in KNOWN or value is None]
+        if self.path != f"{Painter.path}:predict" or wrong:
+            return self.answer(400, {"error": f"not understood: {self.path} {wrong}"})
+        owner.requests.append(instance)
+        with owner.counted():
+            owner.gate.wait(60)
+        seed = instance.get("seed", 5)
+        return self.answer(200, painted(instance["prompt"], seed, instance["width"], instance["height"], owner.level))
+
+
+class Painter(StandIn):
+    """`requests` are the instances in their order; `now` so many pictures wait at the gate."""
+
+    handler, path = Handler, "/v1/models/painter"
+
+    def __init__(self, level=1, **where):
+        super().__init__(**where)
+        self.level, self.now, self.lock = level, 0, threading.Lock()
 
     @contextlib.contextmanager
     def counted(self):
@@ -101,21 +137,8 @@ class Painter:
             with self.lock:
                 self.now -= 1
 
-    def __enter__(self):
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.server.level, self.server.painter = self.level, self
-        self.server.requests = self.requests = []
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1/models/painter"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.gate.set()
-        self.server.shutdown()
-        self.server.server_close()
-
 
 if __name__ == "__main__":
-    server = Server((sys.argv[1], int(sys.argv[2])), Handler)
-    server.level, server.requests = 1, deque(maxlen=1)
-    server.serve_forever()
+    alone = Painter(address=sys.argv[1], port=int(sys.argv[2]))
+    alone.requests = deque(maxlen=1)
+    alone.server.serve_forever()

@@ -7,13 +7,12 @@ import sys
 import threading
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import anyio
 import pytest
 from mcp import Client
-from painter import Server, png
+from painter import Answering, StandIn, png
 from serving import until
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jsonrpc"))
@@ -23,45 +22,32 @@ from websocket import WebSocket  # noqa: E402
 WANTED = {"prompt": "a lake", "width": 128, "height": 96, "seed": 3}
 
 
-class WebUi:
+class Handler(Answering):
+    def do_GET(self):
+        self.answer(200, [] if "sd-models" in self.path else {"progress": self.owner.progress, "state": {}})
+
+    def do_POST(self):
+        asked, ui = self.body(), self.owner
+        if self.path.endswith("interrupt"):
+            ui.interrupted += 1
+            ui.gate.set()
+            return self.answer(200, None)
+        ui.painting += 1
+        ui.gate.wait(60)
+        made = png(asked["prompt"], asked["seed"], asked["width"], asked["height"])
+        info = json.dumps({"seed": asked["seed"]})
+        return self.answer(200, {"images": [base64.b64encode(made).decode()], "info": info})
+
+
+class WebUi(StandIn):
     """Paints while `gate` is set; `progress` is how far it says it is, `interrupted` how often it was told to stop."""
 
+    handler = Handler
+
     def __init__(self):
-        self.gate, self.progress, self.painting, self.interrupted = threading.Event(), 0.0, 0, 0
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(handler):
-                told = [] if "sd-models" in handler.path else {"progress": outer.progress, "state": {}}
-                handler.send(told)
-
-            def do_POST(handler):
-                body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-                if handler.path.endswith("interrupt"):
-                    outer.interrupted += 1
-                    outer.gate.set()
-                    return handler.send(None)
-                asked = json.loads(body)
-                outer.painting += 1
-                outer.gate.wait(60)
-                made = png(asked["prompt"], asked["seed"], asked["width"], asked["height"])
-                handler.send({"images": [base64.b64encode(made).decode()], "info": json.dumps({"seed": asked["seed"]})})
-
-            def send(handler, body):
-                text = json.dumps(body).encode()
-                handler.send_response(200)
-                handler.send_header("Content-Length", str(len(text)))
-                handler.end_headers()
-                handler.wfile.write(text)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        super().__init__()
+        self.progress, self.painting, self.interrupted = 0.0, 0, 0
+        self.gate.clear()
 
     def steps(self, seen):
         """Goes on to each of these once the last one was `seen`."""
@@ -74,11 +60,8 @@ class WebUi:
 
 @pytest.fixture
 def webui():
-    started = WebUi()
-    yield started
-    started.gate.set()
-    started.server.shutdown()
-    started.server.server_close()
+    with WebUi() as started:
+        yield started
 
 
 @pytest.fixture

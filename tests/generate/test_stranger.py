@@ -5,16 +5,14 @@ import http.client
 import json
 import socket
 import struct
-import threading
 import time
 import urllib.parse
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from painter import Server, png
+from painter import Answering, StandIn, png
 
 TOOL = "/mcp/v1/tools/generate_image"
 
@@ -159,37 +157,23 @@ def test_thousands_of_pages_and_small_pictures_stay_within_bounds(one, made):
     assert most() - before < 220, f"{before:.0f} MB before, {most():.0f} at most"
 
 
-class Stranger:
+class Strange(Answering):
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.owner.tokens.append(self.headers["Authorization"])
+        self.owner.answer(self)
+
+    do_POST = do_GET
+
+
+class Stranger(StandIn):
     """A backend that answers what `answer` says: a function of the handler."""
 
+    handler = Strange
+
     def __init__(self, answer):
-        self.tokens = []
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(handler):
-                handler.rfile.read(int(handler.headers["Content-Length"]))
-                self.tokens.append(handler.headers["Authorization"])
-                answer(handler)
-
-            def do_GET(handler):
-                self.tokens.append(handler.headers["Authorization"])
-                answer(handler)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__()
+        self.tokens, self.answer = [], answer
 
 
 def send(handler, status, body, **headers):

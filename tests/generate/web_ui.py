@@ -8,9 +8,9 @@ import base64
 import io
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+from painter import Answering, StandIn
 from PIL import Image
 
 TEXT = {"prompt", "negative_prompt", "width", "height", "steps", "cfg_scale", "seed", "override_settings"}
@@ -47,32 +47,30 @@ def picture(text, mode):
     return np.asarray(image)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Handler(Answering):
     def do_GET(self):
         answers = {
-            "/sdapi/v1/progress": {"progress": 0.5, "state": {}},
+            "/sdapi/v1/progress": {"progress": self.owner.progress, "state": {}},
             "/sdapi/v1/sd-models": [{"model_name": "dreamer", "title": "dreamer.safetensors"}],
         }
         path = self.path.split("?")[0]
         self.answer(200 if path in answers else 404, answers.get(path, {"detail": "Not Found"}))
 
     def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+        body, ui = self.body(), self.owner
         if self.path == "/sdapi/v1/interrupt":
-            self.server.stops.append(True)
+            ui.stops.append(True)
             return self.answer(200, {})
         known = {"/sdapi/v1/txt2img": TEXT, "/sdapi/v1/img2img": IMAGE}.get(self.path)
         wrong = known is None or [name for name, value in body.items() if name not in known or value is None]
         if wrong:
             return self.answer(422, {"detail": f"not understood: {self.path} {wrong}"})
-        self.server.requests.append(body)
-        self.server.asked.set()
-        if not self.server.gate.wait(60):
+        ui.requests.append(body)
+        ui.asked.set()
+        if not ui.gate.wait(60):
             return self.answer(500, {"detail": "nobody opened the gate"})
-        if self.server.faults:
-            return self.answer(200, self.server.faults.pop(0))
+        if ui.faults:
+            return self.answer(200, ui.faults.pop(0))
         seed = body.get("seed", 5)
         try:
             made = self.paint(body, seed)
@@ -92,37 +90,13 @@ class Handler(BaseHTTPRequestHandler):
         assert source.shape == (*size, 3) and mask.shape == size, (source.shape, mask.shape, size)
         return painted(body["prompt"], seed, source, mask, body["denoising_strength"])
 
-    def answer(self, status, body):
-        text = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        try:
-            self.wfile.write(text)
-        except OSError:  # whoever asked is gone
-            self.close_connection = True
 
-    def log_message(self, *_):
-        pass
+class WebUi(StandIn):
+    """`ui.gate` holds answers back, `ui.asked` says that one waits; `ui.stops` has an entry for each time it was interrupted,
+    `ui.progress` is how far it says it is."""
 
+    handler = Handler
 
-class WebUi:
-    """`with WebUi() as ui`: `ui.url`, `ui.requests`; `ui.gate` (an Event) holds answers back, `ui.asked` says that one waits."""
-
-    def __enter__(self):
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.requests = self.requests = []
-        self.server.faults = self.faults = []
-        self.server.stops = self.stops = []
-        self.server.gate, self.server.asked = self.gate, self.asked = threading.Event(), threading.Event()
-        self.gate.set()
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.gate.set()
-        self.server.shutdown()
-        self.server.server_close()
+    def __init__(self):
+        super().__init__()
+        self.faults, self.stops, self.progress, self.asked = [], [], 0.5, threading.Event()
