@@ -3,6 +3,7 @@
 //! A picture that comes along needs no GIMP. In a session it is `run_ai_filter` on its image, in the image's own depth
 //! and within its selection, as one undo step: the result is a new layer; upscaling scales all layers.
 
+use super::in_session::{self, Session, Steps, Within};
 use super::methods::text;
 use super::{Answer, Rpc, answer, inpaint, wrong};
 use crate::error::{Error, Kind, Result};
@@ -62,82 +63,50 @@ pub(super) async fn ai_method(
             arguments["style_data"] = style;
         }
         let Value::Object(arguments) = arguments else { return Err(Error::internal("an object was expected")) };
-        let done = in_session(rpc, given, arguments, identity, context).await;
-        return Ok(done.unwrap_or_else(|error| answer::failed(&error)));
+        return Ok(on_session(rpc, given, arguments, identity, context).await);
     }
     Ok(run(rpc, given, filter, parameters, identity, context).await.unwrap_or_else(|error| answer::failed(&error)))
 }
 
 /// run_ai_filter on the session's image, with `arguments`.
-async fn in_session(
+async fn on_session(
     rpc: &Rpc,
-    mut given: Map<String, Value>,
+    given: Map<String, Value>,
     mut arguments: Map<String, Value>,
     identity: &Identity,
     context: Context,
-) -> Result<Value> {
-    if given.contains_key("image_data") || given.contains_key("upload") {
-        return Err(wrong("the picture was given twice, by a session and beside it", "give one of them"));
+) -> Value {
+    let is_within = given.contains_key("mask_data") || given.contains_key("region");
+    if !is_within && arguments.get("result").is_some_and(|result| result == "auto") {
+        arguments.remove("result");
     }
-    let session = given.remove("session_id").unwrap_or_default();
-    let include = given.remove("include_image_data").unwrap_or(false.into());
-    let around = |mut inner: Map<String, Value>| {
-        inner.insert("session_id".into(), session.clone());
-        inner.insert("include_image_data".into(), include.clone());
-        inner
-    };
-    let mut done = if given.contains_key("mask_data") || given.contains_key("region") {
-        let looked = rpc.operation("get_image_metadata", around(Map::new()), identity, context.clone()).await;
-        if looked["success"] != true {
-            return Ok(looked);
-        }
-        let facts = &looked["result"];
-        let side = |name: &str| facts["basic"][name].as_u64().unwrap_or_default() as usize;
-        let mask = mask(&given, side("width"), side("height")).await?.ok_or_else(|| Error::internal("no mask"))?;
-        let timeout = arguments.get("timeout").cloned();
-        let steps = through_mask(arguments, mask_png(mask).await?, &facts["structure"]["selected_layers"]);
-        let mut batch = Map::from_iter([("operations".to_owned(), steps)]);
-        batch.extend(timeout.map(|timeout| ("timeout".to_owned(), timeout)));
-        let mut done = rpc.operation("batch", around(batch), identity, context).await;
-        if done["success"] == true {
-            let effect = done["result"]["effect"].take();
-            let mut result = done["result"]["results"][FILTER_STEP].take();
-            result["effect"] = effect;
-            done["message"] = result["message"].clone();
-            done["result"] = result;
-        }
-        done
-    } else {
-        if arguments.get("result").is_some_and(|result| result == "auto") {
-            arguments.remove("result");
-        }
-        rpc.operation("run_ai_filter", around(arguments), identity, context).await
-    };
+    let ran = in_session::run(rpc, given, ("run_ai_filter", arguments), identity, context, through_mask).await;
+    let mut done = ran.unwrap_or_else(|failed| failed);
     for name in ["filter", "parameters", "notes"] {
         if let Some(value) = done["result"].get(name).cloned() {
             done[name] = value;
         }
     }
-    Ok(done)
+    done
 }
 
-/// Where the filter is among the steps of [`through_mask`].
-const FILTER_STEP: usize = 2;
-
 /// The steps of a run within a mask: it becomes a layer that nobody sees, and goes again.
-fn through_mask(mut arguments: Map<String, Value>, mask: String, selected: &Value) -> Value {
+async fn through_mask(_: &Session<'_>, within: Within) -> std::result::Result<Steps, Value> {
+    let Within { mut arguments, mask, selected } = within;
+    let mask = mask_png(mask).await.map_err(|error| answer::failed(&error))?;
     let layer = json!({"$ref": "mask.layers.0"});
-    match selected.as_array().map(Vec::as_slice) {
-        Some([only]) => arguments.insert("layer".into(), only.clone()),
+    match selected.as_slice() {
+        [only] => arguments.insert("layer".into(), only.clone()),
         _ => arguments.insert("source".into(), "visible".into()),
     };
     arguments.insert("mask".into(), layer.clone());
-    json!([
+    let steps = json!([
         {"id": "mask", "name": "open_image", "arguments": {"image_data": mask, "as": "layer", "name": "mask"}},
         {"name": "set_layer_properties", "arguments": {"layer": layer, "visible": false}},
         {"name": "run_ai_filter", "arguments": arguments},
         {"name": "delete_layer", "arguments": {"layer": layer}},
-    ])
+    ]);
+    Ok((steps, 2))
 }
 
 async fn mask_png(mask: Plane) -> Result<String> {

@@ -4,7 +4,8 @@
 //! In a session it is fill_selection_with_prompt, as one undo step; a picture that comes along needs no GIMP.
 
 use super::ai::{DEFAULT_SECONDS, mask, png};
-use super::{Rpc, wrong};
+use super::in_session::{self, Session, Steps, Within};
+use super::{Rpc, answer, wrong};
 use crate::error::{Error, Result};
 use crate::filters::{Depth, Picture, Plane, Samples};
 use crate::http::keys::Identity;
@@ -44,7 +45,9 @@ pub(super) async fn inpaint(
     let mut arguments: Map<String, Value> = PARAMETERS.iter().filter_map(own).collect();
     arguments.entry("timeout").or_insert_with(|| DEFAULT_SECONDS.into());
     if given.contains_key("session_id") {
-        return in_session(rpc, given, arguments, identity, context).await;
+        let fill = ("fill_selection_with_prompt", arguments);
+        let done = in_session::run(rpc, given, fill, identity, context, through_selection).await;
+        return Ok(done.unwrap_or_else(|failed| failed));
     }
     let Some(bytes) = rpc.about(&mut given, identity, None).await?.into_bytes() else {
         return Err(wrong("no picture is given", "give image_data, upload or session_id"));
@@ -72,64 +75,13 @@ pub(super) async fn inpaint(
     Ok(answer)
 }
 
-async fn in_session(
-    rpc: &Rpc,
-    mut given: Map<String, Value>,
-    arguments: Map<String, Value>,
-    identity: &Identity,
-    context: Context,
-) -> Result<Value> {
-    if given.contains_key("image_data") || given.contains_key("upload") {
-        return Err(wrong("the picture was given twice, by a session and beside it", "give one of them"));
-    }
-    let session = given.remove("session_id").unwrap_or_default();
-    let include = given.remove("include_image_data").unwrap_or(false.into());
-    let around = |mut inner: Map<String, Value>| {
-        inner.insert("session_id".into(), session.clone());
-        inner.insert("include_image_data".into(), include.clone());
-        inner
-    };
-    if !given.contains_key("mask_data") && !given.contains_key("region") {
-        return Ok(rpc.operation("fill_selection_with_prompt", around(arguments), identity, context).await);
-    }
-    let look = async |name: &str| {
-        let only = Map::from_iter([("session_id".to_owned(), session.clone())]);
-        rpc.operation(name, only, identity, context.clone()).await
-    };
-    let (facts, selection) = (look("get_image_metadata").await, look("get_selection").await);
-    for looked in [&facts, &selection] {
-        if looked["success"] != true {
-            return Ok(looked.clone());
-        }
-    }
-    let side = |name: &str| facts["result"]["basic"][name].as_u64().unwrap_or_default() as usize;
-    let mask = mask(&given, side("width"), side("height")).await?.ok_or_else(|| Error::internal("no mask"))?;
-    let timeout = arguments["timeout"].clone();
-    let selected = &facts["result"]["structure"]["selected_layers"];
+/// The steps of a run within a mask: it becomes the selection, and the old one comes back.
+async fn through_selection(session: &Session<'_>, within: Within) -> std::result::Result<Steps, Value> {
+    let selection = session.ask("get_selection", Map::new()).await?;
     let is_selected = selection["result"]["empty"] == false;
-    let (steps, fill) = through_selection(arguments, mask_png(mask).await?, selected, is_selected);
-    let batch = Map::from_iter([("operations".to_owned(), steps), ("timeout".to_owned(), timeout)]);
-    let mut done = rpc.operation("batch", around(batch), identity, context).await;
-    if done["success"] == true {
-        let effect = done["result"]["effect"].take();
-        let mut result = done["result"]["results"][fill].take();
-        result["effect"] = effect;
-        done["message"] = result["message"].clone();
-        done["result"] = result;
-    }
-    Ok(done)
-}
-
-/// The steps of a run within a mask, and which of them paints: the mask becomes the selection, and the old one comes back.
-fn through_selection(
-    mut fill: Map<String, Value>,
-    mask: String,
-    selected: &Value,
-    is_selected: bool,
-) -> (Value, usize) {
-    // The batch has the time limit.
-    fill.remove("timeout");
-    if let Some([only]) = selected.as_array().map(Vec::as_slice) {
+    let Within { arguments: mut fill, mask, selected } = within;
+    let mask = mask_png(mask).await.map_err(|error| answer::failed(&error))?;
+    if let [only] = selected.as_slice() {
         fill.insert("layer".into(), only.clone());
     }
     let (layer, kept) = (json!({"$ref": "mask.layers.0"}), json!({"$ref": "kept.channel"}));
@@ -150,7 +102,7 @@ fn through_selection(
     } else {
         steps.push(json!({"name": "select_none", "arguments": {}}));
     }
-    (steps.into(), at)
+    Ok((steps.into(), at))
 }
 
 /// White, and as opaque as the mask is white.

@@ -12,6 +12,7 @@
 //! | `analysis.rs`, `assistant.rs` | image_analysis, ai_assistant |
 //! | `ai.rs` | ai_inpainting, ai_style_transfer, ai_upscaling |
 //! | `inpaint.rs` | ai_inpainting with a prompt |
+//! | `in_session.rs` | both on a session's image, also within a mask |
 //! | `answer.rs` | outcomes and errors in the API's shape |
 //! | `openrpc.rs` | the description of all that |
 
@@ -19,6 +20,7 @@ mod ai;
 mod analysis;
 mod answer;
 mod assistant;
+mod in_session;
 mod inpaint;
 mod loose;
 pub(super) mod methods;
