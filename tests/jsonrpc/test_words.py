@@ -56,6 +56,11 @@ def layers(api, session):
     return api.operation("get_image_metadata", session_id=session)["result"]["structure"]["layers"]
 
 
+def open_to_all(api):
+    """Ids of the images that a client without a session finds."""
+    return [image["id"] for image in api.operation("list_images")["result"]["images"]]
+
+
 def far(made, wanted):
     return numpy.abs(made[..., :3].astype(int) - wanted).max(axis=-1)
 
@@ -181,17 +186,49 @@ def test_a_generated_image_begins_a_session(words):
     session = made["session_id"]
     assert made["success"] is True and made["image_dimensions"] == {"width": 320, "height": 208}, made
     assert far(api.pixels(session)[100:108, 156:164], colour("a lake", 4)).max() <= 1
+    # Other clients do not see it, which is said, with what to do about it.
+    assert f"the image of session `{session}`, which other clients do not see" in made["message"]
+    assert f"POST /images/{made['image_id']}/open" in made["message"]
+    assert open_to_all(api) == []
+    status, _, text = api.http("POST", f"/images/{made['image_id']}/open")
+    assert status == 200 and open_to_all(api) == [json.loads(text)["image"]]
+    api.call("close_image", image=json.loads(text)["image"], discard_changes=True)
     api.operation("invert_colors", session_id=session)
     layer = api.call(
         "mcp_operation", operation="generate_image", session_id=session, prompt="a boat", width=128, height=96, into="new_layer"
     )
     assert layer["success"] is True and layer["session_id"] == session and len(layers(api, session)) == 2, layer
+    assert "other clients" not in layer["message"], layer
     again = api.call(
         "mcp_operation", operation="generate_image", session_id=session, prompt="a hill", width=256, height=128, into="new_image"
     )
     assert again["session_id"] == session and again["image_dimensions"] == {"width": 256, "height": 128}, again
+    assert f"session `{session}`" in again["message"]
     several = api.call("mcp_operation", operation="generate_image", prompt="a lake", into="new_image", count=2)
     assert several["success"] is False and "one image" in several["message"], several
     api.call("mcp_close_session", session_id=session)
     loose = api.call("mcp_operation", operation="generate_image", prompt="a lake", width=64, height=64)
     assert loose["success"] is True and "session_id" not in loose and json.dumps(api.sessions()).find(session) < 0
+    assert "session" not in loose["message"]
+
+
+def test_what_begins_commands_says_whose_it_is_too(words):
+    api = words.api
+    commands = [
+        {"operation": "generate_image", "params": {"prompt": "a lake", "width": 128, "height": 96, "into": "new_image"}},
+        {"operation": "invert_colors"},
+    ]
+    done = api.call("execute_gimp_commands", commands=commands)
+    assert done["success"] is True, done
+    assert f"the image of session `{done['session_id']}`" in done["results"][0]["message"]
+    assert open_to_all(api) == []
+    api.call("mcp_close_session", session_id=done["session_id"])
+
+
+def test_the_plans_endpoint_opens_it_for_all(words):
+    wanted = {"prompt": "a lake", "width": 128, "height": 96, "into": "new_image"}
+    status, _, text = words.api.http("POST", "/mcp/v1/tools/generate_image", wanted)
+    made = json.loads(text)
+    assert status == 200 and "session" not in text.decode(), made
+    assert open_to_all(words.api) == [made["image"]]
+    words.api.call("close_image", image=made["image"], discard_changes=True)

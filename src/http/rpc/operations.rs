@@ -78,6 +78,7 @@ impl Rpc {
         }
         let include = about.include;
         let command = Command { operation: name.to_owned(), arguments: given };
+        let began = begins(&command);
         let ran = self.run(about, vec![command], true, identity, context).await;
         match ran {
             Ok(mut done) => {
@@ -86,6 +87,9 @@ impl Rpc {
                 let mut body = answer::operation(name, first);
                 if body["success"] == true {
                     add_picture(&mut body, picture);
+                }
+                if began {
+                    tell_whose(&mut body, &done);
                 }
                 finish(body, &done)
             }
@@ -106,20 +110,27 @@ impl Rpc {
         if let Err(error) = about.check(&commands, &context) {
             return with_results(answer::failed(&error));
         }
-        let names: Vec<String> = commands.iter().map(|command| command.operation.clone()).collect();
+        let called: Vec<(String, bool)> =
+            commands.iter().map(|command| (command.operation.clone(), begins(command))).collect();
         match self.run(about, commands, stop, identity, context).await {
             Ok(mut done) => {
                 let picture = done.picture.take();
                 let steps = std::mem::take(&mut done.steps);
                 let good = steps.iter().filter(|step| step.is_ok()).count();
                 let error = steps.iter().find_map(|step| step.as_ref().err()).cloned();
-                let results: Vec<Value> =
-                    steps.into_iter().zip(&names).map(|(step, name)| answer::operation(name, step)).collect();
+                let results = steps.into_iter().zip(&called).map(|(step, (name, began))| {
+                    let mut body = answer::operation(name, step);
+                    if *began {
+                        tell_whose(&mut body, &done);
+                    }
+                    body
+                });
+                let results: Vec<Value> = results.collect();
                 let message = match &error {
-                    None => format!("Ran {good} of {} commands", names.len()),
-                    Some(error) => format!("Ran {good} of {} commands: {}", names.len(), error.message),
+                    None => format!("Ran {good} of {} commands", called.len()),
+                    Some(error) => format!("Ran {good} of {} commands: {}", called.len(), error.message),
                 };
-                let mut body = json!({"success": good == names.len(), "message": message, "results": results});
+                let mut body = json!({"success": good == called.len(), "message": message, "results": results});
                 if let Some(error) = error {
                     body["error"] = answer::failed(&error)["error"].take();
                 }
@@ -249,6 +260,16 @@ fn add_effect(body: &mut Value, effect: Option<Result<Map<String, Value>>>) {
         }
         Some(Err(error)) => body["effect_error"] = error.to_json(),
         None => {}
+    }
+}
+
+/// Says of a generated image that it is the session's: who asks for it in GIMP may look for it there by other means.
+fn tell_whose(body: &mut Value, done: &Done) {
+    let Some((session, _)) = &done.session else { return };
+    let (Some(message), Some(id)) = (body["message"].as_str(), body["image_id"].as_str()) else { return };
+    if body["result"]["image"].is_u64() {
+        let whose = format!("in GIMP it is the image of session `{session}`, which other clients do not see");
+        body["message"] = format!("{message}; {whose}: POST /images/{id}/open opens it for them too").into();
     }
 }
 
