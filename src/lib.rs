@@ -29,6 +29,8 @@
 //!
 //! To add a backend that generates images: a file and a line in `generate`, a stand-in in `tests/generate/`.
 //!
+//! To add a setting: a row in `config/settings.rs` and the code that reads its field (docs/architecture.md).
+//!
 //! Invariants: stdout belongs to MCP in `stdio`; logs never hold image data or secrets; no request waits for
 //! ever; no buffer grows without a bound; no telemetry, and nothing is downloaded that nobody asked for.
 

@@ -71,7 +71,7 @@ impl Installed {
         config.filters.folder = Some(folder.path().join("filters"));
         config.filters.runtime = Some(runtime());
         config.filters.threads = 1;
-        config.filters.worker = Some(env!("CARGO_BIN_EXE_gimp-bridge").into());
+        config.worker = Some(env!("CARGO_BIN_EXE_gimp-bridge").into());
         Installed { folder, config }
     }
 

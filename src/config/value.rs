@@ -11,16 +11,22 @@ pub enum Type {
     Bool,
     /// A whole number from the first to the second, both included.
     Int(u64, u64),
+    /// A whole number up to this one; 0 for no limit.
+    Limit(u64),
     /// A number from 0 to 1.
     Share,
     /// Seconds, `true` for the usual number of them, or `false` for never.
     SecondsOrNever,
     Text,
     Choice(&'static [&'static str]),
+    /// One of these, or `none`.
+    ChoiceOrNone(&'static [&'static str]),
     /// An IP address, or `localhost`.
     Address,
     /// `http://…` or `https://…`.
     Url,
+    /// The same, kept without a slash at its end.
+    BaseUrl,
     /// A `tracing` filter, such as `info` or `gimp_bridge=debug`.
     LogFilter,
     Path,
@@ -43,20 +49,36 @@ pub enum Value {
     List(Vec<String>),
 }
 
+const YEAR: u64 = 31_536_000;
+
 impl Type {
+    /// A number of seconds, up to a year.
+    pub const SECONDS: Type = Type::Int(1, YEAR);
+
+    /// How a field that is left out is written.
+    pub(super) fn nothing(self) -> Value {
+        match self {
+            Type::Limit(_) => Value::Int(0),
+            Type::ChoiceOrNone(_) => Value::Text("none".into()),
+            _ => Value::Nothing,
+        }
+    }
+
     /// What is allowed, for errors and the reference.
     pub fn expected(self) -> String {
         match self {
             Type::Bool => "`true` or `false`".into(),
             Type::Int(min, max) => format!("a whole number from {min} to {max}"),
+            Type::Limit(max) => format!("a whole number from 0 to {max}"),
             Type::Share => "a number from 0 to 1".into(),
             Type::SecondsOrNever => {
-                "a number of seconds from 1 to 31536000, `true` for the default, or `false` for never".into()
+                format!("a number of seconds from 1 to {YEAR}, `true` for the default, or `false` for never")
             }
             Type::Text => "text".into(),
-            Type::Choice(names) => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+            Type::Choice(names) => format!("`{}`", names.join("`, `")),
+            Type::ChoiceOrNone(names) => format!("`none`, `{}`", names.join("`, `")),
             Type::Address => "an IP address or `localhost`".into(),
-            Type::Url => "a URL that begins with `http://` or `https://`".into(),
+            Type::Url | Type::BaseUrl => "a URL that begins with `http://` or `https://`".into(),
             Type::LogFilter => {
                 "`error`, `warn`, `info`, `debug`, `trace`, or a filter such as `gimp_bridge=debug`".into()
             }
@@ -75,7 +97,7 @@ impl Type {
             Type::Bool => switch(text).map(Value::Bool),
             Type::SecondsOrNever | Type::PathsOrAny if never() => Some(Value::Nothing),
             Type::SecondsOrNever if usual() => Some(Value::Bool(true)),
-            Type::Int(..) | Type::SecondsOrNever => self.checked_int(text.trim().parse().ok()?),
+            Type::Int(..) | Type::Limit(_) | Type::SecondsOrNever => self.checked_int(text.trim().parse().ok()?),
             Type::Share => checked_share(text.trim().parse().ok()?),
             Type::List | Type::Networks => self.checked_list(
                 text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect(),
@@ -92,7 +114,7 @@ impl Type {
             (Type::Bool, DeValue::Boolean(on)) => Some(Value::Bool(*on)),
             (Type::SecondsOrNever | Type::PathsOrAny, DeValue::Boolean(false)) => Some(Value::Nothing),
             (Type::SecondsOrNever, DeValue::Boolean(true)) => Some(Value::Bool(true)),
-            (Type::Int(..) | Type::SecondsOrNever, DeValue::Integer(number)) => {
+            (Type::Int(..) | Type::Limit(_) | Type::SecondsOrNever, DeValue::Integer(number)) => {
                 self.checked_int(u64::from_str_radix(number.as_str(), number.radix()).ok()?)
             }
             (Type::Share, DeValue::Integer(number)) => {
@@ -105,7 +127,14 @@ impl Type {
                 if self == Type::PathsOrAny { self.checked_paths(items) } else { self.checked_list(items) }
             }
             (
-                Type::Text | Type::Choice(_) | Type::Address | Type::Url | Type::LogFilter | Type::Path,
+                Type::Text
+                | Type::Choice(_)
+                | Type::ChoiceOrNone(_)
+                | Type::Address
+                | Type::Url
+                | Type::BaseUrl
+                | Type::LogFilter
+                | Type::Path,
                 DeValue::String(text),
             ) => self.checked_text(text),
             _ => None,
@@ -115,7 +144,9 @@ impl Type {
     fn checked_int(self, number: u64) -> Option<Value> {
         let (min, max) = match self {
             Type::Int(min, max) => (min, max),
-            _ => (1, 31_536_000),
+            Type::Limit(_) if number == 0 => return Some(Value::Nothing),
+            Type::Limit(max) => (1, max),
+            _ => (1, YEAR),
         };
         (min..=max).contains(&number).then_some(Value::Int(number))
     }
@@ -132,14 +163,17 @@ impl Type {
 
     fn checked_text(self, text: &str) -> Option<Value> {
         let value = match self {
-            Type::Choice(names) => names.iter().find(|name| name.eq_ignore_ascii_case(text.trim()))?.to_string(),
+            Type::ChoiceOrNone(_) if text.trim().eq_ignore_ascii_case("none") => return Some(Value::Nothing),
+            Type::Choice(names) | Type::ChoiceOrNone(names) => {
+                names.iter().find(|name| name.eq_ignore_ascii_case(text.trim()))?.to_string()
+            }
             Type::Address => text.parse::<Host>().ok()?.to_string(),
-            Type::Url => {
+            Type::Url | Type::BaseUrl => {
                 let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
                 if rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace) {
                     return None;
                 }
-                text.into()
+                if self == Type::BaseUrl { text.trim_end_matches('/') } else { text }.into()
             }
             Type::LogFilter => log_filter(text)?,
             Type::Path => expand_home(text),
@@ -150,35 +184,6 @@ impl Type {
 }
 
 impl Value {
-    pub fn int(&self) -> u64 {
-        if let Value::Int(number) = self { *number } else { 0 }
-    }
-
-    pub fn share(&self) -> f64 {
-        if let Value::Share(share) = self { *share } else { 0.0 }
-    }
-
-    pub fn bool(&self) -> bool {
-        *self == Value::Bool(true)
-    }
-
-    pub fn optional_int(&self) -> Option<u64> {
-        if let Value::Int(number) = self { Some(*number) } else { None }
-    }
-
-    /// Of [`Type::SecondsOrNever`]; `usual` stands for `true`.
-    pub fn seconds(&self, usual: Option<u64>) -> Option<u64> {
-        if self.bool() { usual } else { self.optional_int() }
-    }
-
-    pub fn text(self) -> Option<String> {
-        if let Value::Text(text) = self { Some(text) } else { None }
-    }
-
-    pub fn list(self) -> Option<Vec<String>> {
-        if let Value::List(list) = self { Some(list) } else { None }
-    }
-
     /// For `gimp-bridge config --json`; an unset value is null.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
@@ -189,36 +194,6 @@ impl Value {
             Value::Text(text) => json!(text),
             Value::List(items) => json!(items),
         }
-    }
-}
-
-impl<T: Into<Value>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Value {
-        value.map_or(Value::Nothing, Into::into)
-    }
-}
-
-impl From<bool> for Value {
-    fn from(on: bool) -> Value {
-        Value::Bool(on)
-    }
-}
-
-impl From<u64> for Value {
-    fn from(number: u64) -> Value {
-        Value::Int(number)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Value {
-        Value::Text(text.into())
-    }
-}
-
-impl From<&std::path::Path> for Value {
-    fn from(path: &std::path::Path) -> Value {
-        Value::Text(path.to_string_lossy().into_owned())
     }
 }
 

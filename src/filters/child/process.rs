@@ -75,7 +75,7 @@ impl Drop for Process {
 
 /// This very program, also where its file was replaced since.
 fn program(config: &Config) -> io::Result<PathBuf> {
-    match &config.filters.worker {
+    match &config.worker {
         Some(path) => Ok(path.clone()),
         None if cfg!(target_os = "linux") => Ok("/proc/self/exe".into()),
         None => std::env::current_exe(),
