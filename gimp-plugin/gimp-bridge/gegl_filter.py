@@ -1,11 +1,15 @@
 """Applies a GEGL operation to a drawable, within the selection: into its pixels, or as a layer effect.
 
+On a large drawable it is run in the plug-in's own process (pieces.py) where that gives the same; else GIMP does it, which
+neither answers nor can be stopped meanwhile.
 Refuses what is known to end GIMP (gegl_known.py) before GIMP hears of it.
 """
 
 from gi.repository import Gimp
 
 import gegl_known
+import gegl_local
+import pieces
 import registry
 from errors import OperationError
 
@@ -39,6 +43,12 @@ def apply(drawable, operation, properties, as_effect=False, name=None, opacity=1
             drawable.append_filter(made)
             _check_appended(drawable, made, operation)
             return made
+        floats = drawable.is_layer() and drawable.is_floating_sel()
+        plain = opacity == 100 and mode is None and not inputs and clip and not floats
+        if plain and gegl_local.takes(operation, drawable):
+            made.delete()  # GIMP does not outlive an image that is closed while a filter of its own is unfinished
+            pieces.run(drawable, operation, config)
+            return None
     except BaseException:
         if made.is_valid():
             made.delete()
@@ -49,10 +59,10 @@ def apply(drawable, operation, properties, as_effect=False, name=None, opacity=1
 
 
 def _announce(what, pixels):
-    """Says that GIMP itself works now, and that it neither answers nor can be stopped meanwhile."""
+    """Says that GIMP itself works now."""
     if pixels > LARGE:
-        seconds = pixels // 250_000 + 1
-        registry.running.progress(0, f"{what}: GIMP does not answer until it is done; it may take up to {seconds} s")
+        longest = gegl_local.longest(pixels)
+        registry.running.progress(0, f"{what}: GIMP does not answer until it is done; it may take up to {longest} s")
 
 
 def new(drawable, operation, name=None):

@@ -180,6 +180,18 @@ def set_all(target, found, values, operation, files):
         raise
 
 
+def carry(config, node, operation):
+    """Sets on a node what a filter's config of the same operation has."""
+    own = {spec.name: spec for spec in Gegl.Operation.list_properties(operation)}
+    for spec in config.list_properties():
+        wanted, value = own.get(spec.name), config.get_property(spec.name)
+        if wanted is None or value is None:
+            continue
+        if isinstance(value, str) and wanted.value_type.is_a(GObject.TYPE_ENUM):
+            value = _member(wanted, value, operation)
+        node.set_property(wanted.name, value)
+
+
 def _spec(by_name, given, operation):
     """The spec of a property; `_` may stand for `-`."""
     name = given if given in by_name else given.replace("_", "-")

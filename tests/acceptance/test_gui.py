@@ -75,3 +75,34 @@ def test_an_edit_shows_on_the_canvas_and_the_status_menu_works(desk, version):
             await call(client, "close_image", image=image, discard_changes=True)
 
     asyncio.run(scenario())
+
+
+def test_the_windows_answer_while_a_long_filter_runs(desk, version):
+    made, screen = desk
+
+    async def scenario():
+        async with made.client() as client:
+            image = (await call(client, "create_new_image", width=3000, height=2000, color=list(COLOUR)))["image"]
+            screen.focus("3000x2000", fill=True)
+            wait_for("the new image on the canvas", lambda: pixels_of(screen.shot(), COLOUR) > 30_000, 60)
+            told = []
+
+            async def progress(done, total, message):
+                told.append((done, message))
+
+            long = asyncio.create_task(client.call_tool(
+                "apply_artistic", {"image": image, "style": "oil_paint", "size": 60}, progress_callback=progress))
+            while not told or not told[-1][0]:
+                await asyncio.sleep(0.1)
+                assert not long.done(), long.result()
+            before = await asyncio.to_thread(screen.shot)
+            await asyncio.to_thread(screen.key, "alt+t")  # its menu opens over the canvas
+            await asyncio.to_thread(
+                wait_for, "a menu", lambda: (screen.shot() != before).any(axis=2).sum() > 10_000, 10)
+            await asyncio.to_thread(keep, screen, version, "menu-during-a-filter")
+            assert not long.done()
+            long.cancel()
+            await asyncio.to_thread(screen.key, "Escape", "Escape")
+            await call(client, "close_image", image=image, discard_changes=True)
+
+    asyncio.run(scenario())
