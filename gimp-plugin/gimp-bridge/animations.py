@@ -101,6 +101,26 @@ def set_loops(path, loops):
             file.write(struct.pack("<H", min(loops, 65_535)))
 
 
+def tell_alpha(path):
+    """Says in the head of an animated WebP that it is transparent where no frame has painted.
+
+    GIMP's exporter writes of each frame what is new, and says so only where one of these parts has alpha itself; readers
+    that go by the head show the rest as opaque.
+    """
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        if data[:4] != b"RIFF" or data[12:16] != b"VP8X":
+            return
+        canvas, at, frames = data[24:30], 12, []
+        while at + 8 <= len(data):
+            size = struct.unpack_from("<I", data, at + 4)[0]
+            if data[at : at + 4] == b"ANMF":
+                frames.append((data[at + 14 : at + 20] == canvas, data[at + 23] & 1))
+            at += 8 + size + size % 2
+        # Seen through: what the first one leaves, and what a smaller one takes away when it goes
+        if frames and (not frames[0][0] or any(goes and not whole for whole, goes in frames)):
+            data[20] |= 0x10
+
+
 def _tiff_pages(data):
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43

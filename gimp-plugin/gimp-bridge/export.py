@@ -4,6 +4,7 @@ import difflib
 
 from gi.repository import Gegl, Gimp, Gio, GObject
 
+import animations
 import formats
 import hidden_colors
 import targets
@@ -159,6 +160,8 @@ def run(procedure, image, path, values):
         Gimp.context_pop()
     if int(result.index(0)) != int(Gimp.PDBStatusType.SUCCESS):
         raise OperationError("io_error", f"GIMP could not write it: {_reason(result, image)}", _other_format(procedure))
+    if values.get("animation"):
+        animations.tell_alpha(path)
 
 
 def _reason(result, image):

@@ -11,18 +11,31 @@ from PIL import Image, ImageSequence
 from pictures import error, layers, noise, opened, png, read
 
 
+WIDTH, HEIGHT = 500, 380
+
+
 def smooth(width, height):
     y, x = np.mgrid[:height, :width]
     return np.stack([x * 255 // width, y * 255 // height, (x + y) * 255 // (width + height)], 2).astype(np.uint8)
 
 
-def shapes(client, count=3, size=(40, 30)):
-    """An image of `count` small coloured layers, the first at the bottom, on a transparent canvas."""
-    image = client.call("create_new_image", width=size[0], height=size[1], color="transparent", name="empty")["image"]
+def place(number):
+    return number * 180 - 60, number * 100 - 50
+
+
+def shown(number):
+    """Where a layer of `shapes` is on the canvas."""
+    x, y = place(number)
+    return slice(max(y, 0), y + 140), slice(max(x, 0), x + 150)
+
+
+def shapes(client, count=3):
+    """An image of `count` coloured layers, the first at the bottom and in part off the transparent canvas."""
+    image = client.call("create_new_image", width=WIDTH, height=HEIGHT, color="transparent", name="empty")["image"]
     ids, colors = [], [(255, 0, 0, 255), (0, 255, 0, 255), (0, 0, 255, 255), (255, 255, 0, 255), (0, 255, 255, 255)]
     for number in range(count):
         made = client.call(
-            "create_layer", image=image, name=f"part {number + 1}", width=8, height=6, x=4 + number * 9, y=3 + number * 5,
+            "create_layer", image=image, name=f"part {number + 1}", width=150, height=140, x=place(number)[0], y=place(number)[1],
             fill=list(colors[number]), position=0,
         )  # fmt: skip
         ids.append(made["layer"])
@@ -49,36 +62,36 @@ def test_web_jpeg_keeps_its_budget(client, tmp_path):
 
 
 def test_web_png_and_webp(client, tmp_path):
-    array = noise(40, 30)
+    array = noise(400, 300)
     image, _ = opened(client, array)
     client.call("convert_image_precision", image=image, precision="u16")
     answer = client.call("export_for_web", image=image, path=str(tmp_path / "a.png"))
     with Image.open(tmp_path / "a.png") as written:
         assert written.mode == "RGBA" and np.array_equal(np.asarray(written), array)
     assert answer["quality"] is None
-    client.call("export_for_web", image=image, path=str(tmp_path / "a.webp"), max_side=20)
+    client.call("export_for_web", image=image, path=str(tmp_path / "a.webp"), max_side=200)
     with Image.open(tmp_path / "a.webp") as written:
-        assert written.format == "WEBP" and written.size == (20, 15)
+        assert written.format == "WEBP" and written.size == (200, 150)
     assert np.array_equal(read(client, image), array), "the image stays as it is"
 
 
 def test_web_colours_and_background(client, tmp_path):
-    image, _ = opened(client, smooth(64, 48))
+    image, _ = opened(client, smooth(310, 205))
     client.call("set_color_profile", image=image, action="convert", profile="adobe-rgb")
     client.call("export_for_web", image=image, path=str(tmp_path / "a.png"))
     with Image.open(tmp_path / "a.png") as written:
         assert "icc_profile" not in written.info
         # Adobe's gamma has few of 8 bits for the darkest colours
-        difference = np.abs(np.asarray(written.convert("RGB")).astype(int) - smooth(64, 48))
+        difference = np.abs(np.asarray(written.convert("RGB")).astype(int) - smooth(310, 205))
         assert difference.max() <= 14 and difference.mean() < 0.5
-    clear = client.call("create_new_image", width=20, height=20, color="transparent")["image"]
+    clear = client.call("create_new_image", width=310, height=205, color="transparent")["image"]
     client.call("export_for_web", image=clear, path=str(tmp_path / "b.jpg"), background="#00ff00", quality=100)
     with Image.open(tmp_path / "b.jpg") as written:
         assert np.abs(np.asarray(written).astype(int) - (0, 255, 0)).max() <= 3
 
 
 def test_bad_web_exports(client, tmp_path):
-    image, _ = opened(client, noise(8, 8, 3))
+    image, _ = opened(client, noise(310, 205, 3))
     assert "save_image" in error(client, "export_for_web", image=image, path=str(tmp_path / "a.tiff")).hint
     problem = error(client, "export_for_web", image=image, path=str(tmp_path / "a.png"), preset="web-jpeg")
     assert ".jpg" in problem.message and "web-jpeg" in problem.message
@@ -95,7 +108,7 @@ def test_bad_web_exports(client, tmp_path):
 
 
 def test_icons(client, tmp_path):
-    image, _ = opened(client, smooth(90, 60))
+    image, _ = opened(client, smooth(360, 240))
     answer = client.call("export_icons", image=image, folder=str(tmp_path), sizes=[512, 16, 48, 16], name="fav/icon")
     assert sorted(os.listdir(tmp_path)) == ["fav_icon-16.png", "fav_icon-48.png", "fav_icon-512.png", "fav_icon.ico"]
     assert "512" in answer["note"] and answer["files"][-1]["sizes"] == [16, 48]
@@ -124,25 +137,27 @@ def test_each_layer_to_a_file(client, tmp_path):
     ]
     for row, color, id_ in zip(answer["files"], colors[::-1], ids[::-1]):
         with Image.open(row["path"]) as written:
-            assert written.size == (8, 6) == (row["width"], row["height"]) and row["layer"] == id_
+            rows, columns = shown(int(row["name"][-1]) - 1)  # what of it is on the canvas
+            size = columns.stop - columns.start, rows.stop - rows.start
+            assert written.size == size == (row["width"], row["height"]) and row["layer"] == id_
             assert (np.asarray(written.convert("RGBA")) == color).all()
     client.call("set_layer_properties", image=image, layer=ids[0], visible=False)
     answer = client.call("export_layers", image=image, folder=str(tmp_path), pattern="same", crop="canvas")
     assert [os.path.basename(each["path"]) for each in answer["files"]] == ["same.png", "same-2.png"]
     with Image.open(tmp_path / "same.png") as written:
-        wanted = np.zeros((30, 40, 4), np.uint8)
-        wanted[13:19, 22:30] = colors[2]
+        wanted = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+        wanted[shown(2)] = colors[2]
         assert np.array_equal(np.asarray(written), wanted)
     # A mask and opacity are in the picture, and cropping to the content follows them
-    client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 14, 9, 3, 2)", image=image)
+    client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 200, 100, 40, 30)", image=image)
     client.call("add_layer_mask", image=image, layer=ids[1], fill="selection")
     client.call("set_layer_properties", image=image, layer=ids[1], opacity=50, mode="multiply")
     answer = client.call(
         "export_layers", image=image, folder=str(tmp_path), layers=[ids[1]], crop="content", pattern="m"
     )
     with Image.open(tmp_path / "m.png") as written:
-        assert written.size == (3, 2) and np.abs(np.asarray(written).astype(int) - (0, 255, 0, 128)).max() <= 1
-    assert (answer["files"][0]["x"], answer["files"][0]["y"]) == (14, 9)
+        assert written.size == (40, 30) and np.abs(np.asarray(written).astype(int) - (0, 255, 0, 128)).max() <= 1
+    assert (answer["files"][0]["x"], answer["files"][0]["y"]) == (200, 100)
 
 
 def test_layers_in_groups_and_nothing_to_see(client, tmp_path):
@@ -165,17 +180,17 @@ def test_sprite_sheet(client, tmp_path, ending):
     answer = client.call("export_sprite_sheet", image=image, path=str(tmp_path / f"s.{ending}"), columns=2, padding=1)
     atlas = json.loads((tmp_path / "s.json").read_text())
     assert list(atlas["frames"]) == ["part 3", "part 2", "part 1"] and atlas["meta"]["image"] == f"s.{ending}"
-    assert atlas["meta"]["size"] == {"w": 83, "h": 63} == {"w": answer["width"], "h": answer["height"]}
+    assert atlas["meta"]["size"] == {"w": 1003, "h": 763} == {"w": answer["width"], "h": answer["height"]}
     with Image.open(tmp_path / f"s.{ending}") as written:
         sheet = np.asarray(written.convert("RGBA"))
-    assert sheet.shape == (63, 83, 4)
+    assert sheet.shape == (763, 1003, 4)
     for number, (name, row) in enumerate(atlas["frames"].items()):
         frame = row["frame"]
-        assert (frame["x"], frame["y"]) == (1 + number % 2 * 41, 1 + number // 2 * 31) and not row["trimmed"]
+        assert (frame["x"], frame["y"]) == (1 + number % 2 * 501, 1 + number // 2 * 381) and not row["trimmed"]
         cell = sheet[frame["y"] : frame["y"] + frame["h"], frame["x"] : frame["x"] + frame["w"]]
-        wanted = np.zeros((30, 40, 4), np.uint8)
+        wanted = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
         part = int(name[-1]) - 1
-        wanted[3 + part * 5 : 9 + part * 5, 4 + part * 9 : 12 + part * 9] = colors[part]
+        wanted[shown(part)] = colors[part]
         assert np.array_equal(cell, wanted), name
     assert len(ids) == 3
 
@@ -186,13 +201,13 @@ def test_trimmed_sprites_can_be_put_back(client, tmp_path):
         "export_sprite_sheet", image=image, path=str(tmp_path / "s.png"), trim=True, power_of_two=True, order="bottom-up",
         atlas_path=str(tmp_path / "atlas.json"),
     )  # fmt: skip
-    assert (answer["width"], answer["height"]) == (16, 16)
+    assert (answer["width"], answer["height"]) == (512, 512)
     atlas = json.loads((tmp_path / "atlas.json").read_text())
     sheet = np.asarray(Image.open(tmp_path / "s.png").convert("RGBA"))
-    whole = np.zeros((30, 40, 4), np.uint8)
+    whole = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     for row in atlas["frames"].values():
         frame, source = row["frame"], row["spriteSourceSize"]
-        assert row["trimmed"] and row["sourceSize"] == {"w": 40, "h": 30}
+        assert row["trimmed"] and row["sourceSize"] == {"w": WIDTH, "h": HEIGHT}
         whole[source["y"] : source["y"] + source["h"], source["x"] : source["x"] + source["w"]] = sheet[
             frame["y"] : frame["y"] + frame["h"], frame["x"] : frame["x"] + frame["w"]
         ]
@@ -205,10 +220,10 @@ def test_trimmed_sprites_can_be_put_back(client, tmp_path):
 
 
 def wanted_frames(colors, combine):
-    found, so_far = [], np.zeros((30, 40, 4), np.uint8)
+    found, so_far = [], np.zeros((HEIGHT, WIDTH, 4), np.uint8)
     for part, color in enumerate(colors):
-        frame = so_far.copy() if combine else np.zeros((30, 40, 4), np.uint8)
-        frame[3 + part * 5 : 9 + part * 5, 4 + part * 9 : 12 + part * 9] = color
+        frame = so_far.copy() if combine else np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+        frame[shown(part)] = color
         so_far = frame
         found.append(frame)
     return found
@@ -240,7 +255,7 @@ def test_loops_and_order(client, tmp_path):
         assert answer["loops"] == 3 and answer["frames"] == 4
         with Image.open(tmp_path / f"f.{ending}") as film:
             first = np.asarray(film.convert("RGBA"))
-        assert tuple(first[18 + 3, 31 + 3]) == colors[3]
+        assert tuple(first[300, 490]) == colors[3]
     assert client.call("export_animation", image=image, path=str(tmp_path / "f.webp"), loops=1)["loops"] == 1
     assert client.call("export_animation", image=image, path=str(tmp_path / "f.webp"), loops=3)["loops"] == 3
     with Image.open(tmp_path / "f.webp") as film:
@@ -264,13 +279,13 @@ def test_a_folder(client, tmp_path):
     source, target = tmp_path / "in", tmp_path / "out"
     source.mkdir(), target.mkdir()
     for number in range(3):
-        (source / f"p{number}.png").write_bytes(png(noise(60 + number, 40, 3, number)))
+        (source / f"p{number}.png").write_bytes(png(noise(310 + number, 205, 3, number)))
     (source / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno")
     (source / "notes.txt").write_text("no picture")
     (source / ".hidden.png").write_bytes(b"")
     reply = client.stream(
         "export_batch", folder=str(source), to_folder=str(target), pattern="*.PNG", format="jpg", name="{index}-{name}",
-        width=30, height=30, quality=80,
+        width=150, height=150, quality=80,
     )  # fmt: skip
     answer = reply.result
     assert (answer["done"], answer["failed"]) == (3, 1) and "3 of 4" in answer["message"]
@@ -278,7 +293,7 @@ def test_a_folder(client, tmp_path):
     assert "broken.png" in answer["files"][0]["error"] and reply.progress[-1]["progress"] == 1
     assert sorted(os.listdir(target)) == ["0002-p0.jpg", "0003-p1.jpg", "0004-p2.jpg"]
     with Image.open(target / "0002-p0.jpg") as written:
-        assert written.format == "JPEG" and written.size == (30, 20)
+        assert written.format == "JPEG" and written.size == (150, 99)
     assert client.call("list_images")["images"] == []
 
 
@@ -287,8 +302,8 @@ def test_bad_folders(client, tmp_path):
     source.mkdir()
     call = {"folder": str(source), "to_folder": str(tmp_path)}
     assert "matches" in error(client, "export_batch", **call).message
-    (source / "a.png").write_bytes(png(noise(8, 8, 3)))
-    (source / "b.png").write_bytes(png(noise(8, 8, 3)))
+    (source / "a.png").write_bytes(png(noise(310, 205, 3)))
+    (source / "b.png").write_bytes(png(noise(310, 205, 3)))
     problem = error(client, "export_batch", **call, max_files=1)
     assert problem.kind == "too_large" and "max_files" in problem.hint
     problem = error(client, "export_batch", folder=str(source), to_folder=str(source), pattern="a.png", overwrite=True)
@@ -308,7 +323,7 @@ def test_a_cancelled_folder_says_what_was_done(client, tmp_path):
     source, target = tmp_path / "in", tmp_path / "out"
     source.mkdir(), target.mkdir()
     for number in range(200):
-        (source / f"{number:03}.png").write_bytes(png(noise(200, 200, 3)))
+        (source / f"{number:03}.png").write_bytes(png(noise(200, 200, 3)))  # small: 200 files, and their number is the point
     request = client.send_call("export_batch", {"folder": str(source), "to_folder": str(target)}, timeout=120)
     while not client._open[request].progress:
         client._dispatch(*client.receive())
@@ -325,10 +340,10 @@ def test_a_cancelled_folder_says_what_was_done(client, tmp_path):
 def test_the_allowed_folders_hold_for_exports(gimp_version, tmp_path):
     inside, outside = tmp_path / "in", tmp_path / "out"
     inside.mkdir(), outside.mkdir()
-    (outside / "a.png").write_bytes(png(noise(8, 8, 3)))
+    (outside / "a.png").write_bytes(png(noise(310, 205, 3)))
     (inside / "link").symlink_to(outside)
     with Gimp(gimp_version, settings={"folders": [str(inside)]}) as gimp, gimp.client() as client:
-        client.call("create_new_image", width=8, height=8)
+        client.call("create_new_image", width=310, height=205)
         for name, arguments in (
             ("export_for_web", {"path": str(outside / "a.jpg")}),
             ("export_icons", {"folder": str(outside)}),

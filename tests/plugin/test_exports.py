@@ -31,6 +31,25 @@ def test_animations_are_read_as_pillow_wrote_them(kind):
     assert animations.read(b"BM not one of them") is None
 
 
+@pytest.mark.parametrize("seen_through", (True, False))
+def test_an_animated_webp_says_that_it_is_transparent(tmp_path, seen_through):
+    """Also where each frame's own part of the canvas is opaque, which is all that libwebp looks at."""
+    pictures = [Image.new("RGBA", (300, 200), (0, 0, 0, 0) if seen_through else (9, 9, 9, 255)) for _ in range(3)]
+    for number, picture in enumerate(pictures):
+        picture.paste((255, number * 90, 0, 255), (number * 100, 40, number * 100 + 60, 120))
+    path = tmp_path / "film.webp"
+    path.write_bytes(saved(pictures, "WEBP", lossless=True, background=(0, 0, 0, 0)))
+    animations.tell_alpha(path)
+    with Image.open(path) as film:
+        assert film.mode == "RGBA" or not seen_through
+        for shown, picture in zip(ImageSequence.Iterator(film), pictures, strict=True):
+            assert shown.convert("RGBA").tobytes() == picture.tobytes()
+    still = tmp_path / "still.webp"
+    still.write_bytes(before := saved(frames(1), "WEBP"))
+    animations.tell_alpha(still)
+    assert still.read_bytes() == before
+
+
 def test_damaged_gifs_are_refused():
     whole = saved(frames(2), "GIF", duration=100)
     with pytest.raises((ValueError, IndexError)):
