@@ -47,7 +47,7 @@ def test_every_native_filter_keeps_to_the_selection_and_is_one_undo_step(shared)
         names = {row["name"] for row in listed if row["origin"] == "native"}
         assert names == {"remove-object", "oil-painting", "style-from-image", "auto-enhance"}
         image, layer = await photo(client)
-        style = (await call(client, "create_new_image", width=32, height=32, color="#a03010"))["image"]
+        style = (await call(client, "create_new_image", width=320, height=240, color="#a03010"))["image"]
         before = await seen(client, image)
         await call(client, "create_ellipse_selection", image=image, x=20, y=14, width=30, height=24)
         for name in sorted(names):

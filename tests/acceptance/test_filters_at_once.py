@@ -123,7 +123,7 @@ class Caller:
 
 async def paint(client, longest_wait):
     """Draws on an image of its own, over and over: GIMP answers at once while filters run."""
-    image = (await call(client, "create_new_image", width=64, height=48, color="#204060"))["image"]
+    image = (await call(client, "create_new_image", width=333, height=222, color="#204060"))["image"]
     clock = asyncio.get_running_loop().time
     try:
         while True:

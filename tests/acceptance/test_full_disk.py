@@ -69,7 +69,7 @@ def test_an_image_that_does_not_fit_is_not_half_saved(cramped):
             problem = await call(client, "save_image", _error=True, image=image)
             assert problem["kind"] == "io_error" and "space" in f"{problem['message']} {problem['hint']}", problem
             # What fits still goes.
-            small = (await call(client, "create_new_image", width=20, height=10, color="teal"))["image"]
+            small = (await call(client, "create_new_image", width=20, height=10, color="teal"))["image"]  # small: what fits
             await call(client, "save_image", image=small, path=os.path.join(folder, "small.png"))
             assert Image.open(os.path.join(folder, "small.png")).size == (20, 10)
             for one in (image, small):

@@ -21,7 +21,7 @@ def test_a_hundred_megapixels(own):
                 image=image, timeout=240,
             )
             # Against a tiny image's in the same moments, since the machine is not ours alone
-            tiny = (await call(client, "create_new_image", width=8, height=8, alpha=False))["image"]
+            tiny = (await call(client, "create_new_image", width=8, height=8, alpha=False))["image"]  # small: to compare with
             times = {image: [], tiny: []}
             for asked in [image, tiny] * 8:
                 started = time.monotonic()

@@ -19,9 +19,9 @@ def running(pid):
 
 async def edit(client):
     """One edit, seen; gives the process ids of the plug-in and its GIMP."""
-    image = (await call(client, "create_new_image", width=8, height=6, color="#2850a0", timeout=120))["image"]
+    image = (await call(client, "create_new_image", width=310, height=205, color="#2850a0", timeout=120))["image"]
     seen = await call(client, "get_image_bitmap", image=image)
-    assert (seen["picture"][..., :3] == (40, 80, 160)).all()
+    assert seen["picture"].shape[:2] == (205, 310) and (seen["picture"][..., :3] == (40, 80, 160)).all()
     return await value(client, "[__import__('os').getpid(), __import__('os').getppid()]")
 
 
@@ -59,7 +59,7 @@ def test_over_http(version):
 
         ids = asyncio.run(run())
         daemon.terminate()
-        assert daemon.wait(30) in (0, -15)
+        assert daemon.wait(60) in (0, -15)
         wait_for("GIMP ends with its server", lambda: not any(running(pid) for pid in ids), 60)
     finally:
         made.close()

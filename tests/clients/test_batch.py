@@ -28,7 +28,8 @@ async def batch(client, *steps, **arguments):
 
 async def shown(client, image):
     seen = await done(client, "get_image_bitmap", image=image)
-    return picture(seen.content[1]).convert("RGB").getpixel((3, 3))
+    ((_, only),) = picture(seen.content[1]).convert("RGB").getcolors()
+    return only
 
 
 async def close(client, image):
@@ -40,12 +41,12 @@ def test_steps_use_what_earlier_ones_answered(connect):
         async with connect() as client:
             result = await batch(
                 client,
-                {"name": "create_new_image", "id": "new", "arguments": {"width": 32, "height": 24, "color": "#2850a0"}},
+                {"name": "create_new_image", "id": "new", "arguments": {"width": 320, "height": 240, "color": "#2850a0"}},
                 {"name": "get_image_metadata", "arguments": {"image": {"$ref": "new.image"}}},
                 INVERT,
                 {"name": "get_image_bitmap", "arguments": {
                     "layer": {"$ref": "1.structure.layers.0.id"}, "max_width": {"$ref": "0.width"}}},
-                preview=16,
+                preview=160,
             )
             assert not result.is_error, result.content[0].text
             answer = told(result)
@@ -55,7 +56,7 @@ def test_steps_use_what_earlier_ones_answered(connect):
             assert answer["results"][0]["id"] == "new" and answer["image"] == answer["results"][0]["image"]
             assert answer["effect"]["changed"] is True and answer["effect"]["images_added"] == [answer["image"]]
             pictures = [picture(content) for content in result.content if content.type == "image"]
-            assert [one.size for one in pictures] == [(32, 24), (16, 12)]  # the step's, then the preview
+            assert [one.size for one in pictures] == [(320, 240), (160, 120)]  # the step's, then the preview
             assert pictures[0].convert("RGB").getpixel((3, 3)) == (0xD7, 0xAF, 0x5F)
             await close(client, answer["image"])
 
@@ -65,8 +66,8 @@ def test_steps_use_what_earlier_ones_answered(connect):
 def test_a_failure_takes_everything_back(connect):
     async def run():
         async with connect() as client:
-            image = (await done(client, "create_new_image", width=16, height=16, color="#2850a0")).structured_content["image"]
-            new = {"name": "create_new_image", "arguments": {"width": 9, "height": 9}}
+            image = (await done(client, "create_new_image", width=310, height=205, color="#2850a0")).structured_content["image"]
+            new = {"name": "create_new_image", "arguments": {"width": 309, "height": 209}}
             failed = await batch(client, INVERT, new, FAIL, INVERT)
             assert failed.is_error and failed.structured_content["kind"] == "python_error"
             assert failed.structured_content["message"].startswith("step 2 (`call_api`): ")
@@ -99,7 +100,7 @@ def test_a_failure_takes_everything_back(connect):
 def test_what_is_wrong_is_said_before_anything_runs(connect):
     async def run():
         async with connect() as client:
-            image = (await done(client, "create_new_image", width=8, height=8, color="#2850a0")).structured_content["image"]
+            image = (await done(client, "create_new_image", width=310, height=205, color="#2850a0")).structured_content["image"]
             for steps, part in [
                 ([INVERT, {"name": "undoo"}], "step 1: no operation `undoo`; did you mean `undo`?"),
                 ([INVERT, {"name": "undo", "arguments": {"steps": 99}}], "step 1: undo: `steps` must be from 1 to 20, got 99"),
@@ -131,7 +132,7 @@ def test_a_cancel_and_a_time_limit_take_it_back(connect):
 
     async def run():
         async with connect("legacy") as client, connect("legacy", "other") as other:
-            image = (await done(client, "create_new_image", width=8, height=8, color="#2850a0")).structured_content["image"]
+            image = (await done(client, "create_new_image", width=310, height=205, color="#2850a0")).structured_content["image"]
             with anyio.move_on_after(1):
                 await batch(client, INVERT, endless)
             started = time.monotonic()
@@ -153,7 +154,7 @@ def test_progress_is_told_by_step(connect):
             reports.append((progress, total, message))
 
         async with connect("legacy") as client:
-            image = (await done(client, "create_new_image", width=8, height=8)).structured_content["image"]
+            image = (await done(client, "create_new_image", width=310, height=205)).structured_content["image"]
             operations = {"operations": [INVERT] * 5}
             await client.call_tool("batch", operations, progress_callback=report)
             assert [one[0] for one in reports] == sorted(one[0] for one in reports)
@@ -167,8 +168,8 @@ def test_progress_is_told_by_step(connect):
 def test_twenty_steps_cost_less_than_twenty_calls(connect):
     async def run():
         async with connect() as client:
-            # Small, so that it is the calls that cost and not GIMP's composing.
-            image = (await done(client, "create_new_image", width=64, height=48, color="#2850a0")).structured_content["image"]
+            size = {"width": 64, "height": 48}  # small: so that it is the calls that cost and not GIMP's composing
+            image = (await done(client, "create_new_image", **size, color="#2850a0")).structured_content["image"]
             await batch(client, INVERT)  # warm
 
             async def singly():

@@ -134,7 +134,7 @@ def test_images_that_a_failed_call_opened_are_closed(client, tmp_path):
     image, _ = make(client, smooth(WIDTH, HEIGHT))
     before = opened(client)
     with fails_at_its_end(client, "create_new_image"), pytest.raises(CallError):
-        client.call("create_new_image", width=20, height=20)
+        client.call("create_new_image", width=WIDTH, height=HEIGHT)
     assert opened(client) == before
     # A procedure of GIMP's that makes an image of its own and then cannot save it
     client.call("create_rectangle_selection", image=image, x=20, y=20, width=40, height=30)

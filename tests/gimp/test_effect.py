@@ -70,7 +70,7 @@ def test_layers_added_and_removed(client, image):
 
 
 def test_images_opened_and_closed(client, image):
-    answer = effect(client, "other = Gimp.Image.new(5, 5, 0)")
+    answer = effect(client, "other = Gimp.Image.new(300, 200, 0)")
     other = client.eval("other.get_id()")
     assert answer["images_added"] == [other] and answer["images_removed"] == []
     answer = effect(client, "other.delete()", image=image)

@@ -97,12 +97,12 @@ def test_each_client_keeps_its_own_colours_and_brush(gimp, client):
         assert other.eval("[Gimp.context_get_foreground().get_rgba().red, Gimp.context_get_brush_size()]") == [0, 9]
         assert other.eval("Gimp.context_get_feather_radius()") == [True, 3, 4]
         assert client.eval("Gimp.context_get_brush_size()") == 7
-        made = client.call("create_new_image", width=4, height=4)
+        made = client.call("create_new_image", width=300, height=200)
         client.python(
             f"layer = Gimp.Image.get_by_id({made['image']}).get_layers()[0]",
             "layer.edit_fill(Gimp.FillType.FOREGROUND)",
         )
-        assert client.eval("layer.get_pixel(1, 1).get_rgba().red") == 1
+        assert client.eval("[layer.get_pixel(x, y).get_rgba().red for x, y in ((1, 1), (250, 180))]") == [1, 1]
         answer = other.call("call_api", api_path="gimp-context-get-foreground")
         assert answer["values"]["foreground"] == "rgba(0,0,0,1)"
 
@@ -166,7 +166,7 @@ def test_syntax_errors_and_habits(client):
     error = fails(client, "x = 1", "y = = 2")
     assert error.details["type"] == "SyntaxError" and error.details["line"] == 2 and error.details["text"] == "y = = 2"
     assert "pyGObject-console" in fails(client, "x = 1", mode="pyGObject-eval").hint
-    made = client.call("create_new_image", width=8, height=8)
+    made = client.call("create_new_image", width=300, height=200)
     assert "image.get_active_layer()" in fails(client, "Gimp.get_active_layer()").hint
     assert "no gimpfu" in fails(client, "from gimpfu import *").hint
     assert made["image"]
@@ -206,12 +206,21 @@ ENDLESS = {
 }
 
 
+def times_out(client, *lines):
+    """The error of code that its time limit ends after it printed `begun`, which a busy machine may need longer for."""
+    for limit in (0.5, 3, 20):
+        error = fails(client, *lines, timeout=limit, kind="timeout")
+        if error.details["output"].startswith("begun\n"):
+            return error
+    raise AssertionError(f"it did not begin: {error.details}")
+
+
 @pytest.mark.parametrize("name", ENDLESS)
 def test_endless_code_ends_at_its_time_limit(client, name):
     start = time.monotonic()
-    error = fails(client, "print('begun')", *ENDLESS[name], timeout=0.5, kind="timeout")
-    assert time.monotonic() - start < 30
-    assert error.details["output"].startswith("begun\n") and len(error.details["output"]) < 200_000
+    error = times_out(client, "print('begun')", *ENDLESS[name])
+    assert time.monotonic() - start < 60
+    assert len(error.details["output"]) < 200_000
     assert client.eval("40 + 2") == 42
 
 
@@ -219,6 +228,7 @@ def test_code_that_swallows_everything_ends_too(client, gimp_version):
     lines = [
         "import time",
         "n = 0",
+        "print('begun')",
         "def f():",
         "    time.sleep(0.001)",
         "while True:",
@@ -227,7 +237,7 @@ def test_code_that_swallows_everything_ends_too(client, gimp_version):
         "    except BaseException:",
         "        n += 1",
     ]
-    fails(client, *lines, timeout=0.5, kind="timeout")
+    times_out(client, *lines)
     assert client.eval("n") >= 1
     # Nothing of what ended it stays behind
     assert client.python("import sys", "print(sys.monitoring.get_tool(4), sum(range(1000)))") == "None 499500\n"
@@ -244,7 +254,7 @@ def test_cancel_ends_it_at_once(client, name):
     client.cancel(request)
     with pytest.raises(CallError) as raised:
         client.wait(request)
-    assert raised.value.kind == "cancelled" and time.monotonic() - start < 30
+    assert raised.value.kind == "cancelled" and time.monotonic() - start < 45  # its own time limit is a minute
     assert client.eval("1") == 1
 
 
@@ -268,7 +278,7 @@ def test_a_lost_connection_ends_its_call(gimp, client):
     with gimp.client("lost") as lost:
         lost.send_call("call_api", {"api_path": "exec", "args": ["pyGObject-console", ENDLESS["loop"]]}, timeout=60)
         wait_for(lambda: client.ping()["busy"])
-    assert client.call("list_images", timeout=5)["images"] == []
+    assert client.call("list_images", timeout=30)["images"] == []
 
 
 ENDS = {
@@ -302,24 +312,24 @@ def test_code_that_wants_to_end_the_process_gets_an_error(gimp, client, code):
 
 
 def test_a_failure_reports_what_had_changed(client):
-    made = client.call("create_new_image", width=16, height=16)
-    error = fails(client, "image = Gimp.get_images()[0]", "image.scale(8, 8)", "1 / 0")
+    made = client.call("create_new_image", width=300, height=200)
+    error = fails(client, "image = Gimp.get_images()[0]", "image.scale(150, 100)", "1 / 0")
     (effect,) = error.details["effects"]
     assert effect["image"] == made["image"] and effect["changed"] is True
     client.call("undo", image=made["image"])
-    assert client.eval("image.get_width()") == 16
+    assert client.eval("image.get_width()") == 300
 
 
 def test_a_run_that_is_ended_leaves_undo_groups_balanced(client):
-    made = client.call("create_new_image", width=16, height=16)
-    error = fails(
+    made = client.call("create_new_image", width=300, height=200)
+    error = times_out(
         client,
         "image = Gimp.get_images()[0]",
         "image.undo_group_start()",
         "image.undo_group_start()",
+        "image.get_layers()[0].set_opacity(50)",
+        "print('begun')",
         "while True: image.get_layers()[0].set_opacity(50)",
-        timeout=0.5,
-        kind="timeout",
     )
     assert error.details["effects"][0]["changed"] is True
     # The one that is open is the group of this call itself
@@ -332,11 +342,11 @@ def test_a_run_that_is_ended_leaves_undo_groups_balanced(client):
 
 
 def test_pure_code_takes_no_checkpoint(client):
-    made = client.call("create_new_image", width=16, height=16)
+    made = client.call("create_new_image", width=300, height=200)
     answer = run(
         client, "image = Gimp.get_images()[0]", "print(image.get_width(), [l.get_name() for l in image.get_layers()])"
     )
-    assert answer["output"] == "16 ['Background']\n" and answer["effect"] == {"changed": False}
+    assert answer["output"] == "300 ['Background']\n" and answer["effect"] == {"changed": False}
     assert client.call("list_checkpoints", image=made["image"])["checkpoints"] == []
     assert run(client, "image.get_layers()[0].set_opacity(50)")["effect"]["changed"] is True
     client.python("class Evil:", "    def get_it(self): Gimp.get_images()[0].scale(4, 4)", "evil = Evil()")
@@ -346,16 +356,18 @@ def test_pure_code_takes_no_checkpoint(client):
 def test_a_small_call_is_quick(client):
     """The quickest of many: the machine may have other work. Against a fault by a factor; scripts/bench-bridge measures."""
 
-    def quickest(function, count=300):
+    def quickest(function, enough, count=300):
         times = []
-        for _ in range(count):
+        while len(times) < count and min(times, default=enough) >= enough:
             start = time.perf_counter()
             function()
             times.append(time.perf_counter() - start)
         return min(times)
 
-    assert quickest(client.ping) < 0.005
-    assert quickest(lambda: client.python("print(1)")) < 0.005  # 0.12 ms on an idle machine
+    for _ in range(20):
+        client.ping(), client.python("print(1)")  # the first ones load what the others find
+    assert quickest(client.ping, 0.01) < 0.01
+    assert quickest(lambda: client.python("print(1)"), 0.01) < 0.01  # 0.12 ms on an idle machine
 
 
 def wait_for(condition, seconds=60):

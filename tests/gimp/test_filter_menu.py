@@ -78,14 +78,14 @@ class Daemon(threading.Thread):
             self.error = error
 
     def finish(self):
-        self.join(20)
+        self.join(60)
         self.client.close()
         assert self.error is None, self.error
 
 
 def picture(gimp):
     with gimp.client() as client:
-        made = client.call("create_new_image", width=20, height=10, color="#204060")
+        made = client.call("create_new_image", width=310, height=205, color="#204060")
     return made["image"], made["layer"]
 
 
@@ -150,7 +150,7 @@ def test_gimp_serves_others_while_a_filter_runs(own):
 
     def slow(client, params, request_id):
         with own.client("painter") as painter:
-            other = painter.call("create_new_image", width=4, height=4)["image"]
+            other = painter.call("create_new_image", width=300, height=200)["image"]
             seen.append(painter.call("close_image", image=other, discard_changes=True)["closed"] == other)
         return {"error": {"code": -32007, "message": "the filter was cancelled", "data": {"kind": "cancelled"}}}
 
@@ -187,9 +187,9 @@ def test_without_a_daemon_and_a_program_the_error_says_what_to_do(own):
     image, layer = picture(own)
     answer = ask(own, procedure="plug-in-gimp-bridge-upscale", image=image, drawables=[layer])
     assert answer["status"] == "EXECUTION_ERROR" and "gimp-bridge install" in answer["error"], answer
-    publish(own, [UPSCALE], program="/bin/false")
-    wait_for(own, "SUCCESS", "upscale")
-    time.sleep(0.3)  # the list's program is not a procedure: nothing else tells that it was read
+    # The list's program is not a procedure: that of another filter tells that the list was read
+    publish(own, [UPSCALE, {**UPSCALE, "name": "upscale-again"}], program="/bin/false")
+    wait_for(own, "SUCCESS", "upscale-again")
     answer = ask(own, procedure="plug-in-gimp-bridge-upscale", image=image, drawables=[layer])
     assert answer["status"] == "EXECUTION_ERROR" and "did not start" in answer["error"], answer
 

@@ -233,7 +233,7 @@ def test_two_images_in_one_call(client):
     second = client.eval("im.get_id()")
     before = fingerprint(client)
     answer = client.call("call_api", image=first, api_path="exec", args=["pyGObject-console", [
-        "paint(one.get_layers()[0], 1, 2, 3, 4)", "paint(item('Background'), 5, 6, 7, 8)", "third = Gimp.Image.new(3, 3, 0)"]])
+        "paint(one.get_layers()[0], 1, 2, 3, 4)", "paint(item('Background'), 5, 6, 7, 8)", "third = Gimp.Image.new(300, 200, 0)"]])
     effects = {effect["image"]: effect for effect in answer["effects"]}
     assert set(effects) == {first, second}
     assert effects[first]["region"] == {"x": 34, "y": 46, "width": 3, "height": 4}

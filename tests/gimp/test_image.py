@@ -34,9 +34,9 @@ def test_colours_are_painted_exactly(client):
         ("hsl(120, 100%, 25%)", (0, 128, 0, 255)),
         ("transparent", (0, 0, 0, 0)),
     ):
-        image = client.call("create_new_image", width=9, height=7, color=color)["image"]
+        image = client.call("create_new_image", width=310, height=205, color=color)["image"]
         read = pixels(client.stream("read_pixels", image=image))
-        assert read.shape == (7, 9, 4) and (read == wanted).all(), f"{color}: {read[0, 0]}"
+        assert read.shape == (205, 310, 4) and (read == wanted).all(), f"{color}: {read[0, 0]}"
         client.call("close_image", image=image)
 
 
@@ -47,8 +47,8 @@ def test_every_kind_of_image(client, precision):
             for alpha in (False, True):
                 made = client.call(
                     "create_new_image",
-                    width=6,
-                    height=5,
+                    width=310,
+                    height=205,
                     color="#c8c8c8",
                     precision=precision,
                     linear=linear,
@@ -64,7 +64,7 @@ def test_every_kind_of_image(client, precision):
                     f"(Gimp.Image.get_by_id({made['image']}))"
                 ) == [144.0, "Ground", True]
                 read = pixels(client.stream("read_pixels"))
-                assert read.shape == (5, 6, (1 if base == "GRAY" else 3) + alpha)
+                assert read.shape == (205, 310, (1 if base == "GRAY" else 3) + alpha)
                 assert np.abs(read[..., 0].astype(int) - 200).max() <= (1 if precision == "u8" and linear else 0)
                 client.call("close_image")
 
@@ -73,13 +73,13 @@ def test_every_kind_of_image(client, precision):
     "color", ("nosuch", "#12345", "rgb(1,2)", "rgb(300,0,0)", "rgb(0.5,0.5,0.5)", [1, 2], [1, 2, 300], "hsl(1,200%,3%)")
 )
 def test_a_bad_colour_names_itself_and_the_forms(client, color):
-    problem = error(client, "create_new_image", width=4, height=4, color=color)
+    problem = error(client, "create_new_image", width=310, height=205, color=color)
     assert problem.kind == "invalid_argument" and str(color) in problem.message and "rgb(r, g, b)" in problem.hint
     assert client.call("list_images")["images"] == []
 
 
 def test_a_translucent_colour_needs_alpha_and_a_size_has_a_limit(client):
-    assert error(client, "create_new_image", width=4, height=4, color="#0008", alpha=False).kind == "invalid_argument"
+    assert error(client, "create_new_image", width=310, height=205, color="#0008", alpha=False).kind == "invalid_argument"
     problem = error(client, "create_new_image", width=500_000, height=500_000)
     assert problem.kind == "too_large" and "500000 x 500000" in problem.message
     assert client.call("list_images")["images"] == []
@@ -89,8 +89,8 @@ def test_which_image_is_meant(client, gimp):
     assert error(client, "get_image_metadata").kind == "no_image"
     problem = error(client, "close_image", image=12345)
     assert problem.kind == "image_gone" and problem.details == {"open": []}
-    first = client.call("create_new_image", width=10, height=10)["image"]
-    second = client.call("create_new_image", width=20, height=10)["image"]
+    first = client.call("create_new_image", width=310, height=205)["image"]
+    second = client.call("create_new_image", width=320, height=205)["image"]
     listed = client.call("list_images")
     assert listed["selected"] == second and {image["id"] for image in listed["images"]} == {first, second}
     assert [image["selected"] for image in listed["images"] if image["id"] == second] == [True]
@@ -100,15 +100,15 @@ def test_which_image_is_meant(client, gimp):
         problem = error(other, "close_image")
         assert problem.kind == "ambiguous_image"
         assert {(row["id"], row["width"], row["height"]) for row in problem.details["open"]} == {
-            (first, 10, 10),
-            (second, 20, 10),
+            (first, 310, 205),
+            (second, 320, 205),
         }
         assert other.call("list_images")["selected"] is None
         assert other.call("select_image", image=first) == {
             "selected": first,
             "name": "[Untitled]",
-            "width": 10,
-            "height": 10,
+            "width": 310,
+            "height": 205,
             "image": first,
         }
         read = other.call("get_image_metadata")
@@ -121,7 +121,7 @@ def test_which_image_is_meant(client, gimp):
 
 
 def test_closing_refuses_unsaved_work(client):
-    image = client.call("create_new_image", width=10, height=10)["image"]
+    image = client.call("create_new_image", width=310, height=205)["image"]
     client.python(f"Gimp.Image.get_by_id({image}).get_layers()[0].set_opacity(50)")
     problem = error(client, "close_image")
     assert problem.kind == "unsaved_changes" and str(image) in problem.message
@@ -140,7 +140,7 @@ def test_closing_refuses_unsaved_work(client):
 
 
 def test_checkpoints_are_never_seen(client):
-    image = client.call("create_new_image", width=10, height=10)["image"]
+    image = client.call("create_new_image", width=310, height=205)["image"]
     client.call("checkpoint", label="hidden")
     hidden = client.eval(f"[i for i in range(1, {image + 20}) if i != {image} and Gimp.Image.id_is_valid(i)]")
     assert len(hidden) >= 1

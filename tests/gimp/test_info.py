@@ -6,7 +6,7 @@ from harness import Gimp
 
 
 def test_everything_of_the_specification_is_there(client, gimp):
-    client.call("create_new_image", width=12, height=8)
+    client.call("create_new_image", width=312, height=208)
     info = client.call("get_gimp_info")
     version = client.eval("Gimp.version()")
     assert version.startswith(gimp.version)
@@ -22,8 +22,8 @@ def test_everything_of_the_specification_is_there(client, gimp):
     file = session["open_image_files"][0]
     assert (file["index"], file["width"], file["height"], file["base_type"], file["path"], file["is_dirty"]) == (
         0,
-        12,
-        8,
+        312,
+        208,
         "RGB",
         None,
         False,
@@ -50,7 +50,7 @@ def test_everything_of_the_specification_is_there(client, gimp):
 
 def test_a_list_of_open_images_that_is_cut_says_so(client):
     assert "notes" not in client.call("get_gimp_info")
-    made = [client.call("create_new_image", width=4, height=3)["image"] for _ in range(23)]
+    made = [client.call("create_new_image", width=304, height=203)["image"] for _ in range(23)]
     info = client.call("get_gimp_info")
     session = info["session"]
     assert session["num_open_images"] >= 23 and len(session["open_image_files"]) == 20

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from looking import channel_pixels
 from pictures import added, error, layers, noise, opened, read, structure
+from pixelwork import make, to_linear, to_srgb
 
 
 def flat(width, height, color):
@@ -19,30 +21,30 @@ def row(client, image, layer, detail="normal"):
 
 
 def test_create_layer(client):
-    image, ground = opened(client, noise(40, 30, 3))
+    image, ground = opened(client, noise(310, 205, 3))
     answer = client.call(
-        "create_layer", image=image, name="tint", width=20, height=10, type_id=1, opacity=40, mode="multiply", position=1,
-        fill="#ff8000", x=5, y=-3,
+        "create_layer", image=image, name="tint", width=200, height=140, type_id=1, opacity=40, mode="multiply", position=1,
+        fill="#ff8000", x=150, y=-30,
     )  # fmt: skip
     found = layers(client, image)
     assert [each["id"] for each in found] == [ground, answer["layer"]]
     made = found[1]
-    assert (made["name"], made["width"], made["height"], made["offset_x"], made["offset_y"]) == ("tint", 20, 10, 5, -3)
+    assert (made["name"], made["width"], made["height"], made["offset_x"], made["offset_y"]) == ("tint", 200, 140, 150, -30)
     assert (made["opacity"], made["blend_mode"], made["layer_type"]) == (
         pytest.approx(40, abs=0.01),
         "MULTIPLY",
         "RGBA_IMAGE",
     )
-    assert np.array_equal(read(client, image, answer["layer"]), flat(20, 10, (255, 128, 0, 255)))
+    assert np.array_equal(read(client, image, answer["layer"]), flat(200, 140, (255, 128, 0, 255)))
     assert structure(client, image)["structure"]["selected_layers"] == [answer["layer"]]
     plain = client.call("create_layer", image=image, type_id="RGB")
-    assert plain["has_alpha"] is False and (plain["width"], plain["height"]) == (40, 30)
-    assert np.array_equal(read(client, image, plain["layer"]), flat(40, 30, (255, 255, 255)))
+    assert plain["has_alpha"] is False and (plain["width"], plain["height"]) == (310, 205)
+    assert np.array_equal(read(client, image, plain["layer"]), flat(310, 205, (255, 255, 255)))
     assert plain["position"] == 1, "above the selected layer"
 
 
 def test_a_position_of_minus_one_is_above_the_selected_layer(client):
-    image, ground = opened(client, noise(40, 30, 3))
+    image, ground = opened(client, noise(310, 205, 3))
     top = client.call("create_layer", image=image, name="top")["layer"]
     client.call("select_layers", image=image, layers=[ground])
     made = client.call("create_layer", image=image, name="between", position=-1)
@@ -50,7 +52,7 @@ def test_a_position_of_minus_one_is_above_the_selected_layer(client):
 
 
 def test_bad_layers(client):
-    image, _ = opened(client, noise(8, 8, 3))
+    image, _ = opened(client, noise(310, 205, 3))
     assert "0 (RGB) or 1 (RGBA)" in error(client, "create_layer", image=image, type_id=2).hint
     assert "0 (top) to 1" in error(client, "create_layer", image=image, position=7).hint
     assert "not opaque" in error(client, "create_layer", image=image, type_id=0, fill="#fff8").message
@@ -59,7 +61,7 @@ def test_bad_layers(client):
     assert error(client, "create_layer", image=image, width=500_000, height=500_000).kind == "too_large"
 
 
-A, B = noise(24, 16, 3, 5), noise(24, 16, 3, 6)
+A, B = noise(310, 205, 3, 5), noise(310, 205, 3, 6)
 FORMULAS = {
     "normal": lambda a, b: b,
     "multiply": lambda a, b: a * b,
@@ -98,12 +100,35 @@ def test_blend_modes_are_their_formulas(client, mode):
     assert np.abs(read(client, image)[..., :3] - np.clip((wanted + a) / 2, 0, 1) * 255).max() <= 1.5
 
 
+@pytest.mark.parametrize("how", ("moved", "grouped", "masked", "GRAY", "16 bits"))
+def test_a_blend_is_where_the_layer_is(client, how):
+    channels = 1 if how == "GRAY" else 3
+    ground, array = noise(310, 205, channels, 5), noise(420, 260, channels, 6)
+    image, _ = opened(client, ground)
+    if how == "16 bits":
+        client.call("convert_image_precision", image=image, precision="u16")
+    top = added(client, image, array)
+    client.call("move_layer", image=image, layer=top, x=-150, y=-90)
+    properties = {"mode": "multiply", "blend_space": "perceptual", "composite_space": "perceptual"}
+    client.call("set_layer_properties", image=image, layer=top, **properties)
+    shown = np.zeros((205, 310, 1), bool)
+    shown[:170, :270] = True
+    if how == "grouped":
+        client.call("create_layer_group", image=image, layers=[top], mode="pass_through")
+    elif how == "masked":
+        client.call("create_rectangle_selection", image=image, x=100, y=30, width=200, height=150)
+        client.call("add_layer_mask", image=image, layer=top, fill="selection")
+        shown[:30] = shown[:, :100] = False
+    a, b = ground / 255, laid(ground, array, -150, -90) / 255
+    assert np.abs(read(client, image)[..., :channels] - np.where(shown, a * b, a) * 255).max() <= 1
+
+
 def test_every_blend_mode_is_taken(client):
     import json
     from pathlib import Path
 
     shared = json.loads((Path(__file__).resolve().parents[2] / "protocol" / "ops" / "shared.json").read_text())
-    image, layer = opened(client, noise(8, 8))
+    image, layer = opened(client, noise(310, 205))
     client.call("create_layer", image=image, name="top")
     group = client.call("create_layer_group", image=image)["layer"]
     for mode in shared["any_blend_mode"]["enum"]:
@@ -117,7 +142,7 @@ def test_every_blend_mode_is_taken(client):
 
 
 def test_properties(client):
-    image, ground = opened(client, noise(8, 8))
+    image, ground = opened(client, noise(310, 205))
     answer = client.call(
         "set_layer_properties", image=image, name="photo", opacity=25, visible=False, color_tag="red",
         composite_mode="clip-to-backdrop", mode="overlay",
@@ -143,7 +168,7 @@ def test_properties(client):
 
 
 def test_locks(client):
-    image, ground = opened(client, noise(8, 8))
+    image, ground = opened(client, noise(310, 205))
     answer = client.call("set_layer_locks", image=image, pixels=True, position=True, visibility=True, alpha=True)
     full = row(client, image, ground, "full")
     assert all(full[f"lock_{name}"] for name in ("content", "position", "visibility", "alpha"))
@@ -157,7 +182,7 @@ def test_locks(client):
 
 
 def test_groups_and_order(client):
-    image, first = opened(client, noise(30, 20))
+    image, first = opened(client, noise(310, 205))
     second = client.call("create_layer", image=image, name="second", fill="red")["layer"]
     third = client.call("create_layer", image=image, name="third")["layer"]
     before = read(client, image)
@@ -189,14 +214,14 @@ def test_groups_and_order(client):
 
 
 def test_duplicates(client):
-    array = noise(20, 10)
+    array = noise(310, 205)
     image, layer = opened(client, array)
     client.call("add_layer_mask", image=image, fill="copy")
     answer = client.call("duplicate_layer", image=image, layer_id=layer)
     assert [each["id"] for each in layers(client, image)] == [answer["layer"], layer]
     assert answer["name"].endswith(" copy") and row(client, image, answer["layer"])["mask"]
     assert np.array_equal(read(client, image, answer["layer"]), array)
-    other = client.call("create_new_image", width=20, height=10)["image"]
+    other = client.call("create_new_image", width=320, height=210)["image"]
     copied = client.call("duplicate_layer", image=image, layer_id=layer, to_image=other, name="guest")
     assert copied["image"] == other and copied["effect"]["image"] == other
     assert layers(client, other)[0]["name"] == "guest"
@@ -207,7 +232,7 @@ def test_duplicates(client):
 
 
 def test_deleting(client):
-    image, ground = opened(client, noise(20, 10))
+    image, ground = opened(client, noise(310, 205))
     inside = client.call("create_layer", image=image, name="inside")["layer"]
     group = client.call("create_layer_group", image=image, layers=[inside])["layer"]
     answer = client.call("delete_layer", image=image, layers=[group, inside])
@@ -220,60 +245,62 @@ def test_deleting(client):
 
 
 def test_offsets(client):
-    image, _ = opened(client, noise(40, 30, 3))
-    small = added(client, image, noise(10, 6, 4), "small")
-    old_y = row(client, image, small)["offset_y"]
+    """Of a layer that is larger than the canvas, whose pixels go with it."""
+    ground, array = noise(320, 210, 3), noise(420, 240, 3, 9)
+    image, _ = opened(client, ground)
+    top = added(client, image, array, "top")
+    old_y = row(client, image, top)["offset_y"]
     for arguments, wanted in (
-        ({"x": 7}, (7, old_y)), ({"y": -4}, (7, -4)), ({"x": 2, "y": 3, "relative": True}, (9, -1)),
-        ({"x": 0.5, "y": 0.5, "units": "relative"}, (20, 15)), ({"align": "center"}, (15, 12)),
-        ({"align": "bottom-right"}, (30, 24)), ({"align": "top"}, (15, 0)),
+        ({"x": 7}, (7, old_y)), ({"y": -40}, (7, -40)), ({"x": 20, "y": 15, "relative": True}, (27, -25)),
+        ({"x": 0.5, "y": 0.5, "units": "relative"}, (160, 105)), ({"align": "center"}, (-50, -15)),
+        ({"align": "bottom-right"}, (-100, -30)), ({"align": "top"}, (-50, 0)),
     ):  # fmt: skip
-        answer = client.call("move_layer", image=image, layer=small, **arguments)
+        answer = client.call("move_layer", image=image, layer=top, **arguments)
         assert (answer["x"], answer["y"]) == wanted, arguments
-        found = row(client, image, small)
+        found = row(client, image, top)
         assert (found["offset_x"], found["offset_y"]) == wanted
-    assert "neither" in error(client, "move_layer", image=image, layer=small).message
+        assert np.array_equal(read(client, image)[..., :3], laid(ground, array, *wanted)), arguments
+    assert "neither" in error(client, "move_layer", image=image, layer=top).message
 
 
-def test_a_layers_own_canvas(client):
-    image, _ = opened(client, noise(40, 30, 3))
-    array = noise(10, 6)
-    small = added(client, image, array, "small")
-    client.call("move_layer", image=image, layer=small, x=5, y=4)
+def laid(ground, array, x, y):
+    """A picture with another laid on it: what of that one is on the canvas."""
+    wanted, (high, wide) = ground.copy(), array.shape[:2]
+    shown = wanted[max(y, 0) : max(y + high, 0), max(x, 0) : max(x + wide, 0)]
+    shown[:] = array[max(-y, 0) :, max(-x, 0) :][: shown.shape[0], : shown.shape[1]]
+    return wanted
+
+
+@pytest.mark.parametrize("x, y", ((35, 24), (-70, -60), (200, 130)))
+def test_a_layers_own_canvas(client, x, y):
+    image, _ = opened(client, noise(420, 290, 3))
+    array = noise(310, 205)
+    layer = added(client, image, array, "moved")
+    client.call("move_layer", image=image, layer=layer, x=x, y=y)
     answer = client.call(
-        "resize_layer", image=image, layer=small, to="size", width=12, height=9, anchor="bottom-right", fill="#010203"
+        "resize_layer", image=image, layer=layer, to="size", width=330, height=240, anchor="bottom-right", fill="#010203"
     )
-    wanted = flat(12, 9, (1, 2, 3, 255))
-    wanted[3:, 2:] = array
-    assert (answer["x"], answer["y"]) == (3, 1) and np.array_equal(read(client, image, small), wanted)
+    wanted = flat(330, 240, (1, 2, 3, 255))
+    wanted[35:, 20:] = array
+    assert (answer["x"], answer["y"]) == (x - 20, y - 35) and np.array_equal(read(client, image, layer), wanted)
     client.call("undo", image=image)
-    small = row(client, image, layers(client, image)[0]["id"])["id"]
-    client.call("resize_layer", image=image, layer=small)
-    got = read(client, image, small)
-    assert (
-        got.shape == (30, 40, 4) and np.array_equal(got[4:10, 5:15], array) and got[..., 3].sum() == array[..., 3].sum()
-    )
-    answer = client.call("resize_layer", image=image, layer=small, to="content")
-    assert (answer["x"], answer["y"], answer["width"], answer["height"]) == (5, 4, 10, 6)
-    assert np.array_equal(read(client, image, small), array)
-    assert "without one" in error(client, "resize_layer", image=image, layer=small, to="size").message
+    layer = row(client, image, layers(client, image)[0]["id"])["id"]
+    client.call("resize_layer", image=image, layer=layer)
+    assert np.array_equal(read(client, image, layer), laid(np.zeros((290, 420, 4), np.uint8), array, x, y))
+    answer = client.call("resize_layer", image=image, layer=layer, to="content")
+    inside = array[max(-y, 0) : 290 - y, max(-x, 0) : 420 - x]
+    assert (answer["x"], answer["y"]) == (max(x, 0), max(y, 0))
+    assert (answer["height"], answer["width"]) == inside.shape[:2]
+    assert np.array_equal(read(client, image, layer), inside)
+    assert "without one" in error(client, "resize_layer", image=image, layer=layer, to="size").message
 
 
 def test_alpha(client):
-    array = noise(12, 8)
+    array = noise(310, 205)
     image, layer = opened(client, array)
     answer = client.call("set_layer_alpha", image=image, alpha=False, background="rgb(40,80,160)")
     assert answer["has_alpha"] is False and row(client, image, layer)["layer_type"] == "RGB_IMAGE"
-    share = array[..., 3:] / 255
-
-    def linear(value):
-        return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-
-    mixed = linear(array[..., :3] / 255) * share + linear(np.array([40, 80, 160]) / 255) * (1 - share)
-    wanted = np.where(mixed <= 0.0031308, mixed * 12.92, 1.055 * mixed ** (1 / 2.4) - 0.055) * 255
-    over = array[..., :3] * share + np.array([40, 80, 160]) * (1 - share)
-    got = read(client, image, layer)
-    assert min(np.abs(got - wanted).max(), np.abs(got - over).max()) <= 1
+    assert np.abs(read(client, image, layer) - over(array, (40, 80, 160))).max() <= 1
     same = client.call("set_layer_alpha", image=image, alpha=False)
     assert same["effect"]["changed"] is False
     assert client.call("set_layer_alpha", image=image, alpha=True)["has_alpha"] is True
@@ -281,17 +308,22 @@ def test_alpha(client):
     assert "group" in error(client, "set_layer_alpha", image=image, layer=group, alpha=False).message
 
 
+def over(array, color):
+    """What GIMP's flattening gives: a blend in linear light."""
+    share = array[..., 3:] / 255
+    return to_srgb(to_linear(array[..., :3]) * share + to_linear(np.array(color)) * (1 - share))
+
+
 def test_merging(client):
-    ground = noise(40, 30, 3)
+    ground = noise(310, 205, 3)
     image, bottom = opened(client, ground)
-    small = noise(10, 6, 3, 9)
-    top = added(client, image, small, "small")
-    client.call("move_layer", image=image, layer=top, x=35, y=-2)
-    wanted = ground.copy()
-    wanted[:4, 35:] = small[2:, :5]
+    moved = noise(300, 200, 3, 9)
+    top = added(client, image, moved, "moved")
+    client.call("move_layer", image=image, layer=top, x=150, y=-30)
+    wanted = laid(ground, moved, 150, -30)
     picture = read(client, image)
     assert np.array_equal(picture[..., :3], wanted)
-    for merge_type, size in (("expand_as_necessary", (45, 32)), ("clip_to_image", (40, 30)), (2, (40, 30))):
+    for merge_type, size in (("expand_as_necessary", (450, 235)), ("clip_to_image", (310, 205)), (2, (310, 205))):
         answer = client.call("merge_layers", image=image, merge_type=merge_type)
         assert (answer["width"], answer["height"]) == size and len(layers(client, image)) == 1
         assert np.array_equal(read(client, image)[..., :3], wanted)
@@ -309,13 +341,14 @@ def test_merging(client):
 
 
 def test_flattening_and_merging_a_group(client):
-    array = noise(20, 10)
+    array = noise(310, 205)
     image, layer = opened(client, array)
     hidden = client.call("create_layer", image=image, name="hidden", fill="red")["layer"]
     client.call("set_layer_properties", image=image, layer=hidden, visible=False)
     answer = client.call("merge_layers", image=image, merge_type="flatten_image", background="black")
     got = read(client, image)
     assert answer["has_alpha"] is False and got.shape[2] == 3 and len(layers(client, image)) == 1
+    assert np.abs(got - over(array, (0, 0, 0))).max() <= 1
     client.call("undo", image=image)
     ids = [each["id"] for each in layers(client, image)]
     before = read(client, image)
@@ -328,9 +361,9 @@ def test_flattening_and_merging_a_group(client):
 
 
 def test_a_layer_from_what_is_visible(client):
-    array = noise(20, 10, 3)
+    array = noise(310, 205, 3)
     image, layer = opened(client, array)
-    client.call("create_layer", image=image, fill="red", opacity=50)
+    client.call("create_layer", image=image, fill="red", opacity=50, width=420, height=260, x=-150, y=-90)
     picture = read(client, image)
     answer = client.call("create_layer_from_visible", image=image, name="stamp", position=0)
     assert layers(client, image)[0]["id"] == answer["layer"]
@@ -342,7 +375,7 @@ def test_a_layer_from_what_is_visible(client):
 
 
 def test_selecting(client):
-    image, first = opened(client, noise(8, 8))
+    image, first = opened(client, noise(310, 205))
     second = client.call("create_layer", image=image)["layer"]
     answer = client.call("select_layers", image=image, layers=[first, second])
     assert sorted(answer["selected"]) == sorted([first, second])
@@ -352,11 +385,11 @@ def test_selecting(client):
 
 
 def test_text_to_pixels(client):
-    image, ground = opened(client, noise(90, 60, 3))
+    image, ground = opened(client, noise(310, 205, 3))
     client.python(
         f"im = Gimp.Image.get_by_id({image})",
-        "t = Gimp.TextLayer.new(im, 'Hi', Gimp.context_get_font(), 30.0, Gimp.Unit.pixel())",
-        "im.insert_layer(t, None, 0); im.select_rectangle(Gimp.ChannelOps.REPLACE, 1, 1, 5, 5)",
+        "t = Gimp.TextLayer.new(im, 'Hi', Gimp.context_get_font(), 150.0, Gimp.Unit.pixel())",
+        "im.insert_layer(t, None, 0); t.set_offsets(-40, -20); im.select_rectangle(Gimp.ChannelOps.REPLACE, 50, 10, 200, 150)",
         image=image,
     )
     text = layers(client, image)[0]["id"]
@@ -364,10 +397,10 @@ def test_text_to_pixels(client):
     answer = client.call("rasterize_layer", image=image, layer=text)
     assert answer["effect"]["changed"] is True and np.array_equal(read(client, image, text), before)
     assert client.call("get_image_metadata", image=image)["selection"]["bounds"] == {
-        "x": 1,
-        "y": 1,
-        "width": 5,
-        "height": 5,
+        "x": 50,
+        "y": 10,
+        "width": 200,
+        "height": 150,
     }
     assert "already" in error(client, "rasterize_layer", image=image, layer=text).message
     client.call("undo", image=image)
@@ -377,62 +410,56 @@ def test_text_to_pixels(client):
     assert "pixels already" in error(client, "rasterize_layer", image=image, layer=ground).message
 
 
-def shares(client, mask):
-    """A mask's own numbers, 0 to 255: it is linear, and read_pixels gives what GIMP would show of it."""
-    raw = client.python(
-        f"m = Gimp.Item.get_by_id({mask}); r = Gegl.Rectangle.new(0, 0, m.get_width(), m.get_height())",
-        "print(bytes(m.get_buffer().get(r, 1.0, 'Y u8', Gegl.AbyssPolicy.NONE)).hex(), m.get_width())",
-    ).split()
-    return np.frombuffer(bytes.fromhex(raw[0]), np.uint8).reshape(-1, int(raw[1]))
-
 
 @pytest.mark.parametrize("precision", ("u8", "float"))
 def test_masks_hold_what_was_asked(client, precision):
-    array = noise(20, 12)
+    array = noise(310, 205)
     image, layer = opened(client, array)
     client.call("convert_image_precision", image=image, precision=precision)
     alpha = array[..., 3]
     client.python(
-        f"im = Gimp.Image.get_by_id({image}); im.select_rectangle(Gimp.ChannelOps.REPLACE, 3, 2, 8, 5)",
+        f"im = Gimp.Image.get_by_id({image}); im.select_rectangle(Gimp.ChannelOps.REPLACE, 100, 30, 160, 140)",
         "Gimp.Selection.save(im); im.set_selected_layers(im.get_layers())", image=image,
     )  # fmt: skip
     channel = structure(client, image)["structure"]["channels"][0]["id"]
-    selected = np.zeros((12, 20), np.uint8)
-    selected[2:7, 3:11] = 255
-    for fill, wanted in (("white", np.full((12, 20), 255)), ("black", np.zeros((12, 20))), ("selection", selected),
+    selected = np.zeros((205, 310), np.uint8)
+    selected[30:170, 100:260] = 255
+    for fill, wanted in (("white", np.full((205, 310), 255)), ("black", np.zeros((205, 310))), ("selection", selected),
                          ("channel", selected), ("alpha", alpha), ("copy", None)):  # fmt: skip
         more = {"channel": channel} if fill == "channel" else {}
         answer = client.call("add_layer_mask", image=image, layer=layer, fill=fill, **more)
-        got = shares(client, answer["mask"])
+        got = channel_pixels(client, answer["mask"])
         if wanted is not None:
             assert np.array_equal(got, wanted), fill
         inverted = client.call("set_layer_mask", image=image, layer=layer, invert=True)
         assert inverted["mask"] == answer["mask"]
-        difference = shares(client, answer["mask"]).astype(int) - (255 - got.astype(int))
+        difference = channel_pixels(client, answer["mask"]).astype(int) - (255 - got.astype(int))
         assert np.abs(difference).max() <= (0 if precision == "u8" else 1)
         found = structure(client, image)
-        assert found["structure"]["num_channels"] == 1 and found["selection"]["bounds"]["width"] == 8
+        assert found["structure"]["num_channels"] == 1 and found["selection"]["bounds"]["width"] == 160
         client.call("remove_layer_mask", image=image, layer=layer)
         assert row(client, image, layer)["mask"] is None
         assert structure(client, image)["structure"]["selected_layers"] == [layer]
 
 
-def test_applying_a_mask_multiplies_the_alpha(client):
-    array = noise(20, 12, 3)
-    image, layer = opened(client, array)
-    client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 3, 2, 8, 5)", image=image)
+@pytest.mark.parametrize("x, y", ((0, 0), (-70, -60), (30, 20)))
+def test_applying_a_mask_multiplies_the_alpha(client, x, y):
+    """The selection is the image's; the mask lies on the layer."""
+    array = noise(310, 205, 3)
+    image, layer = make(client, array, x=x, y=y, canvas=(320, 210))
+    client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 50, 40, 160, 90)", image=image)
     answer = client.call("add_layer_mask", image=image, fill="selection", invert=True)
     assert answer["enabled"] and not answer["show"]
     client.call("remove_layer_mask", image=image, layer=layer, apply=True)
     got = read(client, image, layer)
-    hidden = np.zeros((12, 20), bool)
-    hidden[2:7, 3:11] = True
+    hidden = np.zeros((205, 310), bool)
+    hidden[40 - y : 130 - y, 50 - x : 210 - x] = True
     assert ((got[..., 3] == 0) == hidden).all() and np.array_equal(got[~hidden][:, :3], array[~hidden])
 
 
 def test_mask_states_and_selection(client):
-    image, layer = opened(client, noise(20, 12))
-    client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 3, 2, 8, 5)", image=image)
+    image, layer = opened(client, noise(310, 205))
+    client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 100, 30, 160, 140)", image=image)
     client.call("add_layer_mask", image=image, fill="selection")
     client.python(f"Gimp.Selection.none(Gimp.Image.get_by_id({image}))", image=image)
     answer = client.call("set_layer_mask", image=image, enabled=False, show=True, edit=False)
@@ -443,13 +470,13 @@ def test_mask_states_and_selection(client):
         == (answer["enabled"], answer["show"], answer["edit"])
     )
     answer = client.call("select_from", image=image, source="mask")
-    assert answer["selection"]["bounds"] == {"x": 3, "y": 2, "width": 8, "height": 5}
+    assert answer["selection"]["bounds"] == {"x": 100, "y": 30, "width": 160, "height": 140}
     client.call("select_from", image=image, source="mask", operation="subtract")
     assert structure(client, image)["selection"]["empty"] is True
 
 
 def test_bad_masks(client):
-    image, layer = opened(client, noise(8, 8, 3))
+    image, layer = opened(client, noise(310, 205, 3))
     assert "nothing is selected" in error(client, "add_layer_mask", image=image, fill="selection").message
     assert "set_layer_alpha" in error(client, "add_layer_mask", image=image, fill="alpha").hint
     assert "goes with" in error(client, "add_layer_mask", image=image, fill="channel").hint
@@ -462,8 +489,8 @@ def test_bad_masks(client):
 
 
 def test_a_layers_id_says_which_image_is_meant(client):
-    first, layer = opened(client, noise(8, 8))
-    second, _ = opened(client, noise(9, 9))
+    first, layer = opened(client, noise(310, 205))
+    second, _ = opened(client, noise(300, 200))
     assert client.call("list_images")["selected"] == second
     answer = client.call("set_layer_properties", layer=layer, opacity=10)
     assert answer["image"] == answer["effect"]["image"] == first and answer["effect"]["checkpoint"]

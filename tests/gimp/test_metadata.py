@@ -6,17 +6,17 @@ import time
 from truth import SETUP
 
 RICH = r"""
-im = new(70, 50)
-add(im, 'Background', 70, 50, alpha=False)
+im = new(310, 205)
+add(im, 'Background', 310, 205, alpha=False)
 g = Gimp.GroupLayer.new(im, 'Group'); im.insert_layer(g, None, 0); g.set_opacity(40)
-a = add(im, 'inside', 30, 20, -5, 12, seed=2, parent=g, mode='MULTIPLY', opacity=25.0)
+a = add(im, 'inside', 200, 140, -50, 112, seed=2, parent=g, mode='MULTIPLY', opacity=25.0)
 m = a.create_mask(Gimp.AddMaskType.WHITE); a.add_mask(m); a.set_apply_mask(False)
 inner = Gimp.GroupLayer.new(im, 'Inner'); im.insert_layer(inner, g, 0); inner.set_mode(Gimp.LayerMode.PASS_THROUGH)
-add(im, 'deep', 5, 5, parent=inner)
+add(im, 'deep', 100, 80, parent=inner)
 f = Gimp.DrawableFilter.new(a, 'gegl:gaussian-blur', 'my blur'); f.get_config().set_property('std-dev-x', 3.5); f.update(); a.append_filter(f); f.set_visible(False); f.set_opacity(0.5); f.update()
 t = Gimp.TextLayer.new(im, 'Grüße', Gimp.context_get_font(), 20.0, Gimp.Unit.pixel()); im.insert_layer(t, None, 0); t.set_color(Gegl.Color.new('#2850a0'))
 a.set_lock_content(True); a.set_color_tag(Gimp.ColorTag.GREEN); g.set_visible(False)
-c = Gimp.Channel.new(im, 'chan', 70, 50, 30.0, Gegl.Color.new('#ff0000')); im.insert_channel(c, None, 0); c.set_visible(False)
+c = Gimp.Channel.new(im, 'chan', 310, 205, 30.0, Gegl.Color.new('#ff0000')); im.insert_channel(c, None, 0); c.set_visible(False)
 p = Gimp.Path.new(im, 'path'); im.insert_path(p, None, 0)
 for k in range(2): p.bezier_stroke_cubicto(p.bezier_stroke_new_moveto(10 * k, 5), 1, 2, 3, 4, 5, 6)
 im.add_hguide(11); im.add_vguide(22)
@@ -43,8 +43,8 @@ def test_a_rich_image_is_told_whole(client):
             "is_dirty",
         )
     } == {
-        "width": 70,
-        "height": 50,
+        "width": 310,
+        "height": 205,
         "base_type": "RGB",
         "precision": "8-bit integer",
         "precision_exact": "U8_NON_LINEAR",
@@ -61,8 +61,8 @@ def test_a_rich_image_is_told_whole(client):
         "name": "Background",
         "visible": True,
         "opacity": 100.0,
-        "width": 70,
-        "height": 50,
+        "width": 310,
+        "height": 205,
         "offset_x": 0,
         "offset_y": 0,
         "has_alpha": False,
@@ -82,7 +82,7 @@ def test_a_rich_image_is_told_whole(client):
     assert group["kind"] == "group" and group["visible"] is False and abs(group["opacity"] - 40) < 0.5
     inner, inside = group["children"]
     assert inner["blend_mode"] == "PASS_THROUGH" and [child["name"] for child in inner["children"]] == ["deep"]
-    assert (inside["offset_x"], inside["offset_y"], inside["width"], inside["height"]) == (-5, 12, 30, 20)
+    assert (inside["offset_x"], inside["offset_y"], inside["width"], inside["height"]) == (-50, 112, 200, 140)
     assert inside["blend_mode"] == "MULTIPLY" and inside["layer_type"] == "RGBA_IMAGE" and inside["has_alpha"] is True
     assert inside["mask"]["id"] == client.eval("m.get_id()") and inside["mask"]["apply"] is False
     assert len(inside["filters"]) == 1
@@ -119,12 +119,12 @@ def test_full_detail_adds_locks_and_more(client):
 
 
 def test_sizes_are_right_with_and_without_a_selection(client):
-    client.python(SETUP, "im = new(70, 50); add(im, 'a', 30, 20, -5, 12); add(im, 'off', 9, 8, 500, 500)")
+    client.python(SETUP, "im = new(310, 205); add(im, 'a', 200, 140, -50, 112); add(im, 'off', 90, 80, 500, 500)")
     for script in ("Gimp.Selection.none(im)", "im.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 3, 3)"):
         client.python(script)
         assert [(row["width"], row["height"]) for row in client.call("get_image_metadata")["structure"]["layers"]] == [
-            (9, 8),
-            (30, 20),
+            (90, 80),
+            (200, 140),
         ]
 
 
@@ -150,7 +150,7 @@ def test_reading_it_changes_nothing_and_is_quick(client):
 
 def test_many_layers_come_in_pages(client):
     code = [
-        "im = Gimp.Image.new(50, 40, Gimp.ImageBaseType.RGB); im.undo_disable()",
+        "im = Gimp.Image.new(50, 40, Gimp.ImageBaseType.RGB); im.undo_disable()",  # small: 2000 layers
         "g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0)",
         "new = lambda n: Gimp.Layer.new(im, n, 5, 5, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
         "[im.insert_layer(new('in %d' % n), g, n) for n in range(300)]",

@@ -8,8 +8,8 @@ from client import CallError
 
 @pytest.fixture
 def image(client):
-    """(image id, layer id) of a 64 x 48 white image with one layer."""
-    made = client.call("create_new_image", width=64, height=48)
+    """(image id, layer id) of a 640 x 480 white image with one layer."""
+    made = client.call("create_new_image", width=640, height=480)
     return made["image"], made["layer"]
 
 
@@ -31,12 +31,12 @@ def test_version_by_name(client, gimp_version):
 
 
 def test_underscores_and_keywords(client, image):
-    answer = pdb(client, "gimp_image_scale", image=image[0], new_width=32, new_height=24)
+    answer = pdb(client, "gimp_image_scale", image=image[0], new_width=320, new_height=240)
     assert answer["procedure"] == "gimp-image-scale"
     assert answer["image"] == image[0] and answer["effect"]["changed"] is True
-    assert pdb(client, "gimp-image-get-width", image[0])["values"] == {"width": 32}
+    assert pdb(client, "gimp-image-get-width", image[0])["values"] == {"width": 320}
     assert client.call("undo", image=image[0])["undone"]
-    assert pdb(client, "gimp-image-get-width", image[0])["values"] == {"width": 64}
+    assert pdb(client, "gimp-image-get-width", image[0])["values"] == {"width": 640}
 
 
 def test_colours_and_pixels(client, image):
@@ -46,7 +46,7 @@ def test_colours_and_pixels(client, image):
         pdb(client, "gimp-context-set-foreground", form)
         assert pdb(client, "gimp-context-get-foreground")["values"]["foreground"] == "rgba(255,128,0,1)"
     answer = pdb(client, "gimp-drawable-edit-fill", image[1], "foreground")
-    assert answer["effect"]["region"] == {"x": 0, "y": 0, "width": 64, "height": 48}
+    assert answer["effect"]["region"] == {"x": 0, "y": 0, "width": 640, "height": 480}
     assert pdb(client, "gimp-drawable-get-pixel", image[1], 5, 5)["values"]["color"] == "rgba(255,128,0,1)"
 
 
@@ -126,7 +126,7 @@ def test_wrong_arguments(client, image):
     error = fails(client, "not_found", "gimp-layer-get-mode", image[1] + 1000)
     assert str(image[1] + 1000) in error.message
     fails(client, "image_gone", "gimp-image-get-width", 99999)
-    assert pdb(client, "gimp-image-get-width", image[0])["values"] == {"width": 64}
+    assert pdb(client, "gimp-image-get-width", image[0])["values"] == {"width": 640}
 
 
 def test_gimp_says_no(client, image):

@@ -295,13 +295,13 @@ def test_very_narrow_images_keep_their_place(client):
 def test_sixteen_bits_travel_as_sixteen_bits(client):
     make(
         client,
-        "im = new(300, 20, precision='U16_NON_LINEAR'); l = add(im, 'a', 300, 20, alpha=False); b = l.get_buffer(); import struct; "
-        "b.set(Gegl.Rectangle.new(0,0,300,20), \"R'G'B' u16\", b''.join(struct.pack('=3H', i * 10, i * 10 + 1, 65535 - i) for i in range(6000))); b.flush(); l.update(0,0,300,20)",
+        "im = new(310, 205, precision='U16_NON_LINEAR'); l = add(im, 'a', 310, 205, alpha=False); b = l.get_buffer(); import struct; "
+        "b.set(Gegl.Rectangle.new(0,0,310,205), \"R'G'B' u16\", b''.join(struct.pack('=3H', i, i + 1, 65535 - i) for i in range(63550))); b.flush(); l.update(0,0,310,205)",
     )
     read = pixels(client.stream("read_pixels", depth=16)).reshape(-1, 3).astype(int)
-    expected = np.arange(6000)
-    assert np.array_equal(read[:, 0], expected * 10) and np.array_equal(read[:, 2], 65535 - expected)
-    assert pixels(client.stream("read_pixels", depth=16, fit={"max_width": 100})).shape == (7, 100, 3)
+    expected = np.arange(63550)
+    assert np.array_equal(read[:, 0], expected) and np.array_equal(read[:, 2], 65535 - expected)
+    assert pixels(client.stream("read_pixels", depth=16, fit={"max_width": 100})).shape == (66, 100, 3)
 
 
 # --- single drawables ---
@@ -335,12 +335,12 @@ def test_unknown_layers_are_named(client):
     assert error.value.kind == "not_found" and "99999" in error.value.message
     assert [layer["name"] for layer in error.value.details["layers"]] == ["b", "a"]
     other = client.eval(
-        "(lambda i: (i.insert_layer(Gimp.Layer.new(i, 'o', 5, 5, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL), None, 0), i.get_layers()[0].get_id())[1])(Gimp.Image.new(5, 5, Gimp.ImageBaseType.RGB))"
+        "(lambda i: (i.insert_layer(Gimp.Layer.new(i, 'o', 300, 200, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL), None, 0), i.get_layers()[0].get_id())[1])(Gimp.Image.new(300, 200, Gimp.ImageBaseType.RGB))"
     )
     with pytest.raises(CallError) as error:
         client.stream("read_pixels", image=image, layer=other)
     assert error.value.kind == "not_found" and "belongs to image" in error.value.message
-    assert pixels(client.stream("read_pixels", layer=other)).shape == (5, 5, 3)  # without `image` the layer says which
+    assert pixels(client.stream("read_pixels", layer=other)).shape == (200, 300, 3)  # without `image` the layer says which
     path = client.eval("(lambda p: (im.insert_path(p, None, 0), p.get_id())[1])(Gimp.Path.new(im, 'p'))")
     with pytest.raises(CallError) as error:
         client.stream("read_pixels", image=image, layer=path)

@@ -6,16 +6,16 @@ from harness import Gimp
 from truth import SETUP
 
 SCENE = (
-    "im = new(64, 48); add(im, 'a', 64, 48, seed=3); add(im, 'b', 30, 20, 9, 7, seed=4, opacity=50.0)\n"
+    "im = new(310, 205); add(im, 'a', 310, 205, seed=3); add(im, 'b', 200, 150, -40, -30, seed=4, opacity=50.0)\n"
     "a, b = im.get_layers()[1], im.get_layers()[0]\n"
     "b.add_mask(b.create_mask(Gimp.AddMaskType.BLACK))\n"
     "p = Gimp.Path.new(im, 'path'); im.insert_path(p, None, 0); p.bezier_stroke_new_moveto(3, 4)\n"
-    "im.select_rectangle(Gimp.ChannelOps.REPLACE, 3, 4, 20, 10)"
+    "im.select_rectangle(Gimp.ChannelOps.REPLACE, 30, 40, 200, 110)"
 ).split("\n")
 IDS = "[im.get_id(), a.get_id(), b.get_id(), b.get_mask().get_id(), p.get_id()]"
 STATE = (
-    "[[l.get_name(), l.get_opacity(), bytes(l.get_buffer().get(l.get_buffer().get_extent(), 1.0, None, "
-    "Gegl.AbyssPolicy.NONE)).hex()] for l in im.get_layers()] + [list(Gimp.Selection.bounds(im))[1:]]"
+    "[[l.get_name(), l.get_opacity(), list(l.get_offsets()[-2:]), hash(bytes(l.get_buffer().get(l.get_buffer().get_extent(), 1.0, None, "
+    "Gegl.AbyssPolicy.NONE)))] for l in im.get_layers()] + [list(Gimp.Selection.bounds(im))[1:]]"
 )
 
 
@@ -43,7 +43,7 @@ def test_the_state_comes_back_and_old_ids_find_their_items(client):
     before = client.eval(STATE)
     reply = client.stream("snapshot_image", image=image, session="s")
     assert bytes(reply.data).startswith(b"gimp xcf")
-    assert (reply.header["width"], reply.header["height"]) == (64, 48)
+    assert (reply.header["width"], reply.header["height"]) == (310, 205)
     assert reply.header["items"] == [[b], [mask], [a], [path]]
     back = restore(client, image, reply)
     assert back != image and client.eval(f"Gimp.Image.id_is_valid({image})") is False
@@ -61,7 +61,7 @@ def test_ids_from_another_gimp_win_over_this_ones(gimp_version, client):
     image, a, b, mask, path = scene(client)
     reply = client.stream("snapshot_image", image=image, session="s")
     with Gimp(gimp_version) as other, other.client(client_id="session-s") as far:
-        far.python(SETUP, "n = new(8, 8)", "[add(n, str(i), 8, 8) for i in range(300)]")
+        far.python(SETUP, "n = new(8, 8)", "[add(n, str(i), 8, 8) for i in range(300)]")  # small: 300 layers
         highest = far.eval("max(l.get_id() for l in n.get_layers())")
         # What the client holds is near what this GIMP is about to give out
         items = [[highest + 4 + 3 * i] for i in range(4)]
@@ -73,13 +73,13 @@ def test_ids_from_another_gimp_win_over_this_ones(gimp_version, client):
         assert names == ["b", "a"]
         far.python("im.get_layers()[0].set_name('first')")
         shown = far.stream("read_pixels", image=back, layer=items[0][0]).header
-        assert (shown["width"], shown["height"]) == (30, 20)
+        assert (shown["width"], shown["height"]) == (200, 150)
 
 
 def test_what_this_gimp_still_had_of_the_session_is_closed(client):
     image, *_ = scene(client)
     reply = client.stream("snapshot_image", image=image, session="s")
-    other = client.eval("new(5, 5).get_id()")
+    other = client.eval("new(300, 200).get_id()")
     first = restore(client, image, reply)
     second = restore(client, first, reply)
     assert client.eval("sorted(i.get_id() for i in Gimp.get_images())") == sorted([other, second])

@@ -96,7 +96,7 @@ def test_channels_are_what_their_source_says_in_every_tile(client, base, precisi
 def test_a_result_as_selection_is_cut_to_the_canvas(client, place):
     """A layer of 260x300 on a canvas of 300x200: off to each side, larger, and wholly outside."""
     left, top = place
-    image, layer = make(client, smooth(260, 300), x=left, y=top, canvas=(300, 200))
+    image, layer = make(client, smooth(260, 300), x=left, y=top, canvas=(300, 200))  # small: less wide than the canvas
     client.call("create_rectangle_selection", image=image, x=200, y=100, width=90, height=90)
     ramp = (np.mgrid[0:300, 0:260].sum(axis=0) % 255 + 1).astype(np.uint8)
     stage(client, ramp[..., np.newaxis])

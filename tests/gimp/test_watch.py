@@ -33,8 +33,8 @@ def by_hand(client, image, code):
 
 @pytest.fixture
 def image(client):
-    image = client.call("create_new_image", width=60, height=40, color="#204060")["image"]
-    by_hand(client, image, "i.insert_layer(Gimp.Layer.new(i, 'top', 60, 40, Gimp.ImageType.RGBA_IMAGE, 100, "
+    image = client.call("create_new_image", width=310, height=205, color="#204060")["image"]
+    by_hand(client, image, "i.insert_layer(Gimp.Layer.new(i, 'top', 310, 205, Gimp.ImageType.RGBA_IMAGE, 100, "
             "Gimp.LayerMode.NORMAL), None, 0); i.get_layers()[0].fill(Gimp.FillType.WHITE)")  # so that there is unsaved work already
     return image
 

@@ -74,10 +74,10 @@ def test_unknown_methods_and_operations_are_told_the_nearest(server):
 
 
 def test_operations_are_methods_of_their_own(server):
-    made = server.api.call("create_new_image", width=12, height=10)
-    assert made["image_dimensions"] == {"width": 12, "height": 10}
+    made = server.api.call("create_new_image", width=312, height=210)
+    assert made["image_dimensions"] == {"width": 312, "height": 210}
     about = server.api.call("get_image_metadata", session_id=made["session_id"])
-    assert about["result"]["basic"]["width"] == 12
+    assert about["result"]["basic"]["width"] == 312
     server.api.call("mcp_close_session", session_id=made["session_id"])
 
 

@@ -107,7 +107,7 @@ def test_an_image_that_is_no_sessions_is_everybodys(server):
     assert not failed, text
     # A session beside it changes nothing of what is meant without `image`
     alice = Api(server.root, ALICE)
-    session = alice.create(40, 30)
+    session = alice.create()
     failed, text, _ = carol.tool("get_image_metadata")
     assert not failed and "320" in text
     failed, text, _ = Mcp(server.root, BOB).tool("get_image_metadata")

@@ -65,30 +65,30 @@ def test_image_analysis(server, name):
 
 
 def test_image_analysis_of_a_session_and_of_what_only_gimp_reads(server):
-    session = server.api.create(40, 20, color=[255, 0, 0])
+    session = server.api.create(color=[255, 0, 0])
     result = answer(server, "image_analysis", {"image_state": {"session_id": session}})
     assert result["analysis"]["color_analysis"]["average_color"]["hex"] == "#ff0000"
     xcf = server.api.operation("save_image", session_id=session, format="xcf")["image_data"]
     again = answer(server, "image_analysis", {"image_data": xcf})
-    assert again["analysis"]["dimensions"]["width"] == 40
-    part = answer(server, "image_analysis", {"session_id": session, "region": {"x": 30, "y": 0, "width": 10, "height": 5}})
-    assert part["analysis"]["dimensions"] == {"width": 10, "height": 5, "aspect_ratio": 2.0}
+    assert again["analysis"]["dimensions"]["width"] == 310
+    part = answer(server, "image_analysis", {"session_id": session, "region": {"x": 110, "y": 0, "width": 200, "height": 100}})
+    assert part["analysis"]["dimensions"] == {"width": 200, "height": 100, "aspect_ratio": 2.0}
     server.api.call("mcp_close_session", session_id=session)
 
 
 def test_names_of_the_backend(server):
-    opened = server.api.call("gimp_load_image", image_data=png(numpy.zeros((5, 7, 3), numpy.uint8)))
-    assert opened["success"] and opened["image_dimensions"] == {"width": 7, "height": 5}
+    opened = server.api.call("gimp_load_image", image_data=png(numpy.zeros((205, 310, 3), numpy.uint8)))
+    assert opened["success"] and opened["image_dimensions"] == {"width": 310, "height": 205}
     saved = server.api.call("gimp_save_image", session_id=opened["session_id"], format="jpeg")
     assert saved["success"] and saved["result"]["format"] == "jpeg" and saved["image_data"]
     server.api.call("mcp_close_session", session_id=opened["session_id"])
 
 
 def test_image_data_begins_a_session(server):
-    picture = numpy.random.default_rng(1).integers(0, 256, (9, 11, 3), numpy.uint8)
+    picture = numpy.random.default_rng(1).integers(0, 256, (205, 310, 3), numpy.uint8)
     result = server.api.operation("get_image_bitmap", image_data=png(picture))
     assert (decode(result["image_data"])[..., :3] == picture).all()
-    assert server.api.pixels(result["session_id"]).shape[:2] == (9, 11)
+    assert server.api.pixels(result["session_id"]).shape[:2] == (205, 310)
     server.api.call("mcp_close_session", session_id=result["session_id"])
 
 
@@ -97,7 +97,7 @@ def test_a_failed_operation_is_a_result(server):
     for params, kind in [
         ({"operation": "no_such"}, "unknown_operation"),
         ({"operation": "get_image_bitmap", "session_id": session, "max_width": "wide"}, "invalid_argument"),
-        ({"operation": "create_new_image", "width": 0, "height": 5}, "invalid_argument"),
+        ({"operation": "create_new_image", "width": 0, "height": 200}, "invalid_argument"),  # small: no size at all
         ({"operation": "get_image_metadata", "session_id": "nope"}, "not_found"),
         ({"operation": "get_image_metadata", "session_id": session, "image": 999999}, "invalid_argument"),
         ({"operation": "close_image", "session_id": session}, "unsupported"),
@@ -113,7 +113,7 @@ def test_a_failed_operation_is_a_result(server):
 
 def test_several_commands_are_one_change(server):
     """One undo step, one proof, also where one of them fails; pixels and layers come back."""
-    picture = numpy.random.default_rng(8).integers(0, 256, (20, 30, 3), numpy.uint8)
+    picture = numpy.random.default_rng(8).integers(0, 256, (205, 310, 3), numpy.uint8)
     session = answer(server, "mcp_operation", {"operation": "open_image", "image_data": png(picture)})["session_id"]
     looking = answer(server, "execute_gimp_commands", {"session_id": session, "commands": [
         {"operation": "get_image_metadata"}, {"operation": "list_checkpoints"}]})
@@ -141,22 +141,22 @@ def test_several_commands_are_one_change(server):
 
 
 def test_an_image_that_was_replaced_at_once_is_closed(server):
-    picture = numpy.zeros((6, 5, 3), numpy.uint8)
+    picture = numpy.zeros((206, 305, 3), numpy.uint8)
     result = answer(server, "execute_gimp_commands", {"commands": [
-        {"operation": "create_new_image", "params": {"width": 8, "height": 8}},
+        {"operation": "create_new_image", "params": {"width": 308, "height": 208}},
         {"operation": "open_image", "params": {"image_data": png(picture)}}]})
-    assert result["success"] and result["image_dimensions"] == {"width": 5, "height": 6}, result
+    assert result["success"] and result["image_dimensions"] == {"width": 305, "height": 206}, result
     # Past its session nobody sees it
     widths = server.api.value(result["session_id"], "[image.get_width() for image in Gimp.get_images()]")
-    assert 5 in widths and 8 not in widths
+    assert 305 in widths and 308 not in widths
     assert server.api.operation("list_images")["result"]["images"] == []
     server.api.call("mcp_close_session", session_id=result["session_id"])
 
 
 def test_a_parameter_named_operation_is_the_operations_own(server):
     """The specification calls the way that selections meet `operation`, as it calls the operation's name."""
-    session = server.api.create(40, 40)
-    first, second = {"x": 0, "y": 0, "width": 10, "height": 10}, {"x": 20, "y": 20, "width": 10, "height": 10}
+    session = server.api.create()
+    first, second = {"x": 0, "y": 0, "width": 100, "height": 90}, {"x": 200, "y": 110, "width": 100, "height": 90}
     server.api.operation("create_rectangle_selection", session_id=session, **first)
     for add in [
         lambda: server.api.call("create_rectangle_selection", session_id=session, **second, operation="add"),
@@ -164,7 +164,7 @@ def test_a_parameter_named_operation_is_the_operations_own(server):
     ]:
         assert add()["success"]
         bounds = server.api.operation("get_image_metadata", session_id=session)["result"]["selection"]["bounds"]
-        assert (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == (0, 0, 30, 30), bounds
+        assert (bounds["x"], bounds["y"], bounds["width"], bounds["height"]) == (0, 0, 300, 200), bounds
         server.api.operation("create_rectangle_selection", session_id=session, **first)
     twice = answer(server, "mcp_operation", {"operation": "select_none", "session_id": session, "image": 1, "params": {"image": 1}})
     assert twice["success"] is False and "given in `params` and beside it" in twice["message"]
@@ -173,8 +173,8 @@ def test_a_parameter_named_operation_is_the_operations_own(server):
 
 def test_commands_without_a_session_are_one_change_too(server):
     made = server.api.call("mcp_operation", operation="call_api", api_path="exec", args=["pyGObject-console", [
-        "image = Gimp.Image.new(12, 8, Gimp.ImageBaseType.RGB)",
-        "layer = Gimp.Layer.new(image, 'a', 12, 8, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)",
+        "image = Gimp.Image.new(310, 205, Gimp.ImageBaseType.RGB)",
+        "layer = Gimp.Layer.new(image, 'a', 310, 205, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)",
         "image.insert_layer(layer, None, 0)", "layer.fill(Gimp.FillType.WHITE)", "print(image.get_id())"]])
     image = int(made["result"]["output"])
     commands = [{"operation": "invert_colors", "params": {"image": image}},
@@ -189,7 +189,7 @@ def test_commands_without_a_session_are_one_change_too(server):
 
 def test_the_first_failure_ends_the_commands_unless_told_otherwise(server):
     commands = [
-        {"operation": "create_new_image", "params": {"width": 8, "height": 8}},
+        {"operation": "create_new_image", "params": {"width": 308, "height": 208}},
         {"operation": "apply_blur", "params": {"layer": 999_999}},
         {"operation": "get_image_metadata"},
     ]
@@ -221,7 +221,7 @@ def test_commands_are_checked_whole_before_the_first_of_them_runs(server):
     assert numpy.array_equal(server.api.pixels(session)[..., :3], picture)
     assert server.api.operation("get_image_metadata", session_id=session)["result"]["structure"]["num_layers"] == 1
     server.api.call("mcp_close_session", session_id=session)
-    begins = [{"operation": "create_new_image", "params": {"width": 8, "height": 8}}, {"operation": "no_such"}]
+    begins = [{"operation": "create_new_image", "params": {"width": 308, "height": 208}}, {"operation": "no_such"}]
     assert answer(server, "execute_gimp_commands", {"commands": begins})["success"] is False and server.api.sessions() == []
 
 
