@@ -1,6 +1,5 @@
 """Mode, precision, profile, resolution, guides, grid, sample points, metadata."""
 
-import base64
 import io
 
 import numpy as np
@@ -14,7 +13,7 @@ LUMINANCE = np.array([0.2225, 0.7169, 0.0606])
 
 def test_indexed_with_few_colours_is_exact_and_goes_back(client):
     palette = np.array([[255, 0, 0], [0, 128, 0], [10, 20, 200], [250, 250, 250]], np.uint8)
-    array = palette[np.random.default_rng(3).integers(0, 4, (20, 30))]
+    array = palette[np.random.default_rng(3).integers(0, 4, (205, 310))]
     image, _ = opened(client, array)
     answer = client.call("convert_image_mode", image=image, mode="INDEXED", colors=4)
     assert answer["base_type"] == "INDEXED" == structure(client, image)["basic"]["base_type"] and answer["colors"] == 4
@@ -29,20 +28,20 @@ def test_indexed_with_few_colours_is_exact_and_goes_back(client):
 
 
 def test_gray_is_the_luminance(client):
-    array = noise(20, 10, 3)
+    array = noise(310, 205, 3)
     image, _ = opened(client, array)
     client.call("convert_image_mode", image=image, mode="GRAY")
     got = read(client, image)
     values = array / 255.0
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4) @ LUMINANCE
     wanted = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055) * 255
-    assert got.shape == (10, 20, 1) and np.abs(got[..., 0] - wanted).max() <= 2
+    assert got.shape == (205, 310, 1) and np.abs(got[..., 0] - wanted).max() <= 2
     again = client.call("convert_image_mode", image=image, mode="GRAY")
     assert again["effect"]["changed"] is False and "already" in again["message"]
 
 
 def test_bad_modes(client):
-    image, _ = opened(client, noise(8, 8, 3))
+    image, _ = opened(client, noise(310, 205, 3))
     problem = error(client, "convert_image_mode", image=image, mode="INDEXED", palette="custom", palette_name="Nosuch")
     assert problem.kind == "not_found" and "Nosuch" in problem.message and "others" in problem.hint
     assert "palette_name" in error(client, "convert_image_mode", image=image, mode="INDEXED", palette="custom").hint
@@ -57,7 +56,7 @@ def test_bad_modes(client):
 
 @pytest.mark.parametrize("precision", ("u8", "u16", "u32", "half", "float", "double"))
 def test_precisions_keep_eight_bits_exactly(client, precision):
-    array = noise(16, 12, 3)
+    array = noise(310, 205, 3)
     image, _ = opened(client, array)
     if precision == "u8":
         client.call("convert_image_precision", image=image, precision="float")
@@ -72,15 +71,16 @@ def test_precisions_keep_eight_bits_exactly(client, precision):
 
 
 def test_profiles(client, tmp_path):
-    array = noise(20, 10, 3)
+    array = noise(310, 205, 3)
     image, _ = opened(client, array)
     answer = client.call("set_color_profile", image=image, action="assign", profile="adobe-rgb")
     assert "Adobe RGB" in answer["profile"] and "Assigned" in answer["message"]
-    raw = client.python(
-        "import base64", f"l = Gimp.Image.get_by_id({image}).get_layers()[0]",
-        "print(base64.b64encode(l.get_buffer().get(Gegl.Rectangle.new(0, 0, 20, 10), 1.0, None, Gegl.AbyssPolicy.NONE)).decode())",
-    )  # fmt: skip
-    assert base64.b64decode(raw) == array.tobytes(), "assigning leaves the numbers alone"
+    raw = tmp_path / "raw"  # by a file: a script's output has a bound
+    client.python(
+        f"l = Gimp.Image.get_by_id({image}).get_layers()[0]; r = Gegl.Rectangle.new(0, 0, 310, 205)",
+        f"with open({str(raw)!r}, 'wb') as f: f.write(bytes(l.get_buffer().get(r, 1.0, None, Gegl.AbyssPolicy.NONE)))",
+    )
+    assert raw.read_bytes() == array.tobytes(), "assigning leaves the numbers alone"
     file = tmp_path / "srgb.icc"
     file.write_bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     adobe = client.eval(f"bytes(Gimp.Image.get_by_id({image}).get_color_profile().get_icc_profile()).hex()")
@@ -100,7 +100,7 @@ def test_profiles(client, tmp_path):
 
 
 def test_bad_profiles(client, tmp_path):
-    image, _ = opened(client, noise(8, 8, 3))
+    image, _ = opened(client, noise(310, 205, 3))
     assert "srgb-linear" in error(client, "set_color_profile", image=image, action="assign", profile="srbg").hint
     assert "GRAY" in error(client, "set_color_profile", image=image, action="convert", profile="gray").message
     file = tmp_path / "no.icc"
@@ -113,34 +113,34 @@ def test_bad_profiles(client, tmp_path):
 
 
 def test_resolution(client):
-    image, _ = opened(client, noise(8, 8, 3))
+    image, _ = opened(client, noise(310, 205, 3))
     answer = client.call("set_image_resolution", image=image, resolution=100, per="cm", unit="mm")
     assert (answer["resolution_x"], answer["resolution_y"], answer["unit"]) == pytest.approx((254, 254, "millimeters"))
     answer = client.call("set_image_resolution", image=image, resolution_y=72)
     assert (answer["resolution_x"], answer["resolution_y"]) == pytest.approx((254, 72))
     properties = client.call("get_image_properties", image=image)
-    assert properties["print_width_mm"] == 0.8 and properties["resolution_y"] == 72
+    assert properties["print_width_mm"] == 31 and properties["resolution_y"] == 72
     assert "nothing to set" in error(client, "set_image_resolution", image=image).message
     assert "one or the other" in error(client, "set_image_resolution", image=image, resolution=72, resolution_x=3).hint
 
 
 def test_guides(client):
-    image, _ = opened(client, noise(80, 60, 3))
-    answer = client.call("set_guides", image=image, horizontal=[10, 0.4], vertical=[40])
+    image, _ = opened(client, noise(310, 205, 3))
+    answer = client.call("set_guides", image=image, horizontal=[10, 0.4], vertical=[155])
     ids = {(row["orientation"], row["position"]): row["id"] for row in answer["guides"]}
-    assert set(ids) == {("horizontal", 10), ("horizontal", 0), ("vertical", 40)}
+    assert set(ids) == {("horizontal", 10), ("horizontal", 0), ("vertical", 155)}
     removed = ids["horizontal", 10]
     answer = client.call("set_guides", image=image, vertical=[0.5], units="relative", remove=[removed])
-    assert sorted(row["position"] for row in answer["guides"]) == [0, 40, 40]
+    assert sorted(row["position"] for row in answer["guides"]) == [0, 155, 155]
     assert structure(client, image)["guides"] == answer["guides"]
     answer = client.call("set_guides", image=image, replace=True)
     assert answer["guides"] == [] and "removed 3" in answer["message"]
-    assert "0 to 60" in error(client, "set_guides", image=image, horizontal=[61]).hint
+    assert "0 to 205" in error(client, "set_guides", image=image, horizontal=[206]).hint
     assert error(client, "set_guides", image=image, remove=[77]).kind == "not_found"
 
 
 def test_grid_and_sample_points(client):
-    array = noise(30, 20, 3)
+    array = noise(310, 205, 3)
     image, _ = opened(client, array)
     grid = client.call("set_grid", image=image, spacing_x=16, offset_y=2.5, style="dots", color=[40, 80, 160])["grid"]
     assert (grid["spacing_x"], grid["spacing_y"], grid["offset_y"], grid["style"]) == (16, 16, 2.5, "dots")
@@ -149,19 +149,19 @@ def test_grid_and_sample_points(client):
     client.call("undo", image=image)
     assert client.call("get_image_properties", image=image)["grid"]["spacing_x"] == 10
     assert "nothing to set" in error(client, "set_grid", image=image).message
-    answer = client.call("set_sample_points", image=image, points=[[3, 4], [29, 19]])
+    answer = client.call("set_sample_points", image=image, points=[[3, 4], [309, 204]])
     for row in answer["sample_points"]:
         wanted = ",".join(str(part) for part in array[row["y"], row["x"]])
         assert row["color"] == f"rgba({wanted},1)"
     first = answer["sample_points"][0]["id"]
     answer = client.call("set_sample_points", image=image, remove=[first])
-    assert [(row["x"], row["y"]) for row in answer["sample_points"]] == [(29, 19)]
-    assert "30x20" in error(client, "set_sample_points", image=image, points=[[30, 0]]).hint
+    assert [(row["x"], row["y"]) for row in answer["sample_points"]] == [(309, 204)]
+    assert "310x205" in error(client, "set_sample_points", image=image, points=[[310, 0]]).hint
     assert error(client, "set_sample_points", image=image, remove=[first]).kind == "not_found"
 
 
 def photo(tmp_path):
-    picture = Image.fromarray(noise(32, 24, 3))
+    picture = Image.fromarray(noise(310, 205, 3))
     exif = picture.getexif()
     exif[0x013B], exif[0x010E] = "Ada", "A view"
     gps = exif.get_ifd(0x8825)
@@ -205,7 +205,7 @@ def test_metadata(client, tmp_path):
 
 
 def test_bad_metadata(client):
-    image, _ = opened(client, noise(8, 8, 3))
+    image, _ = opened(client, noise(310, 205, 3))
     problem = error(client, "set_file_metadata", image=image, tags={"Exif.Image.Nosuch": "1"})
     assert "Exif.Image.Nosuch" in problem.message and "name" in problem.hint
     assert "Exif.Image.Artist" in error(client, "set_file_metadata", image=image, tags={"Artist": "1"}).hint

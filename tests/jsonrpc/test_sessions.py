@@ -20,12 +20,14 @@ def paint(api, session, color, layer=0):
 
 
 def color(api, session):
-    return api.pixels(session)[0, 0, :3].tolist()
+    """The one colour of all of its picture."""
+    (only,) = numpy.unique(api.pixels(session)[..., :3].reshape(-1, 3), axis=0).tolist()
+    return only
 
 
 def test_sessions_do_not_touch_each_other(server):
     api = server.api
-    one, two = api.create(10, 10, color="red"), api.create(20, 20, color="blue")
+    one, two = api.create(color="red"), api.create(320, 240, color="blue")
     paint(api, one, "#00ff00")
     assert color(api, one) == [0, 255, 0] and color(api, two) == [0, 0, 255]
     image = image_of(api, two)
@@ -37,7 +39,7 @@ def test_sessions_do_not_touch_each_other(server):
     refused = api.call("mcp_operation", operation="get_image_metadata")
     assert refused["error"]["kind"] == "no_image"
     listed = {row["session_id"]: (row["width"], row["changes"]) for row in api.sessions()}
-    assert listed == {one: (10, 2), two: (20, 1)}
+    assert listed == {one: (310, 2), two: (320, 1)}
     for session in (one, two):
         api.call("mcp_close_session", session_id=session)
     assert api.sessions() == []
@@ -45,29 +47,29 @@ def test_sessions_do_not_touch_each_other(server):
 
 def test_an_image_that_is_no_sessions_is_worked_on_without_one(server):
     api = server.api
-    session = api.create(5, 5)
-    api.python(session, "other = Gimp.Image.new(33, 22, Gimp.ImageBaseType.RGB)", "print(other.get_id())")
+    session = api.create()
+    api.python(session, "other = Gimp.Image.new(333, 222, Gimp.ImageBaseType.RGB)", "print(other.get_id())")
     found = api.operation("get_image_metadata")
-    assert found["result"]["basic"]["width"] == 33 and "session_id" not in found
+    assert found["result"]["basic"]["width"] == 333 and "session_id" not in found
     api.operation("close_image", image=found["result"]["image"], discard_changes=True)
     api.call("mcp_close_session", session_id=session)
 
 
 def test_another_image_takes_the_place_of_the_sessions(server):
     api = server.api
-    session = api.create(5, 5)
-    result = api.operation("create_new_image", session_id=session, width=9, height=8, color="lime")
-    assert result["session_id"] == session and result["image_dimensions"] == {"width": 9, "height": 8}
+    session = api.create()
+    result = api.operation("create_new_image", session_id=session, width=390, height=280, color="lime")
+    assert result["session_id"] == session and result["image_dimensions"] == {"width": 390, "height": 280}
     assert color(api, session) == [0, 255, 0]
-    result = api.operation("open_image", session_id=session, image_data=png(numpy.full((3, 4, 3), 7, numpy.uint8)))
-    assert result["image_dimensions"] == {"width": 4, "height": 3} and color(api, session) == [7, 7, 7]
+    result = api.operation("open_image", session_id=session, image_data=png(numpy.full((230, 340, 3), 7, numpy.uint8)))
+    assert result["image_dimensions"] == {"width": 340, "height": 230} and color(api, session) == [7, 7, 7]
     assert len(api.value(session, "[i.get_id() for i in Gimp.get_images()]")) == 1
     api.call("mcp_close_session", session_id=session)
 
 
 def test_reads_cost_no_state_and_changes_are_counted(server):
     api = server.api
-    session = api.create(5, 5)
+    session = api.create()
     for _ in range(3):
         api.operation("get_image_metadata", session_id=session)
     api.python(session, "print(1)")
@@ -84,13 +86,13 @@ def layers(api, session):
 
 def two_layers(api):
     """A session with two layers of which the client holds the ids."""
-    session = api.create(30, 20, color="white")
+    session = api.create(color="white")
     image = image_of(api, session)
     api.python(
         session,
         f"im = Gimp.Image.get_by_id({image})",
-        "l = Gimp.Layer.new(im, 'upper', 10, 10, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
-        "im.insert_layer(l, None, 0); l.set_offsets(3, 4)",
+        "l = Gimp.Layer.new(im, 'upper', 200, 140, Gimp.ImageType.RGBA_IMAGE, 100, Gimp.LayerMode.NORMAL)",
+        "im.insert_layer(l, None, 0); l.set_offsets(-40, 30)",
     )
     paint(api, session, "#112233")
     return session, layers(api, session)
@@ -102,10 +104,11 @@ def look(api, session, layer):
 
 def check(api, session, held):
     """The state that two_layers made, under the ids that the client had got then."""
-    picture = api.pixels(session)
-    assert picture[4, 3, :3].tolist() == [0x11, 0x22, 0x33] and picture[0, 0, :3].tolist() == [255, 255, 255]
-    assert look(api, session, held["upper"])["width"] == 10
-    assert look(api, session, held["Background"])["width"] == 30
+    wanted = numpy.full((205, 310, 3), 255, numpy.uint8)
+    wanted[30:170, :160] = 0x11, 0x22, 0x33
+    assert (api.pixels(session)[..., :3] == wanted).all()
+    assert look(api, session, held["upper"])["width"] == 200
+    assert look(api, session, held["Background"])["width"] == 310
 
 
 def test_what_was_answered_outlives_the_daemon(own):
@@ -119,7 +122,7 @@ def test_what_was_answered_outlives_the_daemon(own):
 
 def test_what_was_answered_outlives_gimp(own):
     session, held = two_layers(own.api)
-    other = own.api.create(4, 4, color="#abcdef")
+    other = own.api.create(300, 200, color="#abcdef")
     own.kill_gimp()
     own.restart_gimp()
     check(own.api, session, held)
@@ -131,12 +134,12 @@ def test_what_was_answered_outlives_gimp(own):
     own.kill_daemon()
     own.restart_gimp()
     own.begin()
-    assert look(own.api, session, held["upper"])["width"] == look(own.api, session, newer["upper"])["width"] == 10
+    assert look(own.api, session, held["upper"])["width"] == look(own.api, session, newer["upper"])["width"] == 200
     assert own.api.pixels(session)[0, 0, :3].tolist() == [0x44, 0x55, 0x66]
 
 
 def test_a_call_that_gimp_took_with_it_is_as_if_it_had_not_been(own):
-    session = own.api.create(6, 6, color="#0a0b0c")
+    session = own.api.create(color="#0a0b0c")
     image = image_of(own.api, session)
     lines = [PAINT.format(image=image, color="#ffffff", layer=0), "import ctypes", "ctypes.string_at(0)"]
     result = own.api.call(
@@ -149,8 +152,8 @@ def test_a_call_that_gimp_took_with_it_is_as_if_it_had_not_been(own):
 def test_a_session_expires_and_its_unsaved_work_can_be_had_back(version):
     with Server(version, GIMP_BRIDGE_SESSIONS_IDLE="1", GIMP_BRIDGE_SESSIONS_KEPT="600") as server:
         api = server.api
-        session = api.create(6, 6, color="#0a0b0c")
-        saved = api.create(6, 6)
+        session = api.create(color="#0a0b0c")
+        saved = api.create()
         api.operation("save_image", session_id=saved, format="png")
         wait_for("expiry", lambda: [row["expired"] for row in api.sessions()] == [True], 60)
         assert api.sessions()[0]["session_id"] == session
@@ -163,7 +166,7 @@ def test_bounds_are_said(version):
     with Server(version, GIMP_BRIDGE_SESSIONS_MAX="2", GIMP_BRIDGE_SESSIONS_DISK_MB="16") as server:
         api = server.api
         one, _ = api.create(), api.create()
-        full = api.call("mcp_operation", operation="create_new_image", width=5, height=5)
+        full = api.call("mcp_operation", operation="create_new_image", width=300, height=200)
         assert full["success"] is False and full["error"]["kind"] == "busy" and "sessions.max" in full["error"]["hint"]
         lines = [
             f"im = Gimp.Image.get_by_id({image_of(api, one)}); im.scale(2500, 2500)",
@@ -177,9 +180,9 @@ def test_bounds_are_said(version):
 
 def test_a_session_without_a_gimp_says_so_and_waits_for_one(version):
     with Server(version) as server:
-        session = server.api.create(7, 7)
+        session = server.api.create()
         server.kill_gimp()
         server.restart_gimp()
-        assert server.api.pixels(session).shape[:2] == (7, 7)
+        assert server.api.pixels(session).shape[:2] == (205, 310)
         with pytest.raises(Failed):
             server.api.call("mcp_close_session")

@@ -19,14 +19,10 @@ FILES = {
     "gimp/test_drawing_undo.py": 1,
     "gimp/test_files.py": 6,
     "gimp/test_filter_preview.py": 3,
-    "gimp/test_filters.py": 7,
     "gimp/test_image_modes.py": 1,
-    "gimp/test_image_properties.py": 10,
     "gimp/test_procedures.py": 1,
-    "gimp/test_transform.py": 2,
     "acceptance/test_ai_filters.py": 1,
     "acceptance/test_pixel_truth.py": 6,
-    "jsonrpc/test_sessions.py": 13,
 }
 
 
