@@ -11,6 +11,9 @@ gi.require_version("Gegl", "0.4")
 from gi.repository import Gimp, GLib  # noqa: E402
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+# Tables that babl makes of conversions that are used often: those from 8 to 16 bits with alpha are wrong (babl 0.1.126).
+# It reads this when GIMP's library begins, below.
+os.environ["BABL_LUT"] = os.environ.get("BABL_LUT") or "0"
 
 EXTENSION = "plug-in-gimp-bridge"
 GUARD = "plug-in-gimp-bridge-guard"

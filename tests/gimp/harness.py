@@ -16,7 +16,7 @@ START_SECONDS = 180  # two of them start at once, beside other work
 STOP_SECONDS = 15
 # Without the program under test: a plug-in that finds it would start a daemon on its own.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "GIMP_BRIDGE_BIN"}
-HEADLESS = {"BABL_PATH_LENGTH": "1"}  # as src/gimp/launch/spawn.rs starts one
+HEADLESS = {"BABL_PATH_LENGTH": "1", "BABL_LUT": "0"}  # as src/gimp/launch/spawn.rs starts one
 
 
 class Gimp:

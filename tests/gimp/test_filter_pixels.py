@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from client import CallError
+from harness import Gimp
 from truth import pixels
 
 KINDS = {8: np.uint8, 16: np.uint16, 32: np.float32}
@@ -52,6 +53,25 @@ def test_pixels_come_and_go_in_every_depth(client, precision, linear, base):
     assert np.abs(after.astype(float) - wanted).max() <= (2e-6 if after.dtype == np.float32 else 1 if linear else 0)
     client.call("undo", image=image)
     assert np.array_equal(read(client, image=image)[0], before)
+
+
+def test_eight_linear_bits_are_read_alike_however_often_they_are_read(gimp_version):
+    """In a GIMP as users start one: babl's own choice of conversions, and no variable of ours."""
+    levels = np.arange(256) / 255
+    curve = np.where(levels <= 0.0031308, levels * 12.92, 1.055 * levels ** (1 / 2.4) - 0.055) * 65535
+    y, x, c = np.mgrid[:200, :300, :3]
+    given = (x * 7 + y * 3 + c * 50) % 256 / 255  # as `picture` makes it
+    linear = np.rint(np.where(given <= 0.04045, given / 12.92, ((given + 0.055) / 1.055) ** 2.4) * 255).astype(int)
+    near = np.stack([curve[np.clip(linear + step, 0, 255)] for step in (-1, 0, 1)])
+    with Gimp(gimp_version, environment={"BABL_PATH_LENGTH": "", "BABL_LUT": ""}) as own, own.client() as client:
+        image = picture(client, linear=True, width=300, height=200)
+        first = None
+        for number in range(6):
+            now, _ = read(client, image=image, source=("layer", "visible")[number % 2])
+            assert now.shape == (200, 300, 4) and now.dtype == np.uint16
+            assert np.abs(near - now[..., :3]).min(axis=0).max() < 2, number
+            first = now if first is None else first
+            assert (now == first).all(), number
 
 
 def test_a_new_layer_lies_over_its_source(client):

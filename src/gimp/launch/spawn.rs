@@ -57,6 +57,9 @@ const FOREIGN: [&str; 8] = [
 /// profiles a picture with another one takes seconds. Of a single step is what the usual conversions are; pixels are the
 /// same (scripts/bench-colors).
 const PATH_LENGTH: &str = "BABL_PATH_LENGTH";
+/// Whether babl may replace a conversion by a table of its results once it has been used for a while, where it measures that
+/// this is faster. Those from 8 to 16 bits with alpha are wrong (babl 0.1.126). The plug-in has it off in its own process.
+const TABLES: &str = "BABL_LUT";
 
 /// A started GIMP, its plug-ins included.
 pub struct Process {
@@ -120,7 +123,9 @@ fn command(launch: &Launch, program: &Program, profile: &Path, restarted: Option
         variables.push(("GIMP_BRIDGE_RESTARTED".into(), why.into()));
     }
     if launch.mode == Mode::Headless {
-        variables.push((PATH_LENGTH.into(), std::env::var_os(PATH_LENGTH).unwrap_or_else(|| "1".into())));
+        for (name, usual) in [(PATH_LENGTH, "1"), (TABLES, "0")] {
+            variables.push((name.into(), std::env::var_os(name).unwrap_or_else(|| usual.into())));
+        }
     }
     let mut command = match &program.how {
         How::Native(path) => {
@@ -362,7 +367,9 @@ mod tests {
         assert_eq!(variable(PATH_LENGTH), None, "a GIMP with windows is its user's");
         let launch = Launch { mode: Mode::Headless, ..launch };
         let command = super::command(&launch, &program, Path::new("/p"), None);
-        let set = command.as_std().get_envs().find(|(key, _)| *key == PATH_LENGTH);
-        assert_eq!(set.and_then(|(_, value)| value).unwrap(), "1");
+        for (name, value) in [(PATH_LENGTH, "1"), (TABLES, "0")] {
+            let set = command.as_std().get_envs().find(|(key, _)| *key == name);
+            assert_eq!(set.and_then(|(_, value)| value).unwrap(), value);
+        }
     }
 }
