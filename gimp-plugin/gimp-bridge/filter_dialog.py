@@ -10,6 +10,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gdk, GimpUi, GLib, Gtk  # noqa: E402
 
 import filter_run  # noqa: E402
+import mnemonics  # noqa: E402
 import people  # noqa: E402
 from errors import OperationError  # noqa: E402
 from filter_follow import Follower  # noqa: E402
@@ -87,6 +88,7 @@ def _lay_out(dialog, row, view):
     parent.pack_start(both, True, True, 0)
     parent.child_set_property(both, "expand", True)
     both.show()
+    mnemonics.settle(dialog)
     return view
 
 

@@ -8,6 +8,7 @@ import subprocess
 
 from gi.repository import Gimp, GLib
 
+import targets
 from errors import OperationError
 
 
@@ -23,7 +24,8 @@ class Run:
         return first.get_name() if first is not None and first.is_valid() else ""
 
     def check(self):
-        """Raises OperationError where what is chosen in GIMP is no layer."""
+        """Raises OperationError where what is chosen in GIMP is no layer, or not yet one."""
+        targets.check_nothing_floats(self.image)
         other = layer_instead(self.image)
         strange = [item for item in self.drawables if not item.is_layer()]
         if other is None or not self.drawables:
@@ -103,11 +105,33 @@ def set_up_generator(run):
     run.afresh = True
 
 
+def give_key(run):
+    """Asks for the key of the generator that the last sentence is about, and keeps it for it."""
+    import generate_settings
+    import generate_setup
+
+    name = run.other
+    generate_settings.check_key(name)
+    key = generate_setup.Key(name).ask()
+    if key is None:
+        raise OperationError("cancelled", f"cancelled while the key of `{name}` was asked for")
+    generate_settings.give_key(name, key)
+    run.afresh = True
+
+
+def float_to_layer(run):
+    floating = run.image.get_floating_sel()
+    if floating is not None and not Gimp.floating_sel_to_layer(floating):
+        raise OperationError("gimp_error", f"GIMP made no layer of it: {Gimp.get_pdb().get_last_error()}")
+    run.drawables = run.image.get_selected_layers()
+    Gimp.displays_flush()
+
+
 def layer_instead(image):
     """The layer to work on where a channel is chosen: the topmost that is seen, else the topmost."""
     layers = image.get_layers()
     return next((layer for layer in layers if layer.get_visible()), layers[0] if layers else None)
 
 
-_ALL = again, select_all, use_layer, new_layer, new_image, get_runtime, set_up_generator
+_ALL = again, select_all, use_layer, new_layer, new_image, get_runtime, set_up_generator, give_key, float_to_layer
 ACTIONS = {action.__name__: action for action in _ALL}

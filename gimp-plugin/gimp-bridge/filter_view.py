@@ -9,6 +9,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gtk  # noqa: E402
 
 import filter_mend  # noqa: E402
+import mnemonics  # noqa: E402
 import people  # noqa: E402
 from errors import OperationError  # noqa: E402
 from filter_preview import Preview  # noqa: E402
@@ -161,6 +162,8 @@ class FilterView(Gtk.Box):
         self._action = told.action if told else None
         self._mend.set_label(told.button if self._action else "")
         self._mend.set_visible(bool(self._action))
+        if self._action:
+            mnemonics.settle(self.get_toplevel(), self._mend)
 
 
 def _label():

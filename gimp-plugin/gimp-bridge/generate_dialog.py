@@ -11,6 +11,7 @@ from gi.repository import GimpUi, GLib, Gtk  # noqa: E402
 
 import filter_mend  # noqa: E402
 import generate_run  # noqa: E402
+import mnemonics  # noqa: E402
 import people  # noqa: E402
 from errors import OperationError  # noqa: E402
 from filter_dialog import without_help  # noqa: E402
@@ -47,9 +48,7 @@ class Dialog:
         self._window.set_ok_label("_Generate")
         without_help(self._window)
         self._without_settings()
-        if not run.kind.area:
-            run.fit()
-        self._form = Form(run.kind, run.config, self._history, self._entered, self._keep_on_screen)
+        self._form = Form(run.kind, run.config, self._history, self._entered, self._keep_on_screen, self._allow)
         self._sight = Sight(run) if run.kind.area else None
         self._lay_out()
         self._window.connect("response", self._responded)
@@ -75,6 +74,7 @@ class Dialog:
         self._window.get_content_area().pack_start(both, True, True, 0)
         both.show_all()
         self._say("")
+        mnemonics.settle(self._window)
 
     def _new_told(self):
         self._line, self._told = (Gtk.Label(xalign=0, wrap=True, max_width_chars=1, hexpand=True) for _ in range(2))
@@ -128,7 +128,7 @@ class Dialog:
 
     def _look(self):
         self._stop_looking()
-        self._search, self._run.found = generate_run.Search(self._run.bridge, self._run.afresh), None
+        self._search, self._run.found = self._run.search(), None
         self._say("Looking for image generators…")
         self._timer = GLib.timeout_add(LOOK_MS, self._looked)
         self._allow()
@@ -147,12 +147,20 @@ class Dialog:
             self._run.found = found
             if self._sight:
                 self._sight.look()
-            self._say("")
+            self._say("", self._closed())
         except OperationError as error:
             self._say("", self._in_words(error))
         self._timer = 0
         self._allow()
         return GLib.SOURCE_REMOVE
+
+    def _closed(self):
+        """That the one which is asked wants another key, before it is asked; None where it does not."""
+        generator = self._form.generator
+        if generator is None or not generator.closed:
+            return None
+        message = f"the backend `{generator.name}` wants a token"
+        return self._in_words(OperationError("io_error", message, reason="backend_closed", other=generator.name))
 
     def _stop_looking(self):
         if self._timer:
@@ -198,6 +206,7 @@ class Dialog:
             self._bar.pulse()
 
     def _in_words(self, error):
+        self._run.other = error.details.get("other", "")
         return people.told(error, self._run.kind.title, self._run.layer_name)
 
     def _say(self, line, told=None, busy=False):
@@ -208,11 +217,13 @@ class Dialog:
         self._action = told.action if told else None
         self._mend.set_label(told.button if self._action else "")
         self._mend.set_visible(bool(self._action))
+        if self._action:
+            mnemonics.settle(self._window, self._mend)
 
     def _allow(self):
         """What can be pressed now."""
         ready = self._run.found is not None and not self._running
-        worded = not self._run.kind.prompt or bool(self._run.config.get_property("prompt").strip())
+        worded = not self._form.needs_words or bool(self._run.config.get_property("prompt").strip())
         self._window.set_response_sensitive(Gtk.ResponseType.OK, ready and worded)
         self._form.set_sensitive(not self._running)
 

@@ -6,7 +6,8 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gdk, GLib, GObject, Gtk  # noqa: E402
 
 import generate_history  # noqa: E402
-from generate_kinds import GUIDANCE, MOST_LETTERS, MOST_SEED, MOST_VARIANTS, SIDES, STEPS, automatic  # noqa: E402
+from generate_kinds import GUIDANCE, MOST_LETTERS, MOST_SEED, MOST_VARIANTS, STEPS, automatic, chosen  # noqa: E402
+from generate_size import SizeFields  # noqa: E402
 from generate_run import RANDOM  # noqa: E402
 
 BOTH = GObject.BindingFlags.BIDIRECTIONAL | GObject.BindingFlags.SYNC_CREATE
@@ -18,12 +19,12 @@ _unfolded = False  # whether the user's last dialog showed more
 
 class Form(Gtk.Box):
     """All fields. `offer(generators)` fills in who can make it; `entered` is called when Return is pressed in the prompt,
-    `grown` when the form has another height."""
+    `grown` when the form has another height, `chosen` when who makes it is another."""
 
-    def __init__(self, kind, config, history, entered, grown):
+    def __init__(self, kind, config, history, entered, grown, chosen):
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6, width_request=WIDTH)
         self._kind, self._config, self._history, self._entered = kind, config, history, entered
-        self._grown = grown
+        self._grown, self._chosen = grown, chosen
         self._generators = []
         self._filling = False
         self.pack_start(self._prompt(), True, True, 0)
@@ -32,8 +33,10 @@ class Form(Gtk.Box):
         self._row("_Negative prompt:", self._text("negative-prompt", "What shall not be seen"))
         self._by = self._combo("Made _by:", "Which image generator makes it", self._by_chosen)
         self._model = self._combo("_Model:", "Which of its models", self._model_chosen)
+        self._size = None
         if not kind.area:
-            self._row("_Size:", self._size())
+            self._size = SizeFields(config)
+            self._size.attach(self._row("_Size:", self._size))
         if kind.strength == 0.5:
             self._row("_Strength:", self._strength())
         self._row("_Variants:", self._number("count", 1, MOST_VARIANTS, 1, "Each becomes a layer; the first one is shown"))
@@ -42,6 +45,8 @@ class Form(Gtk.Box):
 
     def close(self):
         self._config.disconnect(self._config_handler)
+        if self._size is not None:
+            self._size.close()
 
     # --- what is there ---
 
@@ -52,7 +57,7 @@ class Form(Gtk.Box):
         self.prompt.get_buffer().connect("insert-text", self._bounded)
         self._config.bind_property("prompt", self.prompt.get_buffer(), "text", BOTH)
         self.prompt.connect("key-press-event", self._key)
-        label = Gtk.Label(label="_Prompt:" if self._kind.prompt else "_Prompt, if you like:", use_underline=True, xalign=0)
+        self._prompt_label = label = Gtk.Label(use_underline=True, xalign=0, ellipsize=3)
         label.set_mnemonic_widget(self.prompt)
         self._earlier = Gtk.MenuButton(label="_Earlier", use_underline=True)
         self._earlier.set_tooltip_text("Prompts that you gave before")
@@ -65,7 +70,15 @@ class Form(Gtk.Box):
         box.pack_start(top, False, False, 0)
         box.pack_start(scroll, True, True, 0)
         self._fill_earlier()
+        self._ask_for_words()
         return box
+
+    def _ask_for_words(self):
+        generator = self.generator
+        name = generator.name if generator is not None else ""
+        self._prompt_label.set_label(
+            "_Prompt:" if self._kind.prompt else f"_Prompt, which “{name.replace('_', '__')}” needs:" if self.needs_words else "_Prompt, if you like:"
+        )
 
     def _fill_earlier(self):
         menu = Gtk.Menu()
@@ -139,13 +152,6 @@ class Form(Gtk.Box):
         self._config.bind_property(name, spin, "value", BOTH)
         return spin
 
-    def _size(self):
-        width, height = (self._number(side, *SIDES, 8, f"The new layer's {side} in pixels") for side in ("width", "height"))
-        box = Gtk.Box(spacing=6)
-        for widget in (width, Gtk.Label(label="×"), height):
-            box.pack_start(widget, isinstance(widget, Gtk.SpinButton), True, 0)
-        return width, box
-
     def _strength(self):
         scale = Gtk.Scale.new_with_range(Gtk.Orientation.HORIZONTAL, 0, 1, 0.05)
         scale.set_value_pos(Gtk.PositionType.RIGHT)
@@ -185,6 +191,17 @@ class Form(Gtk.Box):
 
     # --- who makes it ---
 
+    @property
+    def generator(self):
+        """The one that is asked, as far as that is known."""
+        name = self._config.get_property("backend")
+        return next((each for each in self._generators if each.name == name), None) or automatic(self._generators)
+
+    @property
+    def needs_words(self):
+        model = chosen(self._generators, self._config.get_property("backend"), self._config.get_property("model"))
+        return self._kind.prompt or (model is not None and not model.can.get("without_words", True))
+
     def offer(self, generators):
         """Shows who is there; what was chosen stays where that is possible."""
         self._generators = generators
@@ -216,19 +233,28 @@ class Form(Gtk.Box):
     def _by_chosen(self, combo):
         if self._filling:
             return
-        name = combo.get_active_id() or ""
-        self._config.set_property("backend", name)
-        chosen = next((each for each in self._generators if each.name == name), None) or automatic(self._generators)
-        models = chosen.models if chosen is not None else ()
-        self._fill(self._model, [("", "As set up", True)] + [(model, model, True) for model in models], "model")
-        self._model.set_visible(len(models) > 1)
-        can = chosen.can if chosen is not None else {}
-        self._steps.set_sensitive(can.get("num_inference_steps", True))
-        self._guidance.set_sensitive(can.get("guidance_scale", True))
+        self._config.set_property("backend", combo.get_active_id() or "")
+        models = self.generator.models if self.generator is not None else ()
+        rows = []
+        for model in models:
+            shown = model.name or "As set up"
+            rows.append((model.name, shown if model.lacks is None else f"{shown} {model.lacks}", model.lacks is None))
+        self._fill(self._model, rows or [("", "As set up", True)], "model")
+        self._model.set_visible(len(models) > 2)
+        self._model_chosen(self._model)
 
     def _model_chosen(self, combo):
-        if not self._filling:
-            self._config.set_property("model", combo.get_active_id() or "")
+        if self._filling:
+            return
+        self._config.set_property("model", combo.get_active_id() or "")
+        model = self.generator.model(combo.get_active_id() or "") if self.generator is not None else None
+        can = model.can if model is not None else {}
+        self._steps.set_sensitive(can.get("num_inference_steps", True))
+        self._guidance.set_sensitive(can.get("guidance_scale", True))
+        if self._size is not None and model is not None:
+            self._size.suit(model)
+        self._ask_for_words()
+        self._chosen()
 
     # --- what is typed ---
 

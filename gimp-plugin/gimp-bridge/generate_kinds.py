@@ -10,6 +10,7 @@ MOST_LETTERS = 1000  # of a prompt
 MOST_VARIANTS = 8
 MOST_SEED = 4294967295
 SIDES = 64, 2048  # pixels of a new layer
+USUAL_SIZE = 512, 512  # where nobody knows better
 STEPS = 1, 200
 GUIDANCE = 1.0, 20.0
 
@@ -84,15 +85,53 @@ SERVERS = {
 }
 
 
+class Model(NamedTuple):
+    """One model of a generator; `lacks` says why it cannot be chosen."""
+
+    name: str  # empty: the one that is asked where none is chosen
+    lacks: str | None
+    can: dict
+    limits: dict
+    size: tuple  # at which it would paint the image
+
+    def takes(self, width, height):
+        """Whether it makes pictures of this size."""
+        (low, high), (least, most) = (self.range(side) for side in ("width", "height"))
+        fits = low <= width <= high and least <= height <= most and not width % self.step and not height % self.step
+        return fits and (not self.sizes or (width, height) in self.sizes)
+
+    def range(self, side):
+        """The least and the most pixels of a side."""
+        least, most = self.limits.get(side) or SIDES
+        low, high = max(SIDES[0], least), min(SIDES[1], most)
+        return -(-low // self.step) * self.step, high // self.step * self.step
+
+    @property
+    def step(self):
+        return self.limits.get("multiple_of") or 1
+
+    @property
+    def sizes(self):
+        """The only ones that it makes; empty: others too."""
+        return [tuple(size) for size in self.limits.get("sizes") or ()]
+
+
 class Generator(NamedTuple):
-    """One image generator as a dialog shows it; `lacks` says why it cannot be chosen."""
+    """One image generator as a dialog shows it."""
 
     name: str
     label: str
-    models: tuple
+    models: tuple  # the usual one first
     place: int | None  # in the order in which they are tried where none is chosen
-    lacks: str | None
-    can: dict
+    closed: bool = False  # whether it wants another key
+
+    @property
+    def lacks(self):
+        """Why it cannot be chosen, with none of its models."""
+        return None if any(model.lacks is None for model in self.models) else self.models[0].lacks
+
+    def model(self, name):
+        return next((model for model in self.models if model.name == name), self.models[0])
 
 
 def generators(kind, backends):
@@ -101,26 +140,34 @@ def generators(kind, backends):
     for row in backends:
         if not isinstance(row, dict) or not isinstance(row.get("name"), str):
             continue
-        can = row.get("can") if isinstance(row.get("can"), dict) else {}
-        lacks = next((LACKS[need] for need in kind.needs if not can.get(need)), None)
+        of_models = row.get("of_models") or {}
+        names = [name for name in row.get("models") or () if isinstance(name, str) and name]
+        models = tuple(_model(kind, name, of_models.get(name) or row) for name in ("", *names))
+        closed = row.get("reason") == "backend_closed"
         server = SERVERS.get(row.get("kind"), "")
         label = row["name"] if not server or server.lower() == row["name"].lower() else f"{row['name']} ({server})"
-        if lacks is None and not row.get("ready"):
-            label += ", does not answer"
-        models = tuple(model for model in row.get("models") or () if isinstance(model, str))
         place = 0 if row.get("default") else 1 if row.get("takes_over") else None
-        found.append(Generator(row["name"], label, models, place, lacks, can))
+        generator = Generator(row["name"], label, models, place, closed)
+        if generator.lacks is None and not row.get("ready"):
+            # Without its kind: there is no room for both
+            generator = generator._replace(label=f"{row['name']}, {'wants a key' if closed else 'does not answer'}")
+        found.append(generator)
     return found
+
+
+def _model(kind, name, told):
+    can = told.get("can") if isinstance(told.get("can"), dict) else {}
+    lacks = next((LACKS[need] for need in kind.needs if not can.get(need)), None)
+    return Model(name, lacks, can, told.get("limits") or {}, tuple(told.get("size") or USUAL_SIZE))
 
 
 def automatic(found):
     """The one that is asked first where none is chosen, or None where none of the order can."""
-    able = [generator for generator in found if generator.lacks is None and generator.place is not None]
+    able = [generator for generator in found if generator.models[0].lacks is None and generator.place is not None]
     return min(able, key=lambda generator: generator.place, default=None)
 
 
-def fitting_size(width, height, area=512 * 512, step=64):
-    """Sides in the proportions of an image, of about so many pixels: what most models were made for."""
-    scale = (area / (width * height)) ** 0.5
-    low, high = SIDES
-    return tuple(min(max(round(side * scale / step) * step, low), high) for side in (width, height))
+def chosen(found, backend, model):
+    """The Model that is asked first, or None where there is none."""
+    generator = next((each for each in found if each.name == backend), None) or automatic(found)
+    return generator.model(model) if generator is not None else None

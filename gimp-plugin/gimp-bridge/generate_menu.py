@@ -94,6 +94,7 @@ def _with_windows(procedure, run, ask):
         except OperationError as error:
             if error.kind == "cancelled":
                 return None
+            run.other = error.details.get("other", "")
             told = people.told(error, run.kind.title, run.layer_name)
         if not filter_message.ask(run.kind.title, told):
             return None

@@ -7,8 +7,9 @@ from gi.repository import GLib
 
 import filter_daemon
 import filter_run
+import targets
 from errors import OperationError
-from generate_kinds import MOST_LETTERS, MOST_SEED, fitting_size
+from generate_kinds import MOST_LETTERS, MOST_SEED, USUAL_SIZE, chosen, generators
 
 BACKENDS = "generate/backends"
 LOOK_MS = 100
@@ -27,8 +28,8 @@ class Search:
     """Looks for a daemon that has image generators, the newest first; at last one is started, which reads the settings
     as they are now. Never blocks: poll it."""
 
-    def __init__(self, bridge, afresh=False):
-        self._bridge = bridge
+    def __init__(self, bridge, asked, afresh=False):
+        self._bridge, self._asked = bridge, asked
         self._asks = {}  # connection → its Ask
         # What reads the settings only when it starts knows nothing of those that have changed
         self._passed = filter_daemon.able_connections(bridge) if afresh else []
@@ -62,7 +63,7 @@ class Search:
     def _ask_new(self):
         for connection in reversed(filter_daemon.able_connections(self._bridge)):
             if connection not in self._asks and connection not in self._passed:
-                self._asks[connection] = connection.asking.ask(BACKENDS, {}, GLib.main_context_default().wakeup)
+                self._asks[connection] = connection.asking.ask(BACKENDS, self._asked, GLib.main_context_default().wakeup)
 
 
 def _found(connection, ask):
@@ -91,6 +92,7 @@ class Run:
         self.drawables = drawables
         self.found = None  # what a dialog has seen of the generators
         self.afresh = False  # whether the settings have changed since the daemons read them
+        self.other = ""  # the generator that the last sentence is about
 
     @property
     def layer(self):
@@ -111,17 +113,25 @@ class Run:
 
     def check_place(self):
         """Raises OperationError where there is no layer to begin from."""
+        targets.check_nothing_floats(self.image)
         if self.kind.area and self.layer is None:
             raise OperationError("no_image", "no layer is chosen", "choose a layer", reason="no_layer")
 
-    def fit(self):
-        """A new layer's size, where none was given: the image's proportions."""
-        sides = ("width", "height")
-        if not all(self.config.get_property(side) for side in sides):
-            for side, pixels in zip(sides, fitting_size(self.image.get_width(), self.image.get_height())):
-                self.config.set_property(side, pixels)
+    def search(self):
+        """Looks for who can make it, and at which size where that is free."""
+        asked = {} if self.kind.area else {"width": self.image.get_width(), "height": self.image.get_height()}
+        return Search(self.bridge, asked, self.afresh)
 
-    def params(self):
+    def _size(self, found):
+        """A new layer's: where none was given, what suits the image and the model."""
+        size = tuple(self.config.get_property(side) for side in ("width", "height"))
+        if all(size):
+            return size
+        able = generators(self.kind, found.backends)
+        model = chosen(able, self.config.get_property("backend"), self.config.get_property("model"))
+        return model.size if model is not None else USUAL_SIZE
+
+    def params(self, found):
         """As the daemon takes them: only what says something."""
         value = self.config.get_property
         params = {
@@ -140,8 +150,8 @@ class Run:
             params["layer"] = self.layer.get_id()
             params["strength"] = round(value("strength"), 4)
         else:
-            self.fit()
-            params.update(into="new_layer", width=value("width"), height=value("height"))
+            width, height = self._size(found)
+            params.update(into="new_layer", width=width, height=height)
         return params
 
 
@@ -150,7 +160,7 @@ def run(run_, watch):
     with filter_run.turn(run_.bridge, run_.kind.title, watch, "generate_image"):
         run_.check()
         found = _find(run_, watch)
-        answer = filter_run.wait(found.connection, run_.kind.method, run_.params(), watch, run_.image)
+        answer = filter_run.wait(found.connection, run_.kind.method, run_.params(found), watch, run_.image)
     if isinstance(lost := answer.get("into_error"), dict):  # it was made, and did not come into the image
         details = lost["details"] if isinstance(lost.get("details"), dict) else {}
         raise OperationError(lost.get("kind", "internal"), str(lost.get("message")), lost.get("hint"), **details)
@@ -160,7 +170,7 @@ def run(run_, watch):
 def _find(run_, watch):
     if run_.found is not None and run_.found.connection.is_open:
         return run_.found
-    search, context = Search(run_.bridge, run_.afresh), GLib.main_context_default()
+    search, context = run_.search(), GLib.main_context_default()
     ticking = GLib.timeout_add(LOOK_MS, lambda: True)  # so that waiting for news has an end
     try:
         while not watch.cancelled:

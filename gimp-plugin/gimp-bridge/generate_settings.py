@@ -14,10 +14,12 @@ BACKENDS = "generators.toml"  # where none is named yet
 SERVERS = {
     "a1111": ("Stable Diffusion web UI (Automatic1111, Forge, SD.Next)", "http://127.0.0.1:7860", "webui"),
     "comfyui": ("ComfyUI", "http://127.0.0.1:8188", "comfyui"),
-    "openai": ("A server with OpenAI's protocol (LocalAI, vLLM)", "http://127.0.0.1:8080/v1", "server"),
+    "openai": ("OpenAI, or a server with its protocol (LocalAI, vLLM)", "http://127.0.0.1:8080/v1", "server"),
     "kserve-v1": ("A model on KServe", "http://127.0.0.1:8080/v1/models/stable-diffusion", "kserve-model"),
 }
 _ADDRESS = re.compile(r"https?://[^\s/]+(/\S*)?\Z")
+_KEY = re.compile(r"[\x21-\x7e]+\Z")  # what fits into a header
+_HEADING = re.compile(r"^[ \t]*\[\[[ \t]*backend[ \t]*\]\][^\n]*(\n|\Z)", re.M)
 
 
 def settings_file(environ=os.environ, platform=sys.platform):
@@ -38,34 +40,86 @@ def is_address(text):
     return bool(_ADDRESS.match(text.strip()))
 
 
-def declare(kind, address, workflow=None, path=None):
-    """Adds a generator; its name. `workflow` is ComfyUI's file. Raises OperationError."""
-    import tomllib  # GIMP's Python has it from 3.11 on; nothing else needs it
+def is_key(text):
+    return bool(_KEY.match(text))
 
+
+def declare(kind, address, workflow=None, key=None, path=None):
+    """Adds a generator; its name. `workflow` is ComfyUI's file. Raises OperationError."""
     path = path or settings_file()
     text = _read(path)
-    backends = _named(path, _parsed(tomllib, path, text))
+    backends = _named(path, _parsed(path, text))
     if backends is None:
         backends = os.path.join(os.path.dirname(path), BACKENDS)
         text = _with_backends(text, backends)
-        if _named(path, _parsed(tomllib, path, text)) != backends:
+        if _named(path, _parsed(path, text)) != backends:
             raise _unreadable(path, "`generate.backends` could not be added")
     else:
         text = None
     old = _read(backends)
-    taken = _names(backends, _parsed(tomllib, backends, old)) | {"kserve"}
+    taken = _names(backends, _parsed(backends, old)) | {"kserve"}
     usual = SERVERS[kind][2]
     name = next(each for each in [usual, *(f"{usual}-{n}" for n in range(2, 100))] if each not in taken)
     lines = ["[[backend]]", f"name = {_quoted(name)}", f"kind = {_quoted(kind)}", f"url = {_quoted(address.strip())}"]
     if workflow:
         lines.append(f"workflow = {_quoted(workflow)}")
+    if key:
+        lines.append(f"token_file = {_quoted(_key_file(name))}")
     new = old + ("\n" if old and not old.endswith("\n") else "") + ("\n" if old else "") + "\n".join(lines) + "\n"
-    if name not in _names(backends, _parsed(tomllib, backends, new)):
+    if name not in _names(backends, _parsed(backends, new)):
         raise _unreadable(backends, "the generator could not be added")
+    if key:
+        _write(os.path.join(os.path.dirname(backends), _key_file(name)), f"{key}\n")
     _write(backends, new)
     if text is not None:
         _write(path, text)
     return name
+
+
+def check_key(name, path=None, environ=os.environ):
+    """Raises OperationError where a key that is kept here would not be used."""
+    variable = "GIMP_BRIDGE_TOKEN_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
+    declared = _declared(path or settings_file(), name)[2]
+    if environ.get(variable, "").strip() or declared is None:
+        message, hint = f"the token of `{name}` comes from `{variable}`", "set it in the environment"
+        raise OperationError("config", message, hint, reason="key_in_environment", other=variable)
+
+
+def give_key(name, key, path=None):
+    """Keeps the key of a generator that is declared in the file of the settings. Raises OperationError."""
+    backends, place, row = _declared(path or settings_file(), name)
+    named = row.get("token_file")
+    if named is not None and not isinstance(named, str):
+        raise _unreadable(backends, "`token_file` is no path")
+    file = named or _key_file(name)
+    if named is None:
+        old = _read(backends)
+        rows = _parsed(backends, old)["backend"]
+        rows[place] = {**row, "token_file": file}
+        ends = [heading.end() for heading in _HEADING.finditer(old)]
+        head, rest = (old[: ends[place]], old[ends[place] :]) if place < len(ends) else (old, "")
+        new = head + ("" if head.endswith("\n") else "\n") + f"token_file = {_quoted(file)}\n" + rest
+        if _parsed(backends, new).get("backend") != rows:
+            raise _unreadable(backends, "`token_file` could not be added")
+    _write(os.path.join(os.path.dirname(backends), file), f"{key}\n")
+    if named is None:
+        _write(backends, new)
+
+
+def _declared(path, name):
+    """(the file with the generators, the place among them of the one of this name, its table); (None, None, None)."""
+    backends = _named(path, _parsed(path, _read(path)))
+    if backends is None:
+        return None, None, None
+    declared = _parsed(backends, _read(backends))
+    _names(backends, declared)
+    rows = declared.get("backend", [])
+    found = next(((place, row) for place, row in enumerate(rows) if row.get("name") == name), (None, None))
+    return backends, *found
+
+
+def _key_file(name):
+    return f"{name}.token"
 
 
 def _named(path, settings):
@@ -99,7 +153,9 @@ def _quoted(text):
     return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\u{ord(found.group()):04x}", escaped) + '"'
 
 
-def _parsed(tomllib, path, text):
+def _parsed(path, text):
+    import tomllib  # GIMP's Python has it from 3.11 on; nothing else needs it
+
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

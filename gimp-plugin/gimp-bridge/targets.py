@@ -78,6 +78,19 @@ def paintable(call, given=None):
     return found
 
 
+def check_nothing_floats(image):
+    """Refuses an image with a floating selection for what adds layers: GIMP puts them below it, chooses none of them, and
+    gives it neither masks nor a selection."""
+    floating = image.get_floating_sel()
+    if floating is not None:
+        raise OperationError(
+            "unsupported",
+            f"layer `{floating.get_id()}` (`{floating.get_name()}`) is a floating selection, not yet a part of the image",
+            "make it a layer or anchor it: call_api with gimp-floating-sel-to-layer or gimp-floating-sel-anchor",
+            reason="floating",
+        )
+
+
 def add_note(call, text):
     """What has to be said with the answer, after what is said already."""
     call.note = f"{call.note}; {text}" if call.note else text

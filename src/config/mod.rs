@@ -12,6 +12,7 @@ mod key;
 mod load;
 mod network;
 mod place;
+pub mod private;
 mod reference;
 mod settings;
 mod value;

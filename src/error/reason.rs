@@ -51,6 +51,7 @@ reasons! {
     BackendRefuses "backend_refuses" "A backend does not take the prompt, the size or another value.",
     BackendStrange "backend_strange" "A backend answers what is no picture.",
     PromptRefused "prompt_refused" "A rule of the settings refuses the prompt.",
+    WordsNeeded "words_needed" "A backend takes no picture without a prompt.",
     NoMask "no_mask" "The filter makes a picture, and a mask or a selection was asked for.",
 }
 

@@ -113,6 +113,7 @@ impl Backend for A1111 {
             image_to_image: self.0.declared.image_to_image.unwrap_or(true),
             masks: self.0.declared.masks.unwrap_or(true),
             strength: true,
+            without_words: self.0.declared.without_words.unwrap_or(true),
             progress: true,
             interrupt: true,
         }

@@ -128,7 +128,7 @@ pub enum SeedUse {
 }
 
 /// What a backend makes of a request.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Capabilities {
     pub seed: SeedUse,
     pub negative_prompt: bool,
@@ -139,6 +139,8 @@ pub struct Capabilities {
     pub masks: bool,
     /// Whether it can be told how far from that picture to go.
     pub strength: bool,
+    /// Whether it begins from a picture without a prompt.
+    pub without_words: bool,
     /// Whether it tells how far it is.
     pub progress: bool,
     /// Whether a cancelled picture is given up there too, beyond the closed connection.
@@ -163,6 +165,7 @@ impl Capabilities {
             image_to_image: declared.image_to_image.unwrap_or(false),
             masks: declared.masks.unwrap_or(false),
             strength: has("strength"),
+            without_words: declared.without_words.unwrap_or(false),
             progress: false,
             interrupt: false,
         }
@@ -251,9 +254,10 @@ impl Server {
         let setting = &self.upstream.settings().setting;
         match status {
             400 | 413 | 422 => Error::new(Kind::InvalidArgument, message).hint("another prompt, size or model may do"),
-            401 | 403 => Error::new(Kind::IoError, message)
-                .because(Reason::BackendClosed)
-                .hint(format!("set its token in the environment: {}", self.declared.token_name())),
+            401 | 403 => Error::new(Kind::IoError, message).because(Reason::BackendClosed).hint(format!(
+                "set its token in the environment, {}, or in the file of `token_file`",
+                self.declared.token_name()
+            )),
             404 | 405 => Error::new(Kind::IoError, message).hint(format!("check its address and model in {setting}")),
             429 | 503 => Error::new(Kind::Busy, message).hint("try again later"),
             _ => Error::new(Kind::IoError, message).hint("see the backend's own log"),

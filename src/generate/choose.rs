@@ -15,15 +15,15 @@ pub struct Chosen {
 }
 
 impl Generator {
-    /// Who would be asked first for what needs `needs`, whatever its size: so that the size can be chosen by its limits
-    /// ([`Limits::size_for`]).
+    /// Who would be asked first for what needs `needs`, with a prompt or without, whatever its size: so that the size can
+    /// be chosen by its limits ([`Limits::size_for`]).
     ///
     /// # Errors
     /// `unsupported` and `invalid_argument` where there is none, with those that can.
-    pub fn chosen(&self, backend: Option<&str>, model: Option<&str>, needs: Needs) -> Result<Chosen> {
+    pub fn chosen(&self, backend: Option<&str>, model: Option<&str>, needs: Needs, words: bool) -> Result<Chosen> {
         let able = self.able(backend, |one| {
             one.declared.check_model(model)?;
-            one.check_needs(model, needs)
+            one.check_needs(model, needs, words)
         })?;
         let first = able.first().ok_or_else(|| Error::internal("no backend, and no reason"))?;
         Ok(Chosen {
@@ -67,7 +67,9 @@ impl Generator {
         let others: Vec<&str> =
             all.iter().filter(|one| check(one).is_ok()).map(|one| one.declared.name.as_str()).collect();
         if !others.is_empty() {
-            error.hint = Some(format!("these can: {}; give `backend`", others.join(", ")));
+            let first = error.hint.filter(|_| error.details.get("reason") == Some(&Reason::WordsNeeded.name().into()));
+            let first = first.map_or_else(String::new, |hint| format!("{hint}; "));
+            error.hint = Some(format!("{first}these can: {}; give `backend`", others.join(", ")));
         }
         Err(error)
     }
@@ -77,13 +79,22 @@ impl One {
     fn check(&self, wanted: &Request) -> Result<()> {
         let model = wanted.model.as_deref();
         self.declared.check_model(model)?;
-        self.check_needs(model, wanted.needs())?;
+        self.check_needs(model, wanted.needs(), !wanted.prompt.is_empty())?;
         self.limits(model).check(wanted, &self.declared.name)
     }
 
-    fn check_needs(&self, model: Option<&str>, needs: Needs) -> Result<()> {
-        if self.backend.capabilities(model).meets(needs) {
+    fn check_needs(&self, model: Option<&str>, needs: Needs, words: bool) -> Result<()> {
+        let can = self.backend.capabilities(model);
+        if can.meets(needs) && (words || can.without_words) {
             return Ok(());
+        }
+        if can.meets(needs) {
+            let name = &self.declared.name;
+            let message = format!("the backend `{name}` begins from no picture without words");
+            return Err(Error::new(Kind::InvalidArgument, message)
+                .hint("say in `prompt` what the picture is to become")
+                .because(Reason::WordsNeeded)
+                .detail("other", name.as_str()));
         }
         let lacks = match needs {
             Needs::Mask => "paints no part of a picture (masks)",

@@ -1,7 +1,7 @@
 //! Which backends there are: the one of `kserve.endpoint`, and those of the file that `generate.backends` names.
 
 use super::limits::Limits;
-use crate::config::Config;
+use crate::config::{Config, private};
 use crate::error::{Error, Kind, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The name of the one that the KSERVE_… settings declare.
 pub const KSERVE: &str = "kserve";
 
-/// Tokens come from the environment alone, under such names.
+/// Tokens come from the environment, under such names, or from files.
 const TOKENS: &str = "GIMP_BRIDGE_TOKEN_";
 
 /// A protocol.
@@ -63,6 +63,8 @@ pub struct Declaration {
     pub retries: Option<u32>,
     /// PEM file of authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// Holds its bearer token, for its owner alone to read; the environment's comes first.
+    pub token_file: Option<PathBuf>,
     /// Under which name a parameter is sent; an empty one: not at all.
     #[serde(default)]
     pub request: BTreeMap<String, String>,
@@ -73,6 +75,8 @@ pub struct Declaration {
     /// usually has it.
     pub image_to_image: Option<bool>,
     pub masks: Option<bool>,
+    /// Whether its model begins from a picture without a prompt; `None`: as the protocol usually has it.
+    pub without_words: Option<bool>,
     /// A seed that is sent is used, although the answer does not say so.
     #[serde(default)]
     pub seed_honoured: bool,
@@ -113,8 +117,24 @@ impl Declaration {
         format!("{TOKENS}{}", self.name.chars().map(name).collect::<String>())
     }
 
-    pub fn token(&self) -> Option<String> {
-        std::env::var(self.token_name()).ok().filter(|token| !token.trim().is_empty())
+    /// # Errors
+    /// `config` for a file that cannot be read, or that others can.
+    pub fn token(&self) -> Result<Option<String>> {
+        if let Some(token) = std::env::var(self.token_name()).ok().filter(|token| !token.trim().is_empty()) {
+            return Ok(Some(token));
+        }
+        let Some(file) = &self.token_file else { return Ok(None) };
+        let bad = |why: String| {
+            let message = format!("the token of `{}` in `{}`: {why}", self.name, file.display());
+            Error::new(Kind::Config, message)
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| bad(error.to_string()))?;
+        let exposed = private::exposed(file).map_err(|error| bad(error.to_string()))?;
+        if let Some(mode) = exposed {
+            let hint = format!("run `chmod 600 '{}'`; who could read it may know it by now", file.display());
+            return Err(bad(format!("others can read it (mode {mode:04o})")).hint(hint));
+        }
+        Ok(Some(text.trim().to_owned()).filter(|token| !token.is_empty()))
     }
 
     pub fn timeout(&self) -> Duration {
@@ -166,10 +186,12 @@ pub fn read(config: &Config) -> Result<Vec<Declaration>> {
             parallel: None,
             retries: None,
             ca_file: None,
+            token_file: None,
             request: BTreeMap::new(),
             extra: serde_json::Map::new(),
             image_to_image: None,
             masks: None,
+            without_words: None,
             seed_honoured: false,
             answer: None,
             seed_answer: None,
@@ -263,8 +285,13 @@ fn of_file(file: &Path) -> Result<Vec<Declaration>> {
                 return Err(bad(format!("`{name}`: only a backend of kind comfyui has a `{key}`")));
             }
         }
-        let paths =
-            [&mut declared.ca_file, &mut declared.workflow, &mut declared.image_workflow, &mut declared.mask_workflow];
+        let paths = [
+            &mut declared.ca_file,
+            &mut declared.token_file,
+            &mut declared.workflow,
+            &mut declared.image_workflow,
+            &mut declared.mask_workflow,
+        ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&path);
         }

@@ -163,28 +163,46 @@ impl Generator {
         }
     }
 
-    /// Each backend: what it can, whether it is the default, whether it is ready, its models.
-    pub async fn backends(&self) -> Vec<Value> {
+    /// Each backend: what it can, whether it is the default, whether it is ready, its models, and the size at which it
+    /// would paint an `area`.
+    pub async fn backends(&self, area: Option<(u32, u32)>) -> Vec<Value> {
         let asked = self.inner.backends.iter().enumerate().map(|(index, one)| async move {
             let ready = match tokio::time::timeout(READY, one.backend.models()).await {
                 Ok(Ok(models)) => Ok(models),
-                Ok(Err(error)) => Err(error.message),
-                Err(_) => Err(format!("no answer within {} s", READY.as_secs())),
+                Ok(Err(error)) => Err((error.message, error.details.get("reason").cloned())),
+                Err(_) => Err((format!("no answer within {} s", READY.as_secs()), None)),
             };
             let place = self.inner.order.iter().position(|at| *at == index);
             let mut told = json!({
                 "name": one.declared.name, "kind": one.declared.kind.name(), "default": place == Some(0),
-                "takes_over": place.is_some_and(|place| place > 0), "can": one.backend.capabilities(None),
-                "limits": one.limits(None), "ready": ready.is_ok(),
+                "takes_over": place.is_some_and(|place| place > 0), "ready": ready.is_ok(),
             });
+            one.tell(None, area, &mut told);
             let declared = one.declared.model.iter().chain(one.declared.models.keys());
             let mut models: Vec<String> = declared.cloned().collect();
             match ready {
-                Ok(found) => models.extend(found),
-                Err(why) => told["why"] = why.into(),
+                // Where models are declared, no others are taken.
+                Ok(found) => {
+                    models.extend(found.into_iter().filter(|model| one.declared.check_model(Some(model)).is_ok()))
+                }
+                Err((why, reason)) => {
+                    told["why"] = why.into();
+                    told["reason"] = reason.unwrap_or_default();
+                }
             }
             let mut seen = std::collections::HashSet::new();
             models.retain(|model| seen.insert(model.clone()));
+            let unlike = |model: &&String| {
+                let model = Some(model.as_str());
+                let can = |model| one.backend.capabilities(model);
+                (one.limits(model), can(model)) != (one.limits(None), can(None))
+            };
+            let own = models.iter().filter(unlike).map(|model| {
+                let mut own = json!({});
+                one.tell(Some(model), area, &mut own);
+                (model.clone(), own)
+            });
+            told["of_models"] = Value::Object(own.collect());
             told["models"] = models.into();
             told
         });
@@ -368,6 +386,16 @@ impl Drop for UntilTold {
 }
 
 impl One {
+    /// What it can with a model, or the usual one.
+    fn tell(&self, model: Option<&str>, area: Option<(u32, u32)>, told: &mut Value) {
+        let limits = self.limits(model);
+        told["can"] = json!(self.backend.capabilities(model));
+        told["limits"] = json!(limits);
+        if let Some((width, height)) = area {
+            told["size"] = json!(limits.size_for(width, height));
+        }
+    }
+
     async fn paint(&self, request: &Request, client: &str, tell: &Tell) -> Result<Done> {
         let _turn = UntilTold { turn: Some(self.queue.turn(client).await?), server: self.server.clone() };
         let began = Instant::now();
@@ -458,7 +486,7 @@ fn connect(declared: Declaration, config: &Config) -> Result<One> {
         url: declared.url.trim_end_matches('/').to_owned(),
         timeout: declared.timeout(),
         retries: declared.retries.unwrap_or(config.generate.retries),
-        token: declared.token(),
+        token: declared.token()?,
         // Base64, and room for what stands beside it.
         largest: config.images.max_size / 3 * 4 + (1 << 20),
         setting,

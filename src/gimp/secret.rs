@@ -1,6 +1,8 @@
 //! The secret file that both sides prove to know, and the state folder it lives in.
 
 use super::handshake::hex;
+#[cfg(unix)]
+use crate::config::private;
 use crate::error::{Error, Kind, Result};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -121,8 +123,7 @@ pub fn create_private_dir(dir: &Path) -> io::Result<()> {
 fn check_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::MetadataExt;
     let meta = std::fs::metadata(path).map_err(Error::internal)?;
-    if meta.mode() & 0o077 != 0 {
-        let mode = meta.mode() & 0o777;
+    if let Some(mode) = private::exposed(path).map_err(Error::internal)? {
         return Err(Error::new(
             Kind::Config,
             format!("others can read the secret `{}` (mode {mode:04o})", path.display()),

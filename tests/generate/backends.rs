@@ -75,6 +75,7 @@ fn a_token_comes_from_the_environment_and_goes_to_its_backend_alone() {
     )
     .unwrap();
     let run = |token: Option<&str>| {
+        let _ = std::fs::remove_file(folder.path().join("lake.png"));
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gimp-bridge"));
         command.args([
             "--config", "own.toml", "generate", "a lake", "--width", "64", "--height", "64", "--out", "lake.png",
@@ -91,6 +92,33 @@ fn a_token_comes_from_the_environment_and_goes_to_its_backend_alone() {
     // The stand-in refuses the file's address with a token.
     assert!(std::fs::read(folder.path().join("lake.png")).unwrap() == picture("a lake", 5, 64, 64));
     let whole = [with.stdout, with.stderr].concat();
+    assert!(!String::from_utf8_lossy(&whole).contains("secret-token"));
+    // Or from a file beside the declaration, which nobody else may read
+    let declared = std::fs::read_to_string(folder.path().join("backends.toml")).unwrap();
+    std::fs::write(folder.path().join("backends.toml"), declared + "token_file = \"own.token\"\n").unwrap();
+    let missing = run(None);
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert!(!missing.status.success() && said.contains("own.token"), "{said}");
+    let token = folder.path().join("own.token");
+    std::fs::write(&token, "secret-token-of-the-test\n").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let exposed = run(None);
+        let said = String::from_utf8_lossy(&exposed.stderr).into_owned();
+        assert!(
+            !exposed.status.success() && said.contains("others can read it") && said.contains("chmod 600"),
+            "{said}"
+        );
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let with = run(None);
+    assert!(with.status.success(), "{}", String::from_utf8_lossy(&with.stderr));
+    assert!(std::fs::read(folder.path().join("lake.png")).unwrap() == picture("a lake", 5, 64, 64));
+    let other = run(Some("another"));
+    assert!(!other.status.success(), "the environment's comes first");
+    let whole = [with.stdout, with.stderr, other.stdout, other.stderr].concat();
     assert!(!String::from_utf8_lossy(&whole).contains("secret-token"));
 }
 

@@ -157,7 +157,7 @@ async fn every_protocol_paints_from_a_picture_and_only_where_the_mask_is_white()
             assert_eq!(told["begun_from"], if masked { "image and mask" } else { "image" });
             assert_eq!(told["strength"], 0.5);
         }
-        let can = here.generator.chosen(None, None, Needs::Mask).unwrap().can;
+        let can = here.generator.chosen(None, None, Needs::Mask, true).unwrap().can;
         assert!(can.image_to_image && can.masks && can.strength == takes_strength, "{kind}");
     }
 }
@@ -230,19 +230,91 @@ async fn who_cannot_is_not_asked_and_those_that_can_are_named() {
     let here = Here::new(&both, |config| config.generate.order = vec!["b".into(), "spare".into()]);
     let made = here.make(wanted(None, 1.0)).await.unwrap();
     assert_eq!(made.records[0].parameters["backend"], "spare");
-    assert_eq!(here.generator.chosen(None, None, Needs::Words).unwrap().backend, "b");
-    assert_eq!(here.generator.chosen(None, None, Needs::Picture).unwrap().backend, "spare");
+    assert_eq!(here.generator.chosen(None, None, Needs::Words, true).unwrap().backend, "b");
+    assert_eq!(here.generator.chosen(None, None, Needs::Picture, true).unwrap().backend, "spare");
     // A declaration takes away what the protocol could do.
     let off = Here::new(&format!("kind = \"a1111\"\nurl = \"{}\"\nmasks = false", painter.url), |_| {});
-    assert!(off.generator.chosen(None, None, Needs::Picture).is_ok());
-    assert!(off.generator.chosen(None, None, Needs::Mask).is_err());
+    assert!(off.generator.chosen(None, None, Needs::Picture, true).is_ok());
+    assert!(off.generator.chosen(None, None, Needs::Mask, true).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_prompt_nobody_is_asked_who_wants_one() {
+    let painter = Painter::start().await;
+    let wordless = || {
+        let mut wanted = wanted(None, 0.5);
+        wanted.request.prompt.clear();
+        wanted
+    };
+    for (kind, declaration, seed, takes_strength) in protocols(&painter.url) {
+        let here = Here::new(&declaration, |_| {});
+        let can = here.generator.chosen(None, None, Needs::Picture, true).unwrap().can;
+        assert_eq!(can.without_words, ["a1111", "comfyui"].contains(&kind), "{kind}");
+        let (here, declared) = if can.without_words {
+            (here, "")
+        } else {
+            let refused = here.make(wordless()).await.unwrap_err();
+            assert_eq!(
+                (refused.kind, &refused.details["reason"]),
+                (Kind::InvalidArgument, &json!("words_needed")),
+                "{kind}"
+            );
+            assert!(refused.message.contains("without words") && painter.requests().is_empty(), "{kind}: {refused:?}");
+            (Here::new(&format!("{declaration}\nwithout_words = true"), |_| {}), "declared to")
+        };
+        let made = here.make(wordless()).await.unwrap_or_else(|error| panic!("{kind} {declared}: {error:?}"));
+        let strength = if takes_strength { 0.5 } else { 1.0 };
+        let expected = repaint(&Begun { image: photo(), mask: None, strength }, "", seed);
+        assert!(here.picture(&made).await == expected, "{kind} {declared}");
+        painter.requests();
+    }
+    // In the order, the one that wants words is passed over, and its size is not taken.
+    let both = format!(
+        "kind = \"openai\"\nurl = \"{0}/v1\"\nmodel = \"gpt-image-1\"\n[[backend]]\nname = \"spare\"\nkind = \"a1111\"\nurl = \"{0}\"",
+        painter.url
+    );
+    let here = Here::new(&both, |config| config.generate.order = vec!["b".into(), "spare".into()]);
+    assert_eq!(here.generator.chosen(None, None, Needs::Picture, false).unwrap().backend, "spare");
+    assert_eq!(here.make(wordless()).await.unwrap().records[0].parameters["backend"], "spare");
+    let alone = Here::new(&both, |config| config.generate.order = vec!["b".into()]);
+    let refused = alone.generator.chosen(None, None, Needs::Picture, false).unwrap_err();
+    assert_eq!(
+        refused.hint.unwrap(),
+        "say in `prompt` what the picture is to become; these can: spare; give `backend`"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_otherwise_for_a_model_is_listed_with_the_size_that_suits_it() {
+    let painter = Painter::start().await;
+    let declaration = format!(
+        "kind = \"openai\"\nurl = \"{}/v1\"\nmodel = \"gpt-image-1\"\n[backend.models.dall-e-3]\n[backend.models.flux]\n\
+         native = 1024\n[backend.models.gpt-image-1-mini]\n",
+        painter.url
+    );
+    let here = Here::new(&declaration, |_| {});
+    let told = here.generator.backends(Some((3000, 2000))).await.remove(0);
+    assert_eq!((&told["size"], &told["can"]["masks"]), (&json!([1536, 1024]), &json!(true)), "{told}");
+    let own = &told["of_models"];
+    assert_eq!(
+        (&own["dall-e-3"]["size"], &own["dall-e-3"]["can"]["masks"]),
+        (&json!([1792, 1024]), &json!(false)),
+        "{own}"
+    );
+    assert_eq!(
+        (&own["flux"]["size"], &own["flux"]["limits"]),
+        (&json!([1256, 840]), &json!({"native": 1024})),
+        "{own}"
+    );
+    assert!(own["gpt-image-1-mini"].is_null(), "like the usual one: {own}");
+    assert!(here.generator.backends(None).await[0]["size"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn openais_own_models_are_known_before_they_are_asked() {
     let painter = Painter::start().await;
     let here = Here::new(&format!("kind = \"openai\"\nurl = \"{}/v1\"\nmodel = \"gpt-image-1\"", painter.url), |_| {});
-    let chosen = |model, needs| here.generator.chosen(None, model, needs);
+    let chosen = |model, needs| here.generator.chosen(None, model, needs, true);
     let first = chosen(None, Needs::Mask).unwrap();
     assert_eq!(first.limits.size_for(300, 200), (1536, 1024));
     assert_eq!(chosen(Some("dall-e-2"), Needs::Mask).unwrap().limits.size_for(300, 290), (512, 512));

@@ -54,10 +54,14 @@ class Handler(Answering):
             "/sdapi/v1/sd-models": [{"model_name": "dreamer", "title": "dreamer.safetensors"}],
         }
         path = self.path.split("?")[0]
+        if self.closed():
+            return
         self.answer(200 if path in answers else 404, answers.get(path, {"detail": "Not Found"}))
 
     def do_POST(self):
         body, ui = self.body(), self.owner
+        if self.closed():
+            return None
         if self.path == "/sdapi/v1/interrupt":
             ui.stops.append(True)
             return self.answer(200, {})
@@ -81,6 +85,13 @@ class Handler(Answering):
         info = json.dumps({"seed": seed, "sd_model_name": "dreamer"})
         return self.answer(200, {"images": [base64.b64encode(file.getvalue()).decode()], "info": info})
 
+    def closed(self):
+        """Whether a key is wanted that was not sent; says so."""
+        if self.owner.key in (None, (self.headers["Authorization"] or "").removeprefix("Bearer ")):
+            return False
+        self.answer(401, {"detail": "Invalid authentication credentials"})
+        return True
+
     def paint(self, body, seed):
         size = body["height"], body["width"]
         if self.path.endswith("txt2img"):
@@ -93,10 +104,10 @@ class Handler(Answering):
 
 class WebUi(StandIn):
     """`ui.gate` holds answers back, `ui.asked` says that one waits; `ui.stops` has an entry for each time it was interrupted,
-    `ui.progress` is how far it says it is."""
+    `ui.progress` is how far it says it is; `ui.key` is what lets one in, if not None."""
 
     handler = Handler
 
     def __init__(self):
         super().__init__()
-        self.faults, self.stops, self.progress, self.asked = [], [], 0.5, threading.Event()
+        self.faults, self.stops, self.progress, self.asked, self.key = [], [], 0.5, threading.Event(), None

@@ -37,6 +37,16 @@ def added(client, image, array, name="added"):
     ][0]
 
 
+def afloat(client, image, layer, x=0, y=0, width=6, height=5):
+    """A floating selection with a copy of these pixels of the layer, as GIMP has it after *Paste as Floating Data*."""
+    client.python(
+        f"i, l = Gimp.Image.get_by_id({image}), Gimp.Layer.get_by_id({layer})",
+        f"i.select_rectangle(Gimp.ChannelOps.REPLACE, {x}, {y}, {width}, {height})",
+        "Gimp.edit_copy([l]); Gimp.edit_paste(l, False)",
+    )
+    return client.eval(f"Gimp.Image.get_by_id({image}).get_floating_sel().get_id()")
+
+
 def read(client, image, layer=None):
     """The composed picture's pixels, or a drawable's."""
     return pixels(client.stream("read_pixels", image=image, **({"layer": layer} if layer else {})))

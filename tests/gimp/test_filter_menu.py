@@ -9,6 +9,7 @@ import pytest
 import wire
 from client import CallError
 from harness import Gimp
+from pictures import afloat
 
 UPSCALE = {
     "name": "upscale", "title": "Upscale", "group": "Enhance", "help": "Makes it larger", "scope": "whole",
@@ -126,6 +127,20 @@ def test_another_plug_in_runs_a_filter(own):
     with own.client() as client:
         reply = client.stream("read_pixels", image=image)
         assert (np.frombuffer(bytes(reply.data), np.uint8).reshape(-1, 4)[:, :3] == (0xDF, 0xBF, 0x9F)).all()
+        client.call("close_image", image=image, discard_changes=True)
+
+
+def test_a_filter_leaves_an_image_alone_in_which_something_floats(own):
+    publish(own, [UPSCALE])
+    wait_for(own, "SUCCESS", "upscale")
+    image, layer = picture(own)
+    with own.client() as client:
+        floating = afloat(client, image, layer)
+        before = client.call("get_image_metadata", image=image)["structure"]
+        for chosen in (floating, layer):
+            answer = ask(own, procedure="plug-in-gimp-bridge-upscale", image=image, drawables=[chosen])
+            assert answer["status"] == "EXECUTION_ERROR" and "is a floating selection" in answer["error"], answer
+        assert client.call("get_image_metadata", image=image)["structure"] == before
         client.call("close_image", image=image, discard_changes=True)
 
 

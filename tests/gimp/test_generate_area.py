@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from client import CallError
-from pictures import added, error, noise, opened, read
+from pictures import added, afloat, error, noise, opened, read
 from test_cancel_sweep import cancelled_at, state
 from test_filter_pixels import stage
 
@@ -139,6 +139,27 @@ def test_grey_and_indexed_images_keep_their_mode(client, base):
         assert after[inside][..., 0].mean() > 180
     client.call("undo", image=image)
     assert (read(client, image) == before).all()
+
+
+def test_what_floats_is_refused_before_anything_is_painted_and_what_is_pasted_meanwhile_stays_on_top(client):
+    image, layer = opened(client, noise(300, 200, 3))
+    floating = afloat(client, image, layer, 20, 30, 90, 80)
+    for what in ("fill", "vary", "new_layer"):
+        for more in ({}, {"layer": layer}):
+            refused = error(client, "generate_area", what=what, image=image, **more)
+            assert refused.details["reason"] == "floating" and f"`{floating}`" in str(refused)
+    for operation in ("filter_facts", "filter_read"):
+        assert error(client, operation, image=image).details["reason"] == "floating"
+    before = read(client, image)
+    placed = place(client, image, [noise(60, 50, 3, seed=n) for n in (4, 5)], x=100, y=60, group="g", above=layer)
+    names = client.eval("[l.get_name() for l in Gimp.get_images()[0].get_layers()]")
+    assert names[1:] == ["g", "Background"] and client.eval(f"Gimp.Item.get_by_id({floating}).is_floating_sel()")
+    after = read(client, image)
+    shown = np.zeros((200, 300), bool)
+    shown[60:110, 100:160] = True
+    assert (after[~shown] == before[~shown]).all() and (after[shown] != before[shown]).any() and placed["group"]
+    client.python(f"Gimp.floating_sel_to_layer(Gimp.Layer.get_by_id({floating}))")
+    assert area(client, "new_layer", image=image)["layer"] == floating
 
 
 def test_what_it_was_made_for_may_be_gone(client):

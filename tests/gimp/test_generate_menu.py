@@ -7,6 +7,7 @@ import pytest
 import wire
 from client import CallError
 from harness import Gimp
+from pictures import afloat
 from test_filter_menu import ask, picture
 
 from generate_kinds import offered
@@ -89,12 +90,26 @@ def test_the_arguments_go_to_a_daemon_that_has_a_generator(own):
     assert {method for method, _ in without.finish()} <= {"generate/backends"}
 
 
-def test_without_a_size_a_layer_has_the_image_s_proportions(own):
+def test_without_a_size_a_layer_has_the_one_that_the_model_makes_of_the_image_s_shape(own):
     image, layer = picture(own)  # 20 x 10
-    daemon = Daemon(own, [HOME], generate_layer=lambda params: {"result": MADE})
-    assert run(own, "layer-from-words", image, layer, prompt="x")["status"] == "SUCCESS"
-    (params,) = [params for method, params in daemon.finish() if method == "generate/layer"]
-    assert (params["width"], params["height"]) == (704, 384)
+    models = {"models": ["large"], "of_models": {"large": {"can": CAN, "limits": {}, "size": [1448, 720]}}}
+    for arguments, size in (({}, (720, 360)), ({"model": "large"}, (1448, 720)), ({"width": 320, "height": 200}, (320, 200))):
+        daemon = Daemon(own, [{**HOME, **models, "size": [720, 360]}], generate_layer=lambda params: {"result": MADE})
+        assert run(own, "layer-from-words", image, layer, prompt="x", **arguments)["status"] == "SUCCESS"
+        asked = dict(daemon.finish())
+        assert asked["generate/backends"] == {"width": 20, "height": 10}
+        assert (asked["generate/layer"]["width"], asked["generate/layer"]["height"]) == size, arguments
+
+
+def test_nothing_is_made_for_an_image_in_which_something_floats(own):
+    image, layer = picture(own)
+    with own.client() as client:
+        floating = afloat(client, image, layer)
+    for kind in offered():
+        daemon = Daemon(own, [HOME], **made([kind]))
+        answer = run(own, kind.name, image, floating, prompt="x")
+        assert answer["status"] == "EXECUTION_ERROR" and "is a floating selection" in answer["error"], answer
+        assert [method for method, _ in daemon.finish() if method != "generate/backends"] == []
 
 
 def test_what_cannot_be_is_said_in_words_for_callers(own):

@@ -10,7 +10,7 @@ import generate_settings
 import pytest
 from errors import OperationError
 from generate_history import MOST, History, shown
-from generate_kinds import KINDS, automatic, fitting_size, generators
+from generate_kinds import KINDS, USUAL_SIZE, automatic, chosen, generators
 
 FILL, LAYER, VARY = KINDS
 
@@ -67,15 +67,42 @@ def test_who_cannot_do_it_is_shown_with_the_reason():
     assert [each.lacks for each in generators(FILL, rows)] == ["cannot begin from a picture", None, "cannot paint a part of a picture"]
     assert [each.lacks for each in generators(VARY, rows)] == ["cannot begin from a picture", None, None]
     found = generators(VARY, rows)
-    assert found[1].models == ("m",) and found[2].label == "half (Stable Diffusion web UI), does not answer"
+    assert [model.name for model in found[1].models] == ["", "m"] and found[2].label == "half, does not answer"
     assert [automatic(generators(kind, rows)).name for kind in KINDS] == ["home", "words", "home"]
     # What is in no order is not taken by itself
     assert automatic(generators(VARY, rows[2:3])) is None and automatic([]) is None
 
 
-@pytest.mark.parametrize("image, layer", [((512, 512), (512, 512)), ((3000, 2000), (640, 448)), ((10, 4000), (64, 2048))])
-def test_a_new_layer_has_the_image_s_proportions(image, layer):
-    assert fitting_size(*image) == layer
+def test_a_model_that_can_more_or_less_than_the_usual_one_is_told_apart():
+    can = {"image_to_image": True, "masks": False, "without_words": True}
+    rows = [row("shop", default=True, masks=True) | {"models": ["small", "large", ""], "of_models": {"large": {"can": can, "limits": {"native": 1024}, "size": [1248, 832]}}}]
+    (vary,) = generators(VARY, rows)
+    assert [model.lacks for model in vary.models] == ["cannot begin from a picture", "cannot begin from a picture", None]
+    assert vary.lacks is None and automatic([vary]) is None, "only with that model"
+    assert vary.model("large").can["without_words"] and vary.model("gone") is vary.models[0]
+    (layer,) = generators(LAYER, rows)
+    assert chosen([layer], "", "").size == USUAL_SIZE and chosen([layer], "shop", "large").size == (1248, 832)
+    assert chosen([vary], "", "") is None
+
+
+def test_a_generator_that_wants_a_key_is_told_from_one_that_is_away():
+    away, closed = generators(LAYER, [row("a", ready=False), row("b", ready=False) | {"reason": "backend_closed"}])
+    assert not away.closed and away.label.endswith("does not answer")
+    assert closed.closed and closed.label.endswith("wants a key")
+
+
+def test_a_size_is_one_that_the_model_makes():
+    def takes(limits, *size):
+        (found,) = generators(LAYER, [row("a") | {"limits": limits, "models": []}])
+        return found.models[0].takes(*size)
+
+    assert takes({}, 64, 2048) and takes({}, 333, 77) and not takes({}, 0, 512) and not takes({}, 512, 2056)
+    assert takes({"width": [256, 768], "multiple_of": 64}, 768, 128) and not takes({"width": [256, 768]}, 192, 256)
+    assert not takes({"multiple_of": 64}, 520, 512)
+    fixed = {"sizes": [[1024, 1024], [1792, 1024]]}
+    assert takes(fixed, 1792, 1024) and not takes(fixed, 1024, 1792)
+    (found,) = generators(LAYER, [row("a") | {"limits": {"width": [100, 5000], "multiple_of": 64}}])
+    assert found.models[0].range("width") == (128, 2048) and found.models[0].range("height") == (64, 2048)
 
 
 def declared(path):
@@ -90,6 +117,7 @@ def test_a_generator_is_declared_beside_what_is_there(tmp_path):
     before = path.read_text()
     assert generate_settings.declare("a1111", "http://other/", path=str(path)) == "webui-2"
     assert generate_settings.declare("comfyui", "http://c", 'C:\\flow "a".json', path=str(path)) == "comfyui"
+    assert not list(tmp_path.rglob("*.token"))
     settings, rows = declared(path)
     assert path.read_text() == before, "the settings name the file once"
     assert rows == [{"name": "webui", "kind": "a1111", "url": "http://host:7860"},
@@ -107,6 +135,43 @@ def test_settings_that_are_there_stay_as_they_are(tmp_path, text):
     settings["generate"].pop("backends")
     assert {k: v for k, v in settings.items() if v} == {k: v for k, v in tomllib.loads(text).items() if v}
     assert all(line in path.read_text() for line in text.splitlines())
+
+
+def key_of(path, name):
+    """The key of a generator as gimp-bridge would read it, from a file that nobody else can."""
+    _, rows = declared(path)
+    (found,) = [row for row in rows if row["name"] == name]
+    file = path.parent / found["token_file"]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    return file.read_text()
+
+
+def test_a_key_is_kept_in_a_file_of_its_own_and_can_be_given_later(tmp_path):
+    path = tmp_path / "gimp-bridge.toml"
+    generate_settings.declare("openai", "http://a/v1", key="sk-1", path=str(path))
+    generate_settings.declare("kserve-v1", "http://b", path=str(path))
+    assert key_of(path, "server") == "sk-1\n"
+    assert "sk-1" not in path.read_text() + (tmp_path / "generators.toml").read_text()
+    file = tmp_path / "generators.toml"
+    file.write_text(file.read_text() + '\n  [[ backend ]] # mine\nname = "own"\nkind = "a1111"\nurl = "http://c"\n[backend.limits]\nmultiple_of = 8')
+    before = tomllib.loads(file.read_text())["backend"]
+    for name in ("server", "own", "kserve-model"):
+        generate_settings.check_key(name, str(path), {})
+        generate_settings.give_key(name, f"new-{name}", str(path))
+        assert key_of(path, name) == f"new-{name}\n"
+    after = tomllib.loads(file.read_text())["backend"]
+    assert [{k: v for k, v in row.items() if k != "token_file"} for row in after] == [{k: v for k, v in row.items() if k != "token_file"} for row in before]
+    assert "# mine" in file.read_text()
+
+
+def test_a_key_that_the_environment_gives_is_not_asked_for(tmp_path):
+    path = tmp_path / "gimp-bridge.toml"
+    generate_settings.declare("openai", "http://a/v1", path=str(path))
+    for name, environ in (("server", {"GIMP_BRIDGE_TOKEN_SERVER": "x"}), ("kserve", {})):
+        with pytest.raises(OperationError) as raised:
+            generate_settings.check_key(name, str(path), environ)
+        assert raised.value.details == {"reason": "key_in_environment", "other": f"GIMP_BRIDGE_TOKEN_{name.upper()}"}
+    assert all(map(generate_settings.is_key, ("sk-proj_1/2+3=", "a"))) and not any(map(generate_settings.is_key, ("", "a b", "ä", "a\n")))
 
 
 @pytest.mark.parametrize("text", ["[generate\n", "generate = 3\n", 'generate.parallel = 3\n[x]\n', "[[backend]]\nname = "])

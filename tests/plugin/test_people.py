@@ -34,6 +34,7 @@ def test_a_sentence_is_written_for_people(place, name, row):
         assert strange(text) is None and sentences(text) and not set(re.findall(r"{(\w+)}", text)) - {"filter", "layer", "other"}, text
     assert ("button" in row) == ("action" in row)
     if "button" in row:
+        assert "_c" not in row["button"].lower(), "that closes the window"
         assert row["button"].count("_") == 1, "one letter to press"
         assert re.search(rf"^def {row['action']}\(run\):", (PLUGIN / "filter_mend.py").read_text(), re.M), row["action"]
 

@@ -32,6 +32,7 @@ def filter_read(call, source="layer", layer=None, path=None, area=None):
     if not call.image_given:
         # What is read here is going to be changed: with several images open, the client has to say which
         call.image = lookup.resolve_image(call, None, lookup.Need("change"))
+    targets.check_nothing_floats(call.image)
     if source == "visible" or (source == "auto" and layer is None and _several(call.image)):
         return _read_visible(call, call.image)
     found = targets.layer(call, layer)
@@ -40,6 +41,7 @@ def filter_read(call, source="layer", layer=None, path=None, area=None):
 
 @operation("filter_facts")
 def filter_facts(call, layer=None):
+    targets.check_nothing_floats(call.image)
     found = targets.layer(call, layer)
     width, height = found.get_width(), found.get_height()
     selection = _selection(call.image, found.get_offsets()[-2:], width, height)

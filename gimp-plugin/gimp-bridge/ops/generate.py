@@ -30,6 +30,7 @@ def generate_area_(call, what, layer=None, context_margin=0.25):
             "the policy `read_only` in plugin.json of GIMP's user decides",
         )
     image, found = _meant(call, what, layer)
+    targets.check_nothing_floats(image)
     facts = {
         "image_size": [image.get_width(), image.get_height()],
         "base_type": targets.base_type(image),

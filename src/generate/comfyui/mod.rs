@@ -233,6 +233,7 @@ impl Backend for ComfyUi {
             image_to_image: self.image.is_some(),
             masks: self.mask.is_some(),
             strength: others.into_iter().flatten().all(|workflow| workflow.has("strength")),
+            without_words: self.server.declared.without_words.unwrap_or(true),
             progress: true,
             interrupt: true,
         }

@@ -272,7 +272,8 @@ pub async fn delete_image(call: Call<'_>) -> Result<Outcome> {
 
 pub async fn list_generation_backends(call: Call<'_>) -> Result<Outcome> {
     let generator = call.ops.generator()?;
-    let backends = generator.backends().await;
+    let area = call.number("width").zip(call.number("height"));
+    let backends = generator.backends(area).await;
     let result = object(json!({"backends": backends, "context_margin": generator.context_margin()}));
     Ok(Outcome { result, ..Outcome::default() })
 }

@@ -37,7 +37,7 @@ impl Ops {
         let call = Call::new(self, operation, arguments, context)?;
         let generator = self.generator()?;
         let mut wanted = wanted(&call)?;
-        let chosen = generator.chosen(wanted.backend.as_deref(), wanted.request.model.as_deref(), Needs::Mask)?;
+        let chosen = generator.chosen(wanted.backend.as_deref(), wanted.request.model.as_deref(), Needs::Mask, true)?;
         let number = |name: &str| call.arguments.get(name).and_then(Value::as_f64);
         let margin = number("context_margin").unwrap_or_else(|| generator.context_margin());
         let mut area = area(&picture, &mask, margin).ok_or_else(|| {

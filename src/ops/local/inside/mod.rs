@@ -35,7 +35,8 @@ async fn generate(call: Call<'_>, what: &str) -> Result<Outcome> {
     let mut wanted = wanted(&call)?;
     let number = |name: &str| call.arguments.get(name).and_then(Value::as_f64);
     let margin = number("context_margin").unwrap_or_else(|| generator.context_margin());
-    let chosen = |needs| generator.chosen(wanted.backend.as_deref(), wanted.request.model.as_deref(), needs);
+    let words = !wanted.request.prompt.is_empty();
+    let chosen = |needs| generator.chosen(wanted.backend.as_deref(), wanted.request.model.as_deref(), needs, words);
     // What is varied can be limited here, where the backend cannot; to fill, it has to see what surrounds it.
     let masks = chosen(Needs::Mask);
     let (masks, chosen) = match masks {
