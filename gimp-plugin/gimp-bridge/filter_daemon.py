@@ -67,14 +67,17 @@ class Starting:
     @property
     def over(self):
         """Whether there is nothing left to wait for."""
-        return self._over or self._process.poll() is not None
+        return self._over or self._process.poll() is not None or bool(self._new())
+
+    def _new(self):
+        return [c for c in able_connections(self._bridge) if c not in self._before]
 
     def poll(self):
         """The connection, or None as long as there is none. Raises OperationError when there will be none."""
-        others = [c for c in able_connections(self._bridge) if c not in self._before]
-        if others:
+        new = self._new()
+        if new:
             self._over = True
-            return others[-1]
+            return new[-1]
         ended = self._process.poll() is not None
         if not ended and time.monotonic() < self._deadline:
             return None
