@@ -12,6 +12,9 @@ from gi.repository import Gtk  # noqa: E402
 
 def settle(window, *last):
     """GIMP's buttons keep their letters, then the fields do, from above; widgets of `last` take what is left."""
+    if not window.get_mapped():  # what is seen in it is not known yet
+        window.connect_after("map", _mapped, *last)
+        return
     taken = set()
     labels = list(_labels(window))
     for label in sorted(labels, key=lambda label: _rank(label, last)):
@@ -21,6 +24,10 @@ def settle(window, *last):
             label.set_label(_written(plain, letter))
         if letter is not None:
             taken.add(plain[letter].lower())
+
+
+def _mapped(window, *last):
+    settle(window, *last)
 
 
 def _labels(widget):

@@ -4,9 +4,7 @@ import collections
 import json
 import os
 
-import pytest
-from support import wait_for
-from test_filter_gui import call, grainy, keep, open_picture, pick, settled
+from test_filter_gui import call, grainy, open_picture, pick
 from test_generate_choices import declared, webui, webui_row  # noqa: F401
 from test_generate_gui import FILL, LAYER, VARY, end
 
@@ -36,12 +34,6 @@ for reason in REASONS:
         view._say("", told)
     found[reason] = letters(window)
 print(json.dumps(found))
-'''
-OPEN = '''
-import gc
-from gi.repository import GLib
-import filter_dialog, filter_message, generate_setup, menu, people
-GLib.idle_add(lambda: (WINDOW, False)[1])
 '''
 
 
@@ -93,24 +85,3 @@ def test_no_dialog_has_a_letter_twice(desk, version, webui, declared):  # noqa: 
     assert {"To New Layer", "Try Again", "Enter the Key…"} <= seen, "buttons of messages were there"
     assert not wrong
     end(made, image)
-
-
-@pytest.mark.parametrize(
-    "title, window",
-    [
-        ("Set Up an Image Generator", "generate_setup.Setup().ask()"),
-        ("Key of an Image Generator", "generate_setup.Key('x').ask()"),
-        ("AI Filters", "filter_dialog.choose([{'title': 'x', 'help': 'y'}])"),
-        ("GIMP Bridge", "menu._show(next(each for each in gc.get_objects() if type(each).__name__ == 'Bridge'))"),
-        ("A message", "filter_message.ask('A message', people.Told('x', 'y', 'Make a _New Layer', 'new_layer'))"),
-    ],
-)
-def test_no_other_window_has_a_letter_twice(desk, version, title, window):
-    made, screen = desk
-    run(made, OPEN.replace("WINDOW", window))
-    wait_for("the window", lambda: screen.windows(f"^{title}$"), 60)
-    found = letters(made, title)[""]
-    assert found and not clashes(found), found
-    settled(screen)
-    keep(screen, version, f"window-{title.split()[0].lower()}")
-    screen.dismiss(f"^{title}$")
