@@ -8,8 +8,10 @@ import time
 
 from gi.repository import Gegl, Gimp
 
+import display
 import gegl_local
 import gegl_specs
+import pixeldiff
 import registry
 from errors import OperationError
 
@@ -36,6 +38,12 @@ def run(drawable, operation, config):
         made.blit_buffer(result, Gegl.Rectangle.new(x, y, width, height), 0, Gegl.AbyssPolicy.NONE)
     registry.running.check()
     _check(drawable, size, area)
+    x, y, width, height = area
+    if not display.headless() and pixeldiff.differ(picture, drawable.get_buffer(), (x, y, x + width, y + height)):
+        # The call is taken back whole, and with it what came meanwhile: to paint over it without a word is no better
+        raise OperationError(
+            "gimp_error", "the layer was painted on while the filter ran; both were taken back", "run it again"
+        )
     whole = Gegl.Rectangle.new(*area)
     with registry.running.masked():
         shadow = drawable.get_shadow_buffer()

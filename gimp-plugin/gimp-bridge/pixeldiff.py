@@ -53,16 +53,26 @@ def compare(old, new, size, fraction=1.0, check=None, area=None, coverage=False)
     width, height = size
     reader = _Reader(old.get_buffer(), new.get_buffer(), check, COVERAGE if coverage else None)
     if fraction >= 1.0:
-        left, top, right, bottom = area or (0, 0, width, height)
-        while top < bottom:
-            below = min(top - top % TILE + TILE, bottom)
-            reader.look(left, top, right, below)
-            top = below
+        _look_at_all(reader, *(area or (0, 0, width, height)))
         return reader.bounds.rectangle(), True
     seen = _look_at_lattice(reader, width, height, fraction)
     if reader.bounds:
         _grow(reader, width, height, seen)
     return reader.bounds.rectangle(), False
+
+
+def differ(old, new, area, check=None):
+    """Whether two Gegl.Buffers of one format differ within `area` (left, top, right, bottom)."""
+    reader = _Reader(old, new, check, None)
+    _look_at_all(reader, *area)
+    return bool(reader.bounds)
+
+
+def _look_at_all(reader, left, top, right, bottom):
+    while top < bottom:
+        below = min(top - top % TILE + TILE, bottom)
+        reader.look(left, top, right, below)
+        top = below
 
 
 def copy_buffer(old, new, area=None):

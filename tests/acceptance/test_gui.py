@@ -2,12 +2,13 @@
 menu works. With GIMP_BRIDGE_TEST_SHOTS=FOLDER the pictures are kept."""
 
 import asyncio
+import json
 import os
 
 import numpy
 import pytest
 from screen import Screen
-from support import Bridge, call, python, wait_for
+from support import Bridge, answer_of, call, python, wait_for
 
 COLOUR = (200, 40, 120)
 OTHER = (20, 160, 90)
@@ -77,6 +78,40 @@ def test_an_edit_shows_on_the_canvas_and_the_status_menu_works(desk, version):
     asyncio.run(scenario())
 
 
+async def begin_oil_paint(client, image, size):
+    """The call, once it has told of progress."""
+    told = []
+
+    async def progress(done, total, message):
+        told.append(done)
+
+    arguments = {"image": image, "style": "oil_paint", "size": size}
+    long = asyncio.create_task(client.call_tool("apply_artistic", arguments, progress_callback=progress))
+    while not any(told):
+        await asyncio.sleep(0.1)
+        assert not long.done(), long.result()
+    return long
+
+
+def test_what_the_user_paints_while_a_filter_runs_is_not_painted_over_without_a_word(desk, version):
+    made, screen = desk
+
+    async def scenario():
+        async with made.client() as client:
+            image = (await call(client, "create_new_image", width=1800, height=1200, color=list(COLOUR)))["image"]
+            screen.focus("1800x1200", fill=True)
+            wait_for("the new image on the canvas", lambda: pixels_of(screen.shot(), COLOUR) > 30_000, 60)
+            long = await begin_oil_paint(client, image, 25)
+            await asyncio.to_thread(screen.key, "ctrl+comma")  # fills the layer with the foreground colour
+            told = answer_of(await long)
+            assert "painted on while the filter ran" in json.dumps(told), told
+            back = await call(client, "get_image_bitmap", image=image)
+            assert (back["picture"][..., :3] == COLOUR).all()
+            await call(client, "close_image", image=image, discard_changes=True)
+
+    asyncio.run(scenario())
+
+
 def test_the_windows_answer_while_a_long_filter_runs(desk, version):
     made, screen = desk
 
@@ -85,16 +120,7 @@ def test_the_windows_answer_while_a_long_filter_runs(desk, version):
             image = (await call(client, "create_new_image", width=3000, height=2000, color=list(COLOUR)))["image"]
             screen.focus("3000x2000", fill=True)
             wait_for("the new image on the canvas", lambda: pixels_of(screen.shot(), COLOUR) > 30_000, 60)
-            told = []
-
-            async def progress(done, total, message):
-                told.append((done, message))
-
-            long = asyncio.create_task(client.call_tool(
-                "apply_artistic", {"image": image, "style": "oil_paint", "size": 60}, progress_callback=progress))
-            while not told or not told[-1][0]:
-                await asyncio.sleep(0.1)
-                assert not long.done(), long.result()
+            long = await begin_oil_paint(client, image, 60)
             before = await asyncio.to_thread(screen.shot)
             await asyncio.to_thread(screen.key, "alt+t")  # its menu opens over the canvas
             await asyncio.to_thread(

@@ -151,7 +151,7 @@ def test_what_floats_is_refused_before_anything_is_painted_and_what_is_pasted_me
     for operation in ("filter_facts", "filter_read"):
         assert error(client, operation, image=image).details["reason"] == "floating"
     before = read(client, image)
-    placed = place(client, image, [noise(60, 50, 3, seed=n) for n in (4, 5)], x=100, y=60, group="g", above=layer)
+    placed = place(client, image, [noise(60, 50, 3, seed=n) for n in (4, 5)], x=100, y=60, group="g", above=layer)  # small: a part
     names = client.eval("[l.get_name() for l in Gimp.get_images()[0].get_layers()]")
     assert names[1:] == ["g", "Background"] and client.eval(f"Gimp.Item.get_by_id({floating}).is_floating_sel()")
     after = read(client, image)
