@@ -18,8 +18,9 @@ impl Place {
     /// What happened, and what to set.
     pub(super) fn failed(&self, error: &object_store::Error, doing: &str) -> Error {
         let why = innermost(error);
-        let all = format!("{error} {why}").to_lowercase();
-        let has = |words: &[&str]| words.iter().any(|word| all.contains(word));
+        // Not the error's own text, which names the object: any letters and digits may stand in that.
+        let said = why.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
         let made = |kind, what: String, hint: &str| Error::new(kind, what).hint(hint);
         match &self.kind {
             Where::Folder { .. } => {
@@ -71,7 +72,9 @@ impl Place {
                         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN for temporary ones), and AWS_REGION",
                     );
                 }
-                if has(&["accessdenied", "403"]) || matches!(error, object_store::Error::PermissionDenied { .. }) {
+                if has(&["accessdenied", "403 forbidden"])
+                    || matches!(error, object_store::Error::PermissionDenied { .. })
+                {
                     return made(
                         Kind::IoError,
                         format!("{} may not be {doing} with these credentials: {why}", self.shown),

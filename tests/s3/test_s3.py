@@ -166,6 +166,8 @@ def test_what_a_server_refuses_with_is_told_with_what_to_set(daemon, painter, st
     server = Server(("127.0.0.1", 0), Refusing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     settings = {"STORAGE_BACKEND": "s3", "S3_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", **SECRET}
+    # What stands in an object's name says nothing of what happened to it.
+    settings["S3_PREFIX"] = "403 forbidden accessdenied nosuchbucket requestexpired/"
     try:
         refused(daemon, painter, settings, said)
     finally:
