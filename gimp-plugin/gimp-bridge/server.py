@@ -80,7 +80,13 @@ class Server:
             if not self._admit(connection):
                 sock.close()
                 continue
-            OwnThread(connection.run, f"connection {connection.number}").start()
+            try:
+                OwnThread(connection.run, f"connection {connection.number}").start()
+            except RuntimeError as error:  # no thread to be had: the listener outlives that
+                print(f"gimp-bridge: cannot serve a connection: {error}", file=sys.stderr)
+                connection.close()
+                self.gone(connection)
+                self._stopped.wait(0.2)
 
     def _admit(self, connection):
         with self._lock:

@@ -91,13 +91,13 @@ def test_the_arguments_go_to_a_daemon_that_has_a_generator(own):
 
 
 def test_without_a_size_a_layer_has_the_one_that_the_model_makes_of_the_image_s_shape(own):
-    image, layer = picture(own)  # 20 x 10
+    image, layer = picture(own)  # 310 x 205
     models = {"models": ["large"], "of_models": {"large": {"can": CAN, "limits": {}, "size": [1448, 720]}}}
     for arguments, size in (({}, (720, 360)), ({"model": "large"}, (1448, 720)), ({"width": 320, "height": 200}, (320, 200))):
         daemon = Daemon(own, [{**HOME, **models, "size": [720, 360]}], generate_layer=lambda params: {"result": MADE})
         assert run(own, "layer-from-words", image, layer, prompt="x", **arguments)["status"] == "SUCCESS"
         asked = dict(daemon.finish())
-        assert asked["generate/backends"] == {"width": 20, "height": 10}
+        assert asked["generate/backends"] == {"width": 310, "height": 205}
         assert (asked["generate/layer"]["width"], asked["generate/layer"]["height"]) == size, arguments
 
 

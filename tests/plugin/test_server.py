@@ -9,9 +9,11 @@ import time
 
 import auth
 import pytest
+import server
 import wire
 from fake_side import FakeSide, echo
 from client import CallError, Client
+from own_thread import OwnThread
 
 SECRET = b"s" * 32
 
@@ -186,6 +188,20 @@ def test_many_strangers_do_not_lock_out_a_friend(side):
     assert sum(c.is_open and not c.authenticated for c in side.server.connections()) <= 16
     for stranger in strangers:
         stranger.close()
+
+
+def test_the_listener_outlives_that_there_is_no_thread(side, monkeypatch):
+    class NoThread(OwnThread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(server, "OwnThread", NoThread)
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", side.port), timeout=60) as sock:
+            assert sock.recv(1) == b""
+    monkeypatch.undo()
+    with Client(side.port, SECRET) as client:
+        assert client.ping()["queued"] == 0
 
 
 def test_a_peer_without_the_secret_gets_a_nonce_and_nothing_else(side):
