@@ -57,8 +57,9 @@ def first_desk(version):
 def desk(first_desk):
     """A GIMP with windows on a screen of its own, without a daemon, for tests that close what they open."""
     made, screen = first_desk
-    if made.gimp.poll() is not None:
-        # GIMP 3.0.4 has done so, on a busy machine, after an image was closed while a filter worked on it
-        warnings.warn("GIMP ended in the test before; it was started again", stacklevel=1)
+    # GIMP 3.0.4 has ended, on a busy machine, after an image was closed while a filter worked on it
+    if not made.answers():
+        warnings.warn(f"GIMP ended in the test before; it was started again. It said last: {made.last_words()}", stacklevel=1)
+        made.end_gimp()
         made.start_gimp("--gui")
     return made, screen

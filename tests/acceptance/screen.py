@@ -65,10 +65,17 @@ class Screen:
 
     def focus(self, title, fill=False):
         """Gives the keyboard to the window with this text in its title; `fill` makes it as large as the screen."""
-        window = self.wait_window(title)
-        if fill:
-            self.run("xdotool", "windowsize", "--sync", window, "100%", "100%", "windowmove", window, "0", "0")
-        self.run("xdotool", "windowactivate", "--sync", window, "windowfocus", "--sync", window)
+        def given():
+            window = self.wait_window(title)
+            try:
+                if fill:
+                    self.run("xdotool", "windowsize", "--sync", window, "100%", "100%", "windowmove", window, "0", "0")
+                self.run("xdotool", "windowactivate", "--sync", window, "windowfocus", "--sync", window)
+            except subprocess.CalledProcessError:
+                return False  # it has just gone; another of this title comes
+            return True
+
+        wait_for(f"the keyboard in `{title}`", given, 60)
 
     def key(self, *keys):
         self.run("xdotool", "key", "--delay", "60", *keys)

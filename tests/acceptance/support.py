@@ -92,6 +92,21 @@ class Bridge:
         self.gimp = self.start("gimp", mode, "--profile", profile)
         return json.loads(wait_line(self.gimp, r"^\{.*\}", 240).group(0))
 
+    def answers(self):
+        """Whether GIMP is there, and its plug-in too."""
+        asked = subprocess.run([BIN, "call", "list_images", "{}"], env=self.env, capture_output=True, timeout=120)
+        return self.gimp.poll() is None and asked.returncode == 0
+
+    def last_words(self):
+        """The end of what the GIMP that was started last has said, and its exit status."""
+        with open(self.gimp.log.name, errors="replace") as log:
+            return f"{log.read()[-2000:]} (exit status {self.gimp.poll()})"
+
+    def end_gimp(self):
+        if self.gimp.poll() is None:
+            os.killpg(self.gimp.pid, signal.SIGKILL)
+        self.gimp.wait(60)
+
     def start_daemon(self):
         self.daemon = self.start("serve", "--port", "0")
         self.url = wait_line(self.daemon, r"http://\S+/mcp", 60).group(0)

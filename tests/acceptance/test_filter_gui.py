@@ -35,6 +35,8 @@ def pick(screen, title):
     screen.key("Return")
     # Given the keyboard as by a click: a window manager may leave it with the window that had it.
     screen.focus(f"^{title}$")
+    # Nobody presses a key of a dialog that is not drawn yet
+    settled(screen)
 
 
 def layers(made, image):
@@ -131,10 +133,17 @@ def test_the_preview_shows_what_a_parameter_does_and_changes_nothing(desk, versi
 
 
 def inside(screen, title):
-    """Where the window with this title lies on the screen."""
-    left, top, width, height = (int(part.split("=")[1]) for part in screen.run(
-        "xdotool", "getwindowgeometry", "--shell", screen.wait_window(title)).decode().split()[1:5])
-    return left, top, width, height
+    """Where the window with this title lies on the screen: left, top, width, height."""
+    def geometry():
+        for window in screen.windows(title):
+            try:
+                return screen.run("xdotool", "getwindowgeometry", "--shell", window)
+            except subprocess.CalledProcessError:
+                pass  # another takes its place just now
+        return None
+
+    told = wait_for(f"the place of a window `{title}`", geometry, 60).decode().split()
+    return tuple(int(part.split("=")[1]) for part in told[1:5])
 
 
 def test_an_open_dialog_grows_zooms_and_follows_what_the_user_does(desk, version):

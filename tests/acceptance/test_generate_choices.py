@@ -3,6 +3,7 @@ GIMP itself. By the keyboard, in a GIMP with windows under Xvfb."""
 
 import json
 import stat
+from pathlib import Path
 
 import pytest
 import support
@@ -19,7 +20,8 @@ def webui():
 
 @pytest.fixture
 def declared(desk, webui):
-    """declared(text): the desk's generators are these, for a daemon that reads them anew; and what it was, afterwards."""
+    """declared(text): the desk's generators are these, for a daemon that reads them anew; afterwards what they were, and no
+    prompt is offered again."""
     made, screen = desk
     file, before = made.settings.parent / "generators.toml", made.settings.read_text()
     others = file.read_text() if file.exists() else None
@@ -32,6 +34,7 @@ def declared(desk, webui):
     yield declare
     made.settings.write_text(before)
     file.unlink() if others is None else file.write_text(others)
+    Path(made.env["GIMP_BRIDGE_STATE_DIR"], "prompts.json").unlink(missing_ok=True)
     support.end_attendants(made)
 
 

@@ -53,8 +53,9 @@ def ready(screen, title):
 
 
 def say(screen, prompt):
-    screen.key("alt+p", "ctrl+a")
-    screen.type(prompt)
+    screen.key("alt+p", "ctrl+a", "BackSpace")
+    if prompt:
+        screen.type(prompt)
     settled(screen)
 
 
@@ -258,6 +259,7 @@ def test_a_layer_is_varied_without_words(set_up, version, webui):
     screen.focus("400x300", fill=True)
     pick(screen, VARY)
     ready(screen, VARY)
+    say(screen, "")
     screen.key("alt+s", "Home", "Right", "Right")  # strength
     settled(screen)
     keep(screen, version, "generate-vary")
