@@ -4,7 +4,6 @@ Undone are event sources, threads, and what exec_baseline.py knows of. What the 
 """
 
 import contextlib
-import ctypes
 import time
 
 import deadman
@@ -15,7 +14,6 @@ from exec_baseline import Baseline
 THREAD_SECONDS = 0.5  # for threads to end; one that does not is told again every second
 MARGIN_SECONDS = 3  # the watchdog comes first, as it says more
 
-_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _baseline = None
 
 
@@ -26,7 +24,7 @@ def install(watchdog, modules=(), classes=()):
         _baseline = Baseline(modules, classes)
         exec_loops.install()
         watchdog.on_attempt = exec_loops.end_running
-        watchdog.every_second(_end_threads)
+        watchdog.every_second(lambda now: own_thread.end_strangers())
 
 
 def client_builtins():
@@ -57,15 +55,7 @@ def scope(call, may_patch):
 def _ended():
     deadline = time.monotonic() + THREAD_SECONDS
     while time.monotonic() < deadline:
-        if not _end_threads():
+        if not own_thread.end_strangers():
             return True
         time.sleep(0.02)
     return not own_thread.strangers()
-
-
-def _end_threads(now=None):
-    """Raises SystemExit in each of them, which `threading` takes without a word; returns how many there are."""
-    threads = own_thread.strangers()
-    for number in threads:
-        _raise_in(ctypes.c_ulong(number), ctypes.py_object(SystemExit))
-    return len(threads)
