@@ -115,6 +115,10 @@ class _NoImages:
 
         return [], rollback.close_new(self._before)
 
+    @staticmethod
+    def beside(_image):
+        return contextlib.nullcontext()
+
 
 def _open_ids():
     import history

@@ -25,6 +25,8 @@ checkpoints of images that the user closed; `history.drop_all()` when the plug-i
 every lookup of a layer, channel or path by id.
 """
 
+import contextlib
+
 from gi.repository import Gimp
 
 import effect as effects
@@ -139,6 +141,37 @@ class Transaction:
             self.begun.remove(row)
             row[1].delete()
 
+    @contextlib.contextmanager
+    def beside(self, image):
+        """For long work that is kept out of the image: what comes into it meanwhile is the user's.
+
+        Fails the work, there is nothing of it to take back. Else the call's own change begins after it, from the state
+        that it then finds. Does nothing where the call has changed the image already, or it is not this call's.
+        """
+        checkpoint = self.checkpoint(image)
+        if checkpoint is None or not self._is_as_before(image, checkpoint):
+            yield
+            return
+        place = next(n for n, row in enumerate(self.begun) if row[1] is checkpoint)
+        end_groups(image)
+        try:
+            yield
+        except BaseException:
+            if image.is_valid() and self._is_as_before(image, checkpoint):
+                self._clean(image, checkpoint)
+            del self.begun[place]
+            checkpoint.delete()
+            raise
+        del self.begun[place]
+        self._begin(image)
+        self.begun.insert(place, self.begun.pop())
+        checkpoint.delete()
+
+    def _is_as_before(self, image, checkpoint):
+        if not checkpoint.comparable():
+            return False
+        return not effects.Difference(checkpoint.snapshot(), Snapshot(image), checkpoint.live_ids(), check=self.check)
+
     def checkpoint(self, image):
         """The checkpoint that this call took of `image`, or None."""
         return next((taken for begun, taken, _ in self.begun if begun.get_id() == image.get_id()), None)
@@ -223,9 +256,12 @@ class Transaction:
         self._images_changed(answers)
         return answers
 
-    @staticmethod
-    def _unchanged(image, checkpoint):
+    def _unchanged(self, image, checkpoint):
         HISTORY.forget(checkpoint)
+        self._clean(image, checkpoint)
+
+    @staticmethod
+    def _clean(image, checkpoint):
         if not checkpoint.dirty and image.is_dirty():
             image.clean_all()  # opening an undo group alone marks an image as unsaved
 

@@ -1,9 +1,11 @@
 """Runs a GEGL operation over a large drawable piece by piece, in the plug-in's own process, and merges the result.
 
 GIMP's windows answer meanwhile, the call tells its progress and can be ended between two pieces; until the merge
-nothing in the image has changed. The merge respects the selection and the locks, and is an undo step, as a filter's is.
+nothing in the image has changed, and a failure leaves what people painted meanwhile. The merge respects the selection
+and the locks, and is an undo step, as a filter's is.
 """
 
+import contextlib
 import time
 
 from gi.repository import Gegl, Gimp
@@ -30,20 +32,21 @@ def run(drawable, operation, config):
     # Copies: GIMP ends a plug-in that asks for a tile of an image which the user has closed meanwhile
     picture = drawable.get_buffer().dup()
     result = picture.dup()
-    root, cut, made = _graph(picture, operation, config, area)  # the root keeps the others
-    for x, y, width, height in _pieces(operation, area, reach):
+    windows = not display.headless()  # where people work on
+    with registry.running.beside(drawable.get_image()) if windows else contextlib.nullcontext():
+        root, cut, made = _graph(picture, operation, config, area)  # the root keeps the others
+        for x, y, width, height in _pieces(operation, area, reach):
+            _check(drawable, size, area)
+            if reach is not None:
+                _limit(cut, area, y - reach, y + height + reach)
+            made.blit_buffer(result, Gegl.Rectangle.new(x, y, width, height), 0, Gegl.AbyssPolicy.NONE)
+        registry.running.check()
         _check(drawable, size, area)
-        if reach is not None:
-            _limit(cut, area, y - reach, y + height + reach)
-        made.blit_buffer(result, Gegl.Rectangle.new(x, y, width, height), 0, Gegl.AbyssPolicy.NONE)
-    registry.running.check()
-    _check(drawable, size, area)
-    x, y, width, height = area
-    if not display.headless() and pixeldiff.differ(picture, drawable.get_buffer(), (x, y, x + width, y + height)):
-        # The call is taken back whole, and with it what came meanwhile: to paint over it without a word is no better
-        raise OperationError(
-            "gimp_error", "the layer was painted on while the filter ran; both were taken back", "run it again"
-        )
+        x, y, width, height = area
+        if windows and pixeldiff.differ(picture, drawable.get_buffer(), (x, y, x + width, y + height)):
+            raise OperationError(
+                "gimp_error", "the layer was painted on while the filter ran, which was not applied", "run it again"
+            )
     whole = Gegl.Rectangle.new(*area)
     with registry.running.masked():
         shadow = drawable.get_shadow_buffer()

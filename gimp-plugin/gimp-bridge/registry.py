@@ -1,5 +1,6 @@
 """Operations by name, and the dispatcher that wraps each one."""
 
+import contextlib
 import dataclasses
 import difflib
 import sys
@@ -70,6 +71,7 @@ class Call:
                                        A chunk must not be changed after it was given
     masked()  unmasked()               context managers: code that a cancel or a deadline must not interrupt, and
                                        foreign code in the middle of it
+    beside(image)                      a context manager for long work before the first change to `image`
     way_back(action)                   before a change outside of images: `action()` takes it back if the call fails or
                                        is ended, or if its batch is taken back; a string that it gives says what stays
     commit()                           right before what nothing takes back: from then on the call is not ended, and a
@@ -90,6 +92,7 @@ class Call:
         self.prepared = None
         self.partial = {}  # what an error's details get too: the output so far
         self.ways_back = []
+        self.transaction = None  # round this call alone, if it is to change an image
         self.committed = False
         self.stream_bytes = None
         self._last_progress = 0.0
@@ -103,6 +106,15 @@ class Call:
             self._common.get("from_preview"),
             layer.get_offsets()[-2:] if layer is not None else (0, 0),
         )
+
+    @contextlib.contextmanager
+    def beside(self, image):
+        """Round long work that is kept out of `image` until it ends: see history.Transaction.beside."""
+        if self.transaction is None:
+            yield
+            return
+        with self.masked(), self.transaction.beside(image), self.unmasked():
+            yield
 
     def way_back(self, action):
         self.ways_back.append(action)
@@ -319,7 +331,7 @@ class Dispatcher:
         if entry.checkpoint and batch is not None:
             batch.transaction.include(images)
         elif entry.checkpoint:
-            transaction = self.gimp.transaction(images, call, verify)
+            transaction = call.transaction = self.gimp.transaction(images, call, verify)
         # A batch that takes everything back if a step fails needs no way back for the step alone
         back = transaction if plan.whole else self.gimp.step([], call)  # of code the images that it opened
         if plan.whole and back is None and not (batch is not None and batch.restore_if_abandoned):
