@@ -131,7 +131,8 @@ def main():
     options = options.parse_args()
     with Server(options.gimp) as server:
         deadline = time.monotonic() + options.minutes * 60
-        painters = [Painter(server.root, number, deadline) for number in range(PAINTERS)]
+        enough = threading.Event()
+        painters = [Painter(server.root, number, enough) for number in range(PAINTERS)]
         loads = [Editor(server.root, deadline) for _ in range(MCP_CLIENTS)]
         loads += [Filterer(server.root, deadline) for _ in range(FILTERS)] + [HalfOpen(server.root, deadline)]
         for thread in [*painters, *loads]:
@@ -145,6 +146,7 @@ def main():
             kills += 1
             if kills % 10 == 0:
                 print(f"{kills} kills, daemon {sizes[-1]:.0f} MB", flush=True)
+        enough.set()
         for thread in [*painters, *loads]:
             thread.join(600)
         ended = not any(thread.is_alive() for thread in [*painters, *loads])
@@ -164,13 +166,15 @@ def main():
         print(f"{kind.__name__}: {dict(counts)}, median {statistics.median(seconds or [0]):.2f} s a turn, "
               f"slowest {max(seconds or [0]):.1f} s")
     failures = [load.failure for load in [*painters, *loads] if load.failure]
+    if not count:
+        print("FAILED: no operation of a session was acknowledged")
     for failure in failures:
         while isinstance(failure, BaseExceptionGroup):
             failure = failure.exceptions[0]
         print(f"FAILED: {type(failure).__name__}: {failure}")
     if not ended:
         print("FAILED: a request did not end")
-    sys.exit(1 if failures or not ended else 0)
+    sys.exit(1 if failures or not count or not ended else 0)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,46 @@ async fn a_relay_on_another_port_gets_no_proof_that_serves() {
 }
 
 #[tokio::test]
+async fn a_port_that_another_users_gimp_took_after_ours_ended_is_no_matter_of_secrets() {
+    let other = Fake::new().await;
+    let mut ended = std::process::Command::new(std::env::current_exe().unwrap())
+        .arg("--list")
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    ended.wait().unwrap();
+    let (pid, port) = (ended.id(), other.port);
+    let state = tempfile::tempdir().unwrap();
+    std::fs::copy(other.state.path().join("secret"), state.path().join("secret")).unwrap();
+    std::fs::create_dir(state.path().join("instances")).unwrap();
+    std::fs::write(
+        state.path().join(format!("instances/{pid}.json")),
+        json!({"id": format!("{pid}-{port}"), "port": port, "pid": pid, "gimp_pid": pid}).to_string(),
+    )
+    .unwrap();
+    let settings =
+        Settings { state_dir: state.path().into(), port: None, label: "test".into(), policy: Default::default() };
+    let gimp = Gimp::new(settings, CancellationToken::new());
+    let refusing = async {
+        loop {
+            let mut conn = other.accept_raw().await;
+            let Some(hello) = conn.message().await else { continue };
+            conn.answer(&hello, json!({"protocol": 1, "nonce": "5a".repeat(32)})).await;
+            conn.message().await; // the proof, by a secret that it does not know
+        }
+    };
+    let error = tokio::select! {
+        () = refusing => unreachable!(),
+        answer = gimp.call(request("echo", 0)) => answer.expect_err("there is no GIMP"),
+    };
+    assert_eq!(error.kind, Kind::NoGimp, "{error:?}");
+    assert_eq!(
+        error.message,
+        format!("the GIMP that listened on port {port} has ended, and another program has its port")
+    );
+}
+
+#[tokio::test]
 async fn a_stopped_bridge_sends_its_clients_to_the_user() {
     let state = tempfile::tempdir().unwrap();
     let settings =

@@ -293,6 +293,8 @@ impl Hub {
         slot.unreachable.store(connected.is_err(), Ordering::Relaxed);
         let link = connected.map_err(|error| match (error.kind, &error.hint) {
             (Kind::NoGimp, None) => error.hint(START_HINT),
+            // Whoever took the port since need not know the secret: it is another user's GIMP, or any program.
+            (Kind::Unauthorized | Kind::ProtocolError, _) if slot.record.has_ended() => gone(slot.record.port),
             _ => error,
         })?;
         *lock(&slot.link) = Some(link.clone());
@@ -433,6 +435,14 @@ const START_HINT: &str = "start one with `gimp-bridge gimp --headless`, or run `
 
 fn no_gimp() -> Error {
     Error::new(Kind::NoGimp, "no GIMP with the plug-in answers").hint(START_HINT)
+}
+
+fn gone(port: u16) -> Error {
+    Error::new(
+        Kind::NoGimp,
+        format!("the GIMP that listened on port {port} has ended, and another program has its port"),
+    )
+    .hint(START_HINT)
 }
 
 fn absent() -> Error {

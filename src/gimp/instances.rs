@@ -36,6 +36,13 @@ pub struct Record {
     pub restarted: Option<String>,
 }
 
+impl Record {
+    /// Whether the plug-in's process is gone, or is none here: it may be one in a container.
+    pub fn has_ended(&self) -> bool {
+        self.pid != 0 && process::life(self.pid) == Life::Gone
+    }
+}
+
 /// Why the plug-in of GIMP `gimp_pid` ended itself, as its life file says.
 pub fn last_words(state_dir: &Path, gimp_pid: u32) -> Option<String> {
     #[derive(Deserialize)]
@@ -128,7 +135,7 @@ fn read(path: &Path) -> Option<Record> {
 fn is_stale(record: &Record) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, record.port));
     // Only a refusal says that nobody is there: a connection can also fail for want of descriptors here.
-    process::life(record.pid) == Life::Gone
+    record.has_ended()
         && (record.stopped
             || TcpStream::connect_timeout(&address, Duration::from_millis(200))
                 .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused))
