@@ -82,7 +82,7 @@ pub fn encode(layout: Layout, options: Options, rows: impl Read + Send) -> Resul
     let mut sink = Sink { text: Base64Text::default(), max_bytes: options.max_bytes.unwrap_or(u64::MAX), over: false };
     let mut rows = Counted { rows, bytes: 0, error: None };
     let answer = match options.format {
-        Format::Png => png::encode(layout, options.max_bytes.is_some(), &mut rows, &mut sink),
+        Format::Png => png::encode(layout, &mut rows, &mut sink),
         Format::Jpeg => jpeg::encode(layout, options.quality, &mut rows, &mut sink),
         Format::Webp => webp::encode(layout, options.quality, &mut rows, &mut sink),
     };

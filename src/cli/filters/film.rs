@@ -1,6 +1,6 @@
 //! Writing several pictures into one file: an animation as GIF, PNG (APNG) or WebP, pages as TIFF.
 
-use super::stream::{FileFormat, Place, bytes, coloured, eight_bits, profile_for};
+use super::stream::{FileFormat, Place, begin_png, bytes, coloured, eight_bits, profile_for};
 use crate::error::{Error, Kind, Result};
 use crate::filters::{Head, Picture, Samples};
 use crate::images::frames::{Delay, Film};
@@ -100,11 +100,10 @@ impl FilmSink {
                 };
                 if writer.is_none() {
                     let mut info = png::Info::with_size(width, height);
-                    super::stream::describe(&mut info, head);
                     info.icc_profile = profile_for(&self.icc, head.channels).map(Into::into);
                     std::mem::take(&mut self.metadata).into_png(&mut info);
                     let handle = file.reopen().map_err(|error| place.fault(error))?;
-                    let begun = png::Encoder::with_info(BufWriter::new(handle), info).and_then(|mut encoder| {
+                    let begun = begin_png(BufWriter::new(handle), info, head).and_then(|mut encoder| {
                         encoder.set_animated(self.count, self.plays.map_or(0, |plays| u32::from(plays.max(1))))?;
                         encoder.set_frame_delay(fraction.0, fraction.1)?;
                         encoder.write_header()

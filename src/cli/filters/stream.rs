@@ -4,6 +4,7 @@
 use super::film::{Reduced, gif_frame};
 use crate::error::{Error, Kind, Result};
 use crate::filters::{Depth, Head, MemorySink, Picture, Samples, Sink};
+use crate::images;
 use crate::images::metadata::{self, Holder, Metadata};
 use image::codecs::jpeg::{PixelDensity, PixelDensityUnit};
 use image::error::UnsupportedError;
@@ -241,15 +242,13 @@ pub fn profile_for(icc: &Option<Vec<u8>>, channels: usize) -> Option<Vec<u8>> {
     icc.clone().filter(|profile| profile.get(16..20) == Some(wanted))
 }
 
-/// Tells a PNG's header what the samples are.
-pub fn describe(info: &mut png::Info<'_>, head: Head) {
-    info.color_type = match head.channels {
-        1 => png::ColorType::Grayscale,
-        2 => png::ColorType::GrayscaleAlpha,
-        3 => png::ColorType::Rgb,
-        _ => png::ColorType::Rgba,
-    };
-    info.bit_depth = if head.depth == Depth::U8 { png::BitDepth::Eight } else { png::BitDepth::Sixteen };
+/// Begins a PNG for rows of this kind; there are no floats in one, and 16 bits are the most it holds.
+pub fn begin_png<W: Write>(
+    sink: W,
+    info: png::Info<'_>,
+    head: Head,
+) -> std::result::Result<png::Encoder<'_, W>, png::EncodingError> {
+    images::png::begin(sink, info, head.channels, if head.depth == Depth::U8 { 8 } else { 16 })
 }
 
 impl Sink for FileSink {
@@ -263,14 +262,11 @@ impl Sink for FileSink {
         let file = self.place.temporary()?;
         let handle = file.reopen().map_err(|error| self.place.fault(error))?;
         let mut info = png::Info::with_size(head.width as u32, head.height as u32);
-        describe(&mut info, head);
         info.icc_profile = profile_for(&self.icc, head.channels).map(Into::into);
         std::mem::take(&mut self.metadata).into_png(&mut info);
-        let mut encoder =
-            png::Encoder::with_info(BufWriter::new(handle), info).map_err(|error| self.place.fault(error))?;
-        encoder.set_compression(png::Compression::Fast);
-        let writer = encoder.write_header().and_then(png::Writer::into_stream_writer);
-        self.state = State::Png(Box::new(writer.map_err(|error| self.place.fault(error))?), file);
+        let begun = begin_png(BufWriter::new(handle), info, head).and_then(png::Encoder::write_header);
+        let writer = begun.and_then(png::Writer::into_stream_writer).map_err(|error| self.place.fault(error))?;
+        self.state = State::Png(Box::new(writer), file);
         Ok(())
     }
 
@@ -283,7 +279,6 @@ impl Sink for FileSink {
                 Samples::U16(samples) => samples.chunks(1 << 16).try_for_each(|part| {
                     writer.write_all(&part.iter().flat_map(|sample| sample.to_be_bytes()).collect::<Vec<u8>>())
                 }),
-                // PNG has no floats; 16 bits are the most it holds.
                 Samples::F32(samples) => samples.chunks(1 << 16).try_for_each(|part| {
                     let wide = part.iter().map(|sample| (sample * 65535.0).round() as u16);
                     writer.write_all(&wide.flat_map(u16::to_be_bytes).collect::<Vec<u8>>())
