@@ -1,6 +1,6 @@
 //! gimp-bridge: the way AI works inside GIMP 3.
 //!
-//! The rooms, in reading order, and what each may touch:
+//! The rooms, in reading order, and what each may touch (`tests/rooms.rs` reads this table):
 //!
 //! | room | owns | may use |
 //! |---|---|---|
@@ -12,14 +12,14 @@
 //! | [`filters`] | AI filters: manifests, ONNX sessions, tiles, native filters; alone names ort | upstream, images, error, config |
 //! | [`storage`] | generated images in a folder or bucket until they expire; alone names object_store | upstream, error, config, metrics |
 //! | [`generate`] | images from words: backends, queue, prompt rules | storage, upstream, images, error, config, metrics |
-//! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config |
-//! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, filters, generate, storage, images, error, config |
+//! | [`gimp`] | frames, handshake, links to GIMP instances, launching GIMP; alone knows the frame codec | error, config, metrics |
+//! | [`ops`] | the catalogue, parameter checks, routing, the daemon's own operations | gimp, filters, generate, storage, images, error, config, metrics |
 //! | [`assistant`] | wishes in words to operations of the catalogue, embedded or by a model | ops, error, config |
-//! | [`sessions`] | JSON-RPC sessions: one image each, on disk before each answer; uploads | ops, gimp, images, error, config |
-//! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, error, config |
-//! | [`http`] | the listener, keys and limits, JSON-RPC, jobs, the gallery, health, metrics; mounts `/mcp` | mcp, sessions, assistant, ops, generate, storage, filters, images, error, config |
+//! | [`sessions`] | JSON-RPC sessions: one image each, on disk before each answer; uploads | ops, gimp, images, error, config, metrics |
+//! | [`mcp`] | the catalogue as MCP tools, resources, prompts; alone names rmcp | ops, images, gimp, error, config |
+//! | [`http`] | the listener, keys and limits, JSON-RPC, jobs, the gallery, health, metrics; mounts `/mcp` | mcp, sessions, assistant, ops, gimp, generate, storage, filters, images, error, config, metrics |
 //! | [`daemon`] | builds the rooms, owns shutdown | all above |
-//! | [`cli`] | one file per subcommand | daemon and below |
+//! | [`cli`] | one file per subcommand | all above |
 //!
 //! To add an operation: an entry in `protocol/ops/*.json`, a Python function in `gimp-plugin/gimp-bridge/ops/`
 //! (or, for `runs: daemon`, an arm in `ops::local`), a test in `tests/gimp/`.
