@@ -173,8 +173,8 @@ def test_what_cannot_be_ended_is_told_and_answered(gimp_version):
 
 
 def test_fuzz_garbage_and_http(gimp_version):
-    # In a GIMP of its own: what it may leave behind would be no other test's fault
-    with Gimp(gimp_version) as gimp, gimp.client() as client:
+    # In a GIMP of its own: what it may leave behind would be no other test's fault. One client is idle meanwhile
+    with Gimp(gimp_version, {"auto_disconnect": False}) as gimp, gimp.client() as client:
         from test_server import mutations
 
         def resources():
