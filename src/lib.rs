@@ -21,8 +21,9 @@
 //! | [`daemon`] | builds the rooms, owns shutdown | all above |
 //! | [`cli`] | one file per subcommand | all above |
 //!
-//! To add an operation: an entry in `protocol/ops/*.json`, a Python function in `gimp-plugin/gimp-bridge/ops/`
-//! (or, for `runs: daemon`, an arm in `ops::local`), a test in `tests/gimp/`.
+//! To add an operation: an entry in `protocol/ops/*.json`, a Python function in the module of the same name in
+//! `gimp-plugin/gimp-bridge/gimp_bridge/ops/` (or, for `runs: daemon`, an arm in `ops::local`), a test in `tests/gimp/`.
+//! The plug-in's folders, and what each may import, are in the texts of their `__init__.py`.
 //!
 //! To add an AI filter: a folder `filters/NAME` with a manifest (docs/filter-manifest.md) and an ONNX file; or, without a
 //! model, a file and a line in `filters::native`.

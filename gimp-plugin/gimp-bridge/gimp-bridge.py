@@ -40,7 +40,7 @@ class GimpBridge(Gimp.PlugIn):
         return procedure
 
     def run_extension(self, procedure, config, data):
-        from bridge import Bridge
+        from gimp_bridge.app import Bridge
 
         self.persistent_enable()
         self.bridge = Bridge(self)
@@ -51,7 +51,7 @@ class GimpBridge(Gimp.PlugIn):
         return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
     def run_guard(self, procedure, config, data):
-        from guard import Guard
+        from gimp_bridge.guard import Guard
 
         self.persistent_enable()
         Guard(EXTENSION).start()

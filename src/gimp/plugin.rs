@@ -4,7 +4,7 @@
 
 use rust_embed::RustEmbed;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ pub fn write_to(plug_ins: &Path) -> io::Result<Vec<PathBuf>> {
     for name in before.files.iter().filter(|name| !files.contains_key(*name)) {
         remove_ours(&folder, name)?;
     }
-    remove_caches(&folder)?;
+    tidy(&folder, before.files.iter().chain(files.keys()))?;
     let list = Installed { version: VERSION.into(), files: files.into_keys().collect() };
     replace(&folder.join(LIST), &serde_json::to_vec_pretty(&list)?, false)?;
     Ok(written)
@@ -79,11 +79,8 @@ pub fn remove_from(plug_ins: &Path) -> io::Result<()> {
     for name in ours.iter().chain([&PathBuf::from(LIST)]) {
         remove_ours(&folder, name)?;
     }
-    remove_caches(&folder)?;
-    for sub in [Path::new("protocol/ops"), Path::new("protocol"), Path::new("ops"), Path::new("")] {
-        remove_if_empty(&folder.join(sub))?;
-    }
-    Ok(())
+    tidy(&folder, ours.iter())?;
+    remove_if_empty(&folder)
 }
 
 /// The version of the plug-in in this `plug-ins` folder; `None` if there is none or it cannot be told.
@@ -136,10 +133,18 @@ fn remove_ours(folder: &Path, name: &Path) -> io::Result<()> {
     absent_is_fine(std::fs::remove_file(folder.join(name)))
 }
 
-/// Python's own caches: those of removed modules would still be found.
-fn remove_caches(folder: &Path) -> io::Result<()> {
-    for sub in ["", "ops"] {
-        absent_is_fine(std::fs::remove_dir_all(folder.join(sub).join("__pycache__")))?;
+/// In the folders of these files: Python's own caches go, as those of removed modules would still be found, and then
+/// the folders that are empty.
+fn tidy<'a>(folder: &Path, files: impl Iterator<Item = &'a PathBuf>) -> io::Result<()> {
+    let inside = |name: &&PathBuf| name.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    let folders: BTreeSet<&Path> = files.filter(inside).flat_map(|name| name.ancestors().skip(1)).collect();
+    // A folder comes before those in it, and the plug-in's own before all
+    for name in folders.into_iter().rev() {
+        let sub = folder.join(name);
+        absent_is_fine(std::fs::remove_dir_all(sub.join("__pycache__")))?;
+        if name != Path::new("") {
+            remove_if_empty(&sub)?;
+        }
     }
     Ok(())
 }
@@ -196,6 +201,29 @@ mod tests {
         let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["mine.py"]);
         std::fs::remove_file(folder.join("mine.py")).unwrap();
+        remove_from(dir.path()).unwrap();
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn nothing_of_a_flat_older_version_can_be_imported_any_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join(FOLDER);
+        let flat = ["gimp-bridge.py", "history.py", "ops/__init__.py", "ops/layers.py", "protocol/errors.json"];
+        let caches = ["__pycache__/history.cpython-312.pyc", "ops/__pycache__/layers.cpython-312.pyc"];
+        for name in flat.iter().chain(&caches) {
+            replace(&folder.join(name), b"old", false).unwrap();
+        }
+        let list = Installed { version: "0.0.9".into(), files: flat.iter().map(PathBuf::from).collect() };
+        std::fs::write(folder.join(LIST), serde_json::to_vec(&list).unwrap()).unwrap();
+        write_to(dir.path()).unwrap();
+        let mut there: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        there.sort();
+        assert_eq!(there, [SCRIPT, "gimp_bridge", LIST, "protocol"]);
+        assert!(is_current(dir.path()));
+
+        let cache = folder.join("gimp_bridge/net/__pycache__/wire.cpython-312.pyc");
+        replace(&cache, b"", false).unwrap();
         remove_from(dir.path()).unwrap();
         assert!(!folder.exists());
     }

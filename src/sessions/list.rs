@@ -39,7 +39,7 @@ impl Sessions {
         list
     }
 
-    /// Whether an image of a GIMP is that of one of this owner's sessions. Others' are found by nobody (privacy.py).
+    /// Whether an image of a GIMP is that of one of this owner's sessions. Others' are found by nobody (policy/privacy.py).
     pub fn holds(&self, image: u64, owner: &str) -> bool {
         let open = lock(&self.shared.open);
         open.values().any(|session| session.owner == owner && lock(&session.info).image == Some(image))

@@ -13,7 +13,7 @@ from test_generate_gui import FILL, LAYER, VARY, end
 LETTERS = '''
 import gc, json
 from gi.repository import Gdk, Gtk
-import people
+from gimp_bridge.ui import people
 def letters(widget):
     if not widget.get_visible():
         return []

@@ -9,8 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "gimp-plugin" / "gimp-bridge"), str(ROOT / "tests")]
 
-import auth  # noqa: E402
-import wire  # noqa: E402
+from gimp_bridge.net import auth, wire  # noqa: E402
 
 
 class CallError(Exception):

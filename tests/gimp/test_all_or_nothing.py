@@ -39,8 +39,8 @@ def test_a_refused_property_leaves_an_effect_as_it_was(client):
 
 
 FAILING = """
-import registry
-from errors import OperationError
+from gimp_bridge.core.errors import OperationError
+from gimp_bridge.dispatch import registry
 run = registry.OPERATIONS[{0!r}]
 def failing(call, **arguments):
     run(call, **arguments)
@@ -115,7 +115,7 @@ def test_a_cancelled_or_late_call_is_taken_back(client):
     image, layer = make(client, smooth(WIDTH, HEIGHT))
     before = read(client, image)
     client.python(
-        "import registry, time; run = registry.OPERATIONS['invert_colors']",
+        "import time; from gimp_bridge.dispatch import registry; run = registry.OPERATIONS['invert_colors']",
         "def slow(call, **arguments):",
         "    run(call, **arguments)",
         "    while True: call.check(); time.sleep(0.01)",

@@ -9,7 +9,7 @@ import pytest
 from client import CallError
 from example_setups import SETUP
 
-import catalogue
+from gimp_bridge.dispatch import catalogue
 from harness import Gimp
 
 

@@ -9,7 +9,7 @@ from example_setups import SETUP
 from pixelwork import make
 from truth import pixels
 
-import catalogue
+from gimp_bridge.dispatch import catalogue
 
 OPS = Path(__file__).resolve().parents[2] / "protocol" / "ops"
 SIZE = 300, 200

@@ -3,7 +3,9 @@
 import time
 
 import pytest
-from client import CallError
+from client import ROOT, CallError
+
+PLUGIN = ROOT / "gimp-plugin" / "gimp-bridge"
 
 
 def fails(client, *lines, timeout=30, kind="python_error", mode="pyGObject-console", **arguments):
@@ -391,3 +393,13 @@ def test_the_names_of_the_documentation_work(client):
     with pytest.raises(CallError) as failed:
         client.call("call_api", api_path="Gimp.no_such_function")
     assert failed.value.kind == "python_error"
+
+
+def test_what_a_client_imports_is_not_a_module_of_the_plug_in_by_chance(client):
+    names = sorted({path.stem for path in (PLUGIN / "gimp_bridge").rglob("*.py")} - {"__init__"})
+    assert {"history", "settings", "requests"} <= set(names)
+    ours = client.eval(
+        f"[name for name in {names} for found in [__import__('importlib.util').util.find_spec(name)] "
+        "if found is not None and (found.origin or '').startswith(__import__('gimp_bridge').__path__[0].rpartition('/')[0])]"
+    )
+    assert ours == []

@@ -6,8 +6,8 @@ import time
 
 import numpy as np
 import pytest
-import wire
 from client import CallError
+from gimp_bridge.net import wire
 from harness import Gimp
 from pictures import afloat
 

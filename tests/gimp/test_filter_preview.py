@@ -8,15 +8,15 @@ import time
 
 import numpy as np
 import pytest
-import wire
+from gimp_bridge.net import wire
 from harness import Gimp
 from test_filter_menu import UPSCALE, publish
 
 SHOWN = {"view": "part", "zoom": 1.0, "layer_size": [20, 10], "measured": {"strength": 12.5}, "notes": [], "seconds": 0.1}
 BEGIN = """
 import json, sys
-import filter_preview
 from gi.repository import Gimp, GObject
+from gimp_bridge.ui.filters import preview as filter_preview
 class Config(GObject.Object):
     scale = GObject.Property(type=int, default=2)
     source = GObject.Property(type=str, default="auto")
@@ -36,7 +36,7 @@ image = Gimp.Image.get_by_id({image})
 preview = filter_preview.Preview(bridge, image, Gimp.Item.get_by_id({layer}), config, json.loads({row!r}), view)
 filter_preview.tested = (config, view, preview)
 """
-AGAIN = "import json, filter_preview; config, view, preview = filter_preview.tested"
+AGAIN = "import json; from gimp_bridge.ui.filters import preview as filter_preview; config, view, preview = filter_preview.tested"
 
 
 @pytest.fixture(scope="module")
@@ -341,7 +341,7 @@ def test_the_preview_is_as_large_as_its_room_and_zooms(dialog, daemon):
 
 
 def test_an_open_dialog_follows_the_selection_the_layer_and_the_image_s_end(dialog, daemon):
-    dialog.do("import filter_follow", "from gi.repository import Gimp", f"image = Gimp.Image.get_by_id({dialog.image})",
+    dialog.do("from gimp_bridge.ui.filters import follow as filter_follow", "from gi.repository import Gimp", f"image = Gimp.Image.get_by_id({dialog.image})",
               "told = view.told", "told.clear()",
               "filter_follow.tested = filter_follow.Follower(image, image.get_layers(), lambda: told.append(['gone']),"
               " lambda layers: told.append(['moved', layers[0].get_name()]), lambda selection: told.append(['changed', selection]))")
@@ -360,4 +360,4 @@ def test_an_open_dialog_follows_the_selection_the_layer_and_the_image_s_end(dial
         dialog.wait_for(["gone"], 60)
         dialog.image = other  # for the end of the test to close
     finally:
-        dialog.do("filter_follow = __import__('filter_follow')", "filter_follow.tested.close()")
+        dialog.do("filter_follow = __import__('gimp_bridge').ui.filters.follow", "filter_follow.tested.close()")

@@ -4,13 +4,13 @@ import socket
 import threading
 
 import pytest
-import wire
 from client import CallError
+from gimp_bridge.net import wire
 from harness import Gimp
 from pictures import afloat
 from test_filter_menu import ask, picture
 
-from generate_kinds import offered
+from gimp_bridge.ui.generate.kinds import offered
 
 CAN = {"image_to_image": True, "masks": True, "num_inference_steps": True}
 HOME = {"name": "home", "kind": "a1111", "default": True, "takes_over": False, "can": CAN, "ready": True, "models": ["dreamer"]}

@@ -99,7 +99,7 @@ def test_undo_without_channels_paths_and_selection(client, name, mode, precision
     before = fingerprint(client)
     own = sum(row["undoable"] for row in client.call("list_checkpoints", image=image)["checkpoints"])
     assert change(client, CHANGES[name])["effect"]["changed"] is True
-    kept = "__import__('checkpoints').HISTORY.of(im)[-1].copy"
+    kept = "__import__('gimp_bridge').undo.checkpoints.HISTORY.of(im)[-1].copy"
     assert client.eval(f"[{kept}.get_width(), {kept}.get_height()]") == [1, 1]
     changed = fingerprint(client)
     assert changed != before
@@ -223,7 +223,7 @@ def test_closed_images_leave_no_checkpoints(client):
         client.call("list_checkpoints", image=image)
     make(client)  # the next transaction sweeps
     change(client, CHANGES["name"])
-    values = client.python("import history; print(len(history.HISTORY.hidden), len(history.HISTORY.images))")
+    values = client.python("from gimp_bridge.undo import history; print(len(history.HISTORY.hidden), len(history.HISTORY.images))")
     assert values.split() == ["2", "1"]  # one kept, and the one of this very call
 
 

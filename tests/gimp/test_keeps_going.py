@@ -46,7 +46,7 @@ LEFT = {
     "builtins behind the back": (["import os", "os.__builtins__['len'] = lambda x: 5"], "`builtins.len`", "len([]) == 0"),
     "a function of a library": (["import json, time", "json.dumps = time.sleep = None"], "`json.dumps`",
                                 "__import__('json').dumps([]) == '[]'"),
-    "a function of the plug-in": (["import registry", "registry.Dispatcher.execute = None"], "`Dispatcher.execute`", "True"),
+    "a function of the plug-in": (["from gimp_bridge.dispatch import dispatcher", "dispatcher.Dispatcher.execute = None"], "`Dispatcher.execute`", "True"),
     "a method of GIMP's": (["Gimp.Image.get_width = lambda self: 5", "Gimp.get_images = None"], "`Image.get_width`",
                            "Gimp.get_images() == []"),
     "a signal handler": (["import signal", "signal.signal(signal.SIGURG, signal.SIG_DFL)"], "handler of signal",

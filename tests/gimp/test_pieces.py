@@ -10,7 +10,7 @@ from pixelwork import make, smooth
 # Runs an operation as GIMP's filter and in pieces, on duplicates, and gives how far the two are apart (of 255), and how
 # far from what was before
 BOTH = r'''
-import gegl_filter, gegl_local
+from gimp_bridge.gegl import filters as gegl_filter, local as gegl_local
 from operator import sub
 def seen(drawable):
     area = Gegl.Rectangle.new(0, 0, drawable.get_width(), drawable.get_height())
@@ -74,7 +74,7 @@ def compared(client, operations, kind="layer"):
 
 def test_every_operation_of_the_table_gives_what_gimp_gives(client):
     picture(client)
-    client.python("import gegl_local")
+    client.python("from gimp_bridge.gegl import local as gegl_local")
     names = client.eval("sorted(set(Gegl.list_operations()).intersection(gegl_local.KNOWN))")
     assert len(names) > 60
     found = compared(client, names)
@@ -102,8 +102,8 @@ def test_what_the_user_changes_meanwhile_ends_it(client, what):
     client.python(BOTH)
     with pytest.raises(CallError) as raised:
         client.python(
-            "import registry",
-            "call = registry.running",
+            "from gimp_bridge.core import running",
+            "call = running.call",
             "def progress(done, message=None):",
             f"    if done and call.__dict__.pop('progress', None): {CHANGES[what]}",
             "call.progress, gegl_local.SMALL = progress, 0",

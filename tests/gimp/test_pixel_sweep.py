@@ -20,7 +20,8 @@ MERGES = ("merge_layers", "merge_layer_effects")
 
 # Python for GIMP. The state is read by an operation that is a read: no checkpoint, no proof. It stands in for image_state
 PROBE = f"""
-import hashlib, registry, sys
+import hashlib, sys
+from gimp_bridge.dispatch import registry
 def raw(item):
     box = Gegl.Rectangle.new(0, 0, item.get_width(), item.get_height())
     return hashlib.sha256(bytes(item.get_buffer().get(box, 1.0, None, Gegl.AbyssPolicy.NONE))).hexdigest()[:12]

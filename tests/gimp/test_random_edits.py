@@ -13,7 +13,7 @@ from pixelwork import make
 from test_examples import PICTURE, outline, rows
 from truth import pixels
 
-import catalogue
+from gimp_bridge.dispatch import catalogue
 
 SEEDS = [int(seed) for seed in os.environ.get("GIMP_BRIDGE_TEST_SEEDS", "1,2").split(",")]
 LENGTH = 50

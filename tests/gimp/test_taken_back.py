@@ -17,10 +17,10 @@ ENDS = {
 }
 # A cancel right before what nothing takes back; a window of the user's that shows the image
 TOO_SOON = "commit = call.commit; call.commit = lambda: [call._watchdog.cancel(call.request), commit()]", "pass"
-IN_A_WINDOW = "import display; close = display.close; display.close = lambda image: False", "display.close = close"
+IN_A_WINDOW = "from gimp_bridge.images import display; close = display.close; display.close = lambda image: False", "display.close = close"
 PATCH = """
-import registry
-from errors import OperationError
+from gimp_bridge.core.errors import OperationError
+from gimp_bridge.dispatch import registry
 run = registry.OPERATIONS[{0!r}]
 def ended(call, **arguments):
     {1}
@@ -74,7 +74,7 @@ def undoable(client, image):
 def test_an_undo_that_was_taken_back_can_be_done_again(client, how, uncertain, steps):
     image, states = edited(client)
     if uncertain:  # as after a reduced proof: undo goes back one by one
-        client.python("import history", f"for kept in history.HISTORY.of(Gimp.Image.get_by_id({image})): kept.uncertain = True")
+        client.python("from gimp_bridge.undo import history", f"for kept in history.HISTORY.of(Gimp.Image.get_by_id({image})): kept.uncertain = True")
     chain = undoable(client, image)
     refused(client, how, "undo", image=image, steps=steps)
     assert undoable(client, image) == chain

@@ -25,7 +25,7 @@ def parts(client, image):
 
 def by_hand(client, image, code):
     """Runs code as something that is no call through the bridge would: the count of those is put back."""
-    count = "__import__('history').HISTORY.edits"
+    count = "__import__('gimp_bridge').undo.history.HISTORY.edits"
     client.python(IMAGE.format(image) + code)
     client.python(f"{count}[{image}] = 0")
     client.python(f"{count}[{image}] = 0")
@@ -67,7 +67,7 @@ def test_calls_through_the_bridge_are_counted_and_looking_changes_nothing(client
 def test_a_look_is_cheap(client):
     image = client.call("create_new_image", width=4000, height=3000, color="white")["image"]
     seconds = client.eval(
-        "[(__import__('ops.watch').watch.image_state(type('C', (), {'image': Gimp.Image.get_by_id(%d)})), "
+        "[(__import__('gimp_bridge').ops.watch.image_state(type('C', (), {'image': Gimp.Image.get_by_id(%d)})), "
         "__import__('time').perf_counter())[1] for _ in range(12)]" % image
     )
     looks = sorted(after - before for before, after in zip(seconds, seconds[1:]))

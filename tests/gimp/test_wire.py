@@ -57,9 +57,9 @@ def test_the_welcome_tells_instance_and_policy(gimp, client):
 
 
 def test_the_plug_in_has_each_operation_of_the_catalogue_and_no_other(client):
-    import catalogue
+    from gimp_bridge.dispatch import catalogue
 
-    assert client.eval("sorted(__import__('registry').OPERATIONS)") == sorted(catalogue.load())
+    assert client.eval("sorted(__import__('gimp_bridge').dispatch.registry.OPERATIONS)") == sorted(catalogue.load())
 
 
 def test_unknown_operations_and_arguments(client):

@@ -4,5 +4,5 @@ import pathlib
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "gimp-plugin" / "gimp-bridge"))
-sys.path.insert(0, str(ROOT / "tests"))
+PLUGIN = ROOT / "gimp-plugin" / "gimp-bridge"
+sys.path[:0] = [str(PLUGIN), str(ROOT / "tests")]

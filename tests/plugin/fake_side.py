@@ -8,10 +8,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "gimp"))
 
-from errors import OperationError  # noqa: E402
-from runner import Runner  # noqa: E402
-from server import Server  # noqa: E402
-from watchdog import Watchdog  # noqa: E402
+from gimp_bridge.core.errors import OperationError  # noqa: E402
+from gimp_bridge.dispatch.runner import Runner  # noqa: E402
+from gimp_bridge.net.server import Server  # noqa: E402
+from gimp_bridge.safety.watchdog import Watchdog  # noqa: E402
 
 SOFTWARE = {"name": "gimp-bridge-plugin", "version": "0.1.0"}
 

@@ -4,8 +4,8 @@ import os
 import stat
 import threading
 
-import auth
 import pytest
+from gimp_bridge.net import auth
 
 
 def test_a_secret_is_made_once_for_its_owner_only(tmp_path):

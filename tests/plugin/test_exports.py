@@ -3,13 +3,13 @@
 import io
 import os
 
-import animations
-import metadata_xml
-import paths
 import pytest
-from errors import OperationError
-from file_names import Names, file_name
 from PIL import Image, ImageSequence
+from gimp_bridge.core.errors import OperationError
+from gimp_bridge.files import metadata_xml
+from gimp_bridge.files.file_names import Names, file_name
+from gimp_bridge.formats import apng
+from gimp_bridge.policy import file_paths
 
 
 def frames(count, size=(9, 7)):
@@ -24,11 +24,11 @@ def saved(pictures, kind, **options):
 
 @pytest.mark.parametrize("kind", ("GIF", "WEBP", "PNG"))
 def test_animations_are_read_as_pillow_wrote_them(kind):
-    found = animations.read(saved(frames(3), kind, duration=[100, 250, 40], loop=2))
+    found = apng.read(saved(frames(3), kind, duration=[100, 250, 40], loop=2))
     assert (found.frames, found.delays, found.loops) == (3, [100, 250, 40], 2)
-    still = animations.read(saved(frames(1), kind))
+    still = apng.read(saved(frames(1), kind))
     assert still.frames == 1 and still.loops is None
-    assert animations.read(b"BM not one of them") is None
+    assert apng.read(b"BM not one of them") is None
 
 
 @pytest.mark.parametrize("seen_through", (True, False))
@@ -39,28 +39,28 @@ def test_an_animated_webp_says_that_it_is_transparent(tmp_path, seen_through):
         picture.paste((255, number * 90, 0, 255), (number * 100, 40, number * 100 + 60, 120))
     path = tmp_path / "film.webp"
     path.write_bytes(saved(pictures, "WEBP", lossless=True, background=(0, 0, 0, 0)))
-    animations.tell_alpha(path)
+    apng.tell_alpha(path)
     with Image.open(path) as film:
         assert film.mode == "RGBA" or not seen_through
         for shown, picture in zip(ImageSequence.Iterator(film), pictures, strict=True):
             assert shown.convert("RGBA").tobytes() == picture.tobytes()
     still = tmp_path / "still.webp"
     still.write_bytes(before := saved(frames(1), "WEBP"))
-    animations.tell_alpha(still)
+    apng.tell_alpha(still)
     assert still.read_bytes() == before
 
 
 def test_damaged_gifs_are_refused():
     whole = saved(frames(2), "GIF", duration=100)
     with pytest.raises((ValueError, IndexError)):
-        animations.read(whole[:20] + b"\xff" * 30)
+        apng.read(whole[:20] + b"\xff" * 30)
 
 
 def test_pngs_become_one_that_pillow_plays(tmp_path):
     pictures = frames(3)
     path = tmp_path / "film.png"
     with open(path, "wb") as file:
-        writer = animations.ApngWriter(file, 3, 5)
+        writer = apng.ApngWriter(file, 3, 5)
         for picture, delay in zip(pictures, (20, 30, 40)):
             writer.add(saved([picture], "PNG"), delay)
         writer.finish()
@@ -69,7 +69,7 @@ def test_pngs_become_one_that_pillow_plays(tmp_path):
         for number, frame in enumerate(ImageSequence.Iterator(film)):
             assert frame.convert("RGBA").tobytes() == pictures[number].tobytes()
     with open(path, "wb") as file, pytest.raises(ValueError, match="differ"):
-        writer = animations.ApngWriter(file, 2, 0)
+        writer = apng.ApngWriter(file, 2, 0)
         writer.add(saved(frames(1), "PNG"), 20)
         writer.add(saved(frames(1, (3, 3)), "PNG"), 20)
 
@@ -116,7 +116,7 @@ def test_folders(tmp_path):
     (inside / "link").symlink_to(outside)
     (inside / "file").write_text("x")
     held = Settings([str(inside)])
-    assert paths.check_folder(str(inside), True, held) == os.path.realpath(inside)
+    assert file_paths.check_folder(str(inside), True, held) == os.path.realpath(inside)
     for folder, write, settings, kind in (
         (inside / "link", False, held, "forbidden"),
         (outside, True, held, "forbidden"),
@@ -125,6 +125,6 @@ def test_folders(tmp_path):
         (inside, True, Settings(read_only=True), "forbidden"),
     ):
         with pytest.raises(OperationError) as raised:
-            paths.check_folder(str(folder), write, settings)
+            file_paths.check_folder(str(folder), write, settings)
         assert raised.value.kind == kind and str(folder) in raised.value.message
-    assert paths.check_folder(str(outside), False, Settings(read_only=True)) == os.path.realpath(outside)
+    assert file_paths.check_folder(str(outside), False, Settings(read_only=True)) == os.path.realpath(outside)

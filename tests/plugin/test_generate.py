@@ -6,11 +6,11 @@ import os
 import stat
 import tomllib
 
-import generate_settings
 import pytest
-from errors import OperationError
-from generate_history import MOST, History, shown
-from generate_kinds import KINDS, USUAL_SIZE, automatic, chosen, generators
+from gimp_bridge.core.errors import OperationError
+from gimp_bridge.ui.generate.kinds import KINDS, USUAL_SIZE, automatic, chosen, generators
+from gimp_bridge.ui.generate.prompts import MOST, History, shown
+from gimp_bridge.ui.mend import generator_settings
 
 FILL, LAYER, VARY = KINDS
 
@@ -113,10 +113,10 @@ def declared(path):
 
 def test_a_generator_is_declared_beside_what_is_there(tmp_path):
     path = tmp_path / "gimp bridge" / "gimp-bridge.toml"
-    assert generate_settings.declare("a1111", " http://host:7860 ", path=str(path)) == "webui"
+    assert generator_settings.declare("a1111", " http://host:7860 ", path=str(path)) == "webui"
     before = path.read_text()
-    assert generate_settings.declare("a1111", "http://other/", path=str(path)) == "webui-2"
-    assert generate_settings.declare("comfyui", "http://c", 'C:\\flow "a".json', path=str(path)) == "comfyui"
+    assert generator_settings.declare("a1111", "http://other/", path=str(path)) == "webui-2"
+    assert generator_settings.declare("comfyui", "http://c", 'C:\\flow "a".json', path=str(path)) == "comfyui"
     assert not list(tmp_path.rglob("*.token"))
     settings, rows = declared(path)
     assert path.read_text() == before, "the settings name the file once"
@@ -129,7 +129,7 @@ def test_a_generator_is_declared_beside_what_is_there(tmp_path):
 def test_settings_that_are_there_stay_as_they_are(tmp_path, text):
     path = tmp_path / "gimp-bridge.toml"
     path.write_text(text)
-    generate_settings.declare("openai", "http://host/v1", path=str(path))
+    generator_settings.declare("openai", "http://host/v1", path=str(path))
     settings, rows = declared(path)
     assert len(rows) == 1
     settings["generate"].pop("backends")
@@ -148,16 +148,16 @@ def key_of(path, name):
 
 def test_a_key_is_kept_in_a_file_of_its_own_and_can_be_given_later(tmp_path):
     path = tmp_path / "gimp-bridge.toml"
-    generate_settings.declare("openai", "http://a/v1", key="sk-1", path=str(path))
-    generate_settings.declare("kserve-v1", "http://b", path=str(path))
+    generator_settings.declare("openai", "http://a/v1", key="sk-1", path=str(path))
+    generator_settings.declare("kserve-v1", "http://b", path=str(path))
     assert key_of(path, "server") == "sk-1\n"
     assert "sk-1" not in path.read_text() + (tmp_path / "generators.toml").read_text()
     file = tmp_path / "generators.toml"
     file.write_text(file.read_text() + '\n  [[ backend ]] # mine\nname = "own"\nkind = "a1111"\nurl = "http://c"\n[backend.limits]\nmultiple_of = 8')
     before = tomllib.loads(file.read_text())["backend"]
     for name in ("server", "own", "kserve-model"):
-        generate_settings.check_key(name, str(path), {})
-        generate_settings.give_key(name, f"new-{name}", str(path))
+        generator_settings.check_key(name, str(path), {})
+        generator_settings.give_key(name, f"new-{name}", str(path))
         assert key_of(path, name) == f"new-{name}\n"
     after = tomllib.loads(file.read_text())["backend"]
     assert [{k: v for k, v in row.items() if k != "token_file"} for row in after] == [{k: v for k, v in row.items() if k != "token_file"} for row in before]
@@ -166,12 +166,12 @@ def test_a_key_is_kept_in_a_file_of_its_own_and_can_be_given_later(tmp_path):
 
 def test_a_key_that_the_environment_gives_is_not_asked_for(tmp_path):
     path = tmp_path / "gimp-bridge.toml"
-    generate_settings.declare("openai", "http://a/v1", path=str(path))
+    generator_settings.declare("openai", "http://a/v1", path=str(path))
     for name, environ in (("server", {"GIMP_BRIDGE_TOKEN_SERVER": "x"}), ("kserve", {})):
         with pytest.raises(OperationError) as raised:
-            generate_settings.check_key(name, str(path), environ)
+            generator_settings.check_key(name, str(path), environ)
         assert raised.value.details == {"reason": "key_in_environment", "other": f"GIMP_BRIDGE_TOKEN_{name.upper()}"}
-    assert all(map(generate_settings.is_key, ("sk-proj_1/2+3=", "a"))) and not any(map(generate_settings.is_key, ("", "a b", "ä", "a\n")))
+    assert all(map(generator_settings.is_key, ("sk-proj_1/2+3=", "a"))) and not any(map(generator_settings.is_key, ("", "a b", "ä", "a\n")))
 
 
 @pytest.mark.parametrize("text", ["[generate\n", "generate = 3\n", 'generate.parallel = 3\n[x]\n', "[[backend]]\nname = "])
@@ -179,15 +179,15 @@ def test_settings_with_a_mistake_are_not_touched(tmp_path, text):
     path = tmp_path / "gimp-bridge.toml"
     path.write_text(text)
     with pytest.raises(OperationError) as raised:
-        generate_settings.declare("a1111", "http://host", path=str(path))
+        generator_settings.declare("a1111", "http://host", path=str(path))
     assert raised.value.details["reason"] == "settings_unreadable" and path.read_text() == text
     assert os.listdir(tmp_path) == ["gimp-bridge.toml"]
 
 
 def test_addresses_and_the_place_of_the_settings():
-    assert all(map(generate_settings.is_address, ("http://a", "https://a.b:8/v1", " http://127.0.0.1:7860 ")))
-    assert not any(map(generate_settings.is_address, ("", "host:7860", "http://", "http://a b", "ftp://a", 'http://a\n"')))
-    place = generate_settings.settings_file
+    assert all(map(generator_settings.is_address, ("http://a", "https://a.b:8/v1", " http://127.0.0.1:7860 ")))
+    assert not any(map(generator_settings.is_address, ("", "host:7860", "http://", "http://a b", "ftp://a", 'http://a\n"')))
+    place = generator_settings.settings_file
     assert place({"GIMP_BRIDGE_CONFIG": "/x.toml"}) == "/x.toml"
     assert place({"HOME": "/h"}, "linux") == "/h/.config/gimp-bridge/gimp-bridge.toml"
     assert place({"HOME": "/h", "XDG_CONFIG_HOME": "/c"}, "linux") == "/c/gimp-bridge/gimp-bridge.toml"

@@ -3,11 +3,10 @@
 import io
 import struct
 
-import intact
 import numpy as np
-import psd_layers
 import pytest
 from PIL import Image
+from gimp_bridge.formats import intact, psd_layers
 
 Y, X = np.mgrid[:200, :300]
 PICTURE = Image.fromarray(np.stack([X * 255 // 300, Y * 255 // 200, (X * Y) % 256], 2).astype(np.uint8))
@@ -72,7 +71,7 @@ def test_what_is_no_picture_is_left_to_gimp(tmp_path):
 
 
 def test_an_uncompressed_tga_is_no_cursor():
-    import formats
+    from gimp_bridge.formats import table as formats
 
     assert formats.sniff(bytes([0, 0, 2]) + bytes(30)) is None
     assert formats.sniff(struct.pack("<HHH", 0, 2, 1) + bytes(30)).format == "cur"

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from own_thread import OwnThread, end_strangers, strangers
+from gimp_bridge.core.own_thread import OwnThread, end_strangers, strangers
 
 
 @pytest.fixture

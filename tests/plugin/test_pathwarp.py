@@ -1,9 +1,9 @@
-"""pathwarp.py: outlines bent along a line."""
+"""items/bend.py: outlines bent along a line."""
 
 import math
 
 import pytest
-from pathwarp import Rail, bend_stroke
+from gimp_bridge.items.bend import Rail, bend_stroke
 
 
 def controls(*points):

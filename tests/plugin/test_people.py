@@ -6,12 +6,11 @@ import re
 import sys
 import tomllib
 
-import people
 import pytest
-from conftest import ROOT
-from errors import CODES, OperationError
+from conftest import PLUGIN, ROOT
+from gimp_bridge.core.errors import CODES, OperationError
+from gimp_bridge.ui import people
 
-PLUGIN = ROOT / "gimp-plugin" / "gimp-bridge"
 SENTENCES = json.loads((ROOT / "protocol" / "sentences.json").read_text())
 ROWS = [(place, name, row) for place in ("reasons", "kinds") for name, row in SENTENCES[place].items()]
 WORDS = re.compile(r"--|`|[A-Za-z0-9]_[A-Za-z0-9]|\b(ids?|JSON|MCP|API|PDB|parameters?|arguments?|stderr|None)\b|\bauto\b")
@@ -36,7 +35,7 @@ def test_a_sentence_is_written_for_people(place, name, row):
     if "button" in row:
         assert "_c" not in row["button"].lower(), "that closes the window"
         assert row["button"].count("_") == 1, "one letter to press"
-        assert re.search(rf"^def {row['action']}\(run\):", (PLUGIN / "filter_mend.py").read_text(), re.M), row["action"]
+        assert re.search(rf"^def {row['action']}\(run\):", (PLUGIN / "gimp_bridge/ui/mend/actions.py").read_text(), re.M), row["action"]
 
 
 def test_every_kind_of_error_has_a_sentence_and_every_reason_is_given_somewhere():
@@ -70,9 +69,9 @@ def texts_of_manifests():
 
 def texts_of_windows():
     """What the modules that draw windows say: constants with words in them, and not docstrings or names."""
-    for name in ("filter_dialog", "filter_view", "filter_surface", "filter_message", "filter_menu", "menu", "generate_dialog",
-                 "generate_form", "generate_kinds", "generate_menu", "generate_setup", "generate_sight"):
-        tree = ast.parse((PLUGIN / f"{name}.py").read_text())
+    for name in ("message", "progress_window", "status", "filters/dialog", "filters/menu", "filters/surface", "filters/view",
+                 "generate/dialog", "generate/form", "generate/kinds", "generate/menu", "generate/sight", "mend/generator_setup"):
+        tree = ast.parse((PLUGIN / f"gimp_bridge/ui/{name}.py").read_text())
         quiet = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         raised = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "OperationError"]
         quiet |= {id(each) for node in raised for each in ast.walk(node)}

@@ -1,8 +1,8 @@
 """Places and lengths to image pixels."""
 
 import pytest
-from errors import OperationError
-from places import Places
+from gimp_bridge.core.errors import OperationError
+from gimp_bridge.dispatch.coordinates import Places
 
 
 def test_pixels_layer_relative_and_preview():

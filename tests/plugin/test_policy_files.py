@@ -1,4 +1,4 @@
-"""paths.py, references.py and rules.py under policies: which files are opened and written, by what is in them."""
+"""What of the policies is about files: which are opened and written, by what is in them."""
 
 import base64
 import bz2
@@ -9,11 +9,10 @@ import os
 import struct
 import zipfile
 
-import paths
 import pytest
-import rules
-import settings
-from errors import OperationError
+from gimp_bridge.core import settings
+from gimp_bridge.core.errors import OperationError
+from gimp_bridge.policy import file_paths, rules, text_arguments
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -65,7 +64,7 @@ def refused(world, name, data, **more):
     found, inside, _ = world
     (inside / name).write_bytes(data.encode() if isinstance(data, str) else data)
     with pytest.raises(OperationError) as raised:
-        paths.check_path(str(inside / name), False, found, **more)
+        file_paths.check_path(str(inside / name), False, found, **more)
     assert raised.value.kind == "forbidden", raised.value.message
     return raised.value.message
 
@@ -73,7 +72,7 @@ def refused(world, name, data, **more):
 def opened(world, name, data):
     found, inside, _ = world
     (inside / name).write_bytes(data.encode() if isinstance(data, str) else data)
-    assert paths.check_path(str(inside / name), False, found) == str(inside / name)
+    assert file_paths.check_path(str(inside / name), False, found) == str(inside / name)
 
 
 def test_a_link_layer_to_a_file_outside_is_refused_however_it_is_wrapped(world):
@@ -224,29 +223,29 @@ def test_uploaded_bytes_may_refer_to_allowed_files_only_and_to_none_by_a_relativ
     ):
         given.write_bytes(data)
         with pytest.raises(OperationError) as raised:
-            paths.check_bytes(str(given), name, found)
+            file_paths.check_bytes(str(given), name, found)
         assert raised.value.kind == "forbidden"
     given.write_bytes(xcf(link(str(inside / "picture.png"))))
-    paths.check_bytes(str(given), "x.xcf", found)
+    file_paths.check_bytes(str(given), "x.xcf", found)
     with pytest.raises(OperationError):  # a caller without the right to name files
-        paths.check_bytes(str(given), "x.xcf", settings.Settings(folders=[]))
+        file_paths.check_bytes(str(given), "x.xcf", settings.Settings(folders=[]))
     given.write_bytes(xcf(link(str(secret))))
-    paths.check_bytes(str(given), "x.xcf", settings.Settings())  # no policy
+    file_paths.check_bytes(str(given), "x.xcf", settings.Settings())  # no policy
 
 
 def test_without_a_policy_nothing_is_looked_at(world):
     free = settings.Settings()
     (world[1] / "a.scm").write_text("x")
-    assert paths.check_path(str(world[1] / "a.scm"), False, free)
-    assert paths.check_path(str(world[1] / "new.scm"), True, free)
+    assert file_paths.check_path(str(world[1] / "a.scm"), False, free)
+    assert file_paths.check_path(str(world[1] / "new.scm"), True, free)
 
 
 def test_what_is_written_has_the_ending_of_its_format(world):
     found, inside, secret = world
 
-    def told(name, use=paths.PICTURE, where=inside):
+    def told(name, use=file_paths.PICTURE, where=inside):
         with pytest.raises(OperationError) as raised:
-            paths.check_path(str(where / name), True, found, use)
+            file_paths.check_path(str(where / name), True, found, use)
         assert raised.value.kind == "forbidden"
         return raised.value.message
 
@@ -255,7 +254,7 @@ def test_what_is_written_has_the_ending_of_its_format(world):
     for format_name, ending in (("csource", "scm"), ("raw", "scm"), ("html", "desktop"), ("header", "py"), ("xpm", "c")):
         told(f"a.{ending}", rules.endings(format_name))
         good = rules.endings(format_name)[0]
-        assert paths.check_path(str(inside / f"a.{good}"), True, found, rules.endings(format_name))
+        assert file_paths.check_path(str(inside / f"a.{good}"), True, found, rules.endings(format_name))
     assert "png" in told("a.jpg", rules.endings("png"))
     assert rules.endings("nonsense") == ()
     told("a.png", where=secret.parent)
@@ -275,19 +274,19 @@ def test_links_in_the_file_system_lead_nowhere(world):
         (inside / "hard.png", True),
     ):
         with pytest.raises(OperationError) as raised:
-            paths.check_path(str(path), write, found)
+            file_paths.check_path(str(path), write, found)
         assert raised.value.kind == "forbidden"
 
 
 def test_a_folder_that_becomes_a_link_before_the_file_takes_its_name_is_noticed(world):
     found, inside, secret = world
     (inside / "sub").mkdir()
-    real = paths.check_path(str(inside / "sub" / "a.png"), True, found)
-    paths.still_there(real)
+    real = file_paths.check_path(str(inside / "sub" / "a.png"), True, found)
+    file_paths.still_there(real)
     (inside / "sub").rmdir()
     os.symlink(secret.parent, inside / "sub")
     with pytest.raises(OperationError):
-        paths.still_there(real)
+        file_paths.still_there(real)
 
 
 def test_settings_and_secrets_are_not_written_even_without_folders(world, tmp_path):
@@ -295,9 +294,9 @@ def test_settings_and_secrets_are_not_written_even_without_folders(world, tmp_pa
     state.mkdir()
     found = settings.Settings(exec=False, private=(str(state),))
     with pytest.raises(OperationError) as raised:
-        paths.check_path(str(state / "a.png"), True, found)
+        file_paths.check_path(str(state / "a.png"), True, found)
     assert raised.value.kind == "forbidden" and "settings" in raised.value.message
-    assert paths.check_path(str(tmp_path / "a.png"), True, found)
+    assert file_paths.check_path(str(tmp_path / "a.png"), True, found)
 
 
 def test_the_table_of_procedures_says_what_a_policy_refuses():
@@ -318,13 +317,13 @@ def test_names_that_scripts_put_into_paths_are_plain(tmp_path):
     bound = settings.Settings(exec=False)
     for value in ("../../x", "a/b", "a\\b", ".hidden", "a\nb", "x" * 101):
         with pytest.raises(OperationError):
-            rules.text_argument(bound, "script-fu-paste-as-brush", "string-2", value)
-    assert rules.text_argument(bound, "script-fu-paste-as-brush", "string-2", "My Brush 2") == "My Brush 2"
+            text_arguments.text_argument(bound, "script-fu-paste-as-brush", "string-2", value)
+    assert text_arguments.text_argument(bound, "script-fu-paste-as-brush", "string-2", "My Brush 2") == "My Brush 2"
     inside = settings.Settings(exec=False, folders=[str(tmp_path)])
     for value in ("file:///etc/x.pdf", "http://example.org/x.pdf", f"file://{tmp_path}/x.scm", "/etc/x.pdf"):
         with pytest.raises(OperationError):
-            rules.text_argument(inside, "file-pdf-export-multi", "uri", value)
-    given = rules.text_argument(inside, "file-pdf-export-multi", "uri", f"file://{tmp_path}/a%20b.pdf")
+            text_arguments.text_argument(inside, "file-pdf-export-multi", "uri", value)
+    given = text_arguments.text_argument(inside, "file-pdf-export-multi", "uri", f"file://{tmp_path}/a%20b.pdf")
     assert given == f"file://{tmp_path}/a%20b.pdf"
     with pytest.raises(OperationError):
-        rules.text_argument(bound, "gimp-drawable-filter-new", "operation-name", "gegl:load")
+        text_arguments.text_argument(bound, "gimp-drawable-filter-new", "operation-name", "gegl:load")

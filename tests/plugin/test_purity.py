@@ -1,9 +1,9 @@
-"""purity.py: what may run without a checkpoint."""
+"""scripting/purity.py: what may run without a checkpoint."""
 
 import types
 
 import pytest
-from purity import is_plain, judge
+from gimp_bridge.scripting.purity import is_plain, judge
 
 PURE = [
     "print('hello world')",

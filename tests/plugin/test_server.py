@@ -7,13 +7,11 @@ import socket
 import threading
 import time
 
-import auth
 import pytest
-import server
-import wire
 from fake_side import FakeSide, echo
 from client import CallError, Client
-from own_thread import OwnThread
+from gimp_bridge.core.own_thread import OwnThread
+from gimp_bridge.net import auth, server, wire
 
 SECRET = b"s" * 32
 
@@ -79,7 +77,7 @@ def test_one_more_than_256_in_flight_is_busy():
 
 
 def test_a_request_that_waits_too_long_is_busy(monkeypatch):
-    monkeypatch.setattr("inflight.QUEUE_PATIENCE", 0)
+    monkeypatch.setattr("gimp_bridge.net.requests.QUEUE_PATIENCE", 0)
     side, gate, _ = blocked_side()
     with side, Client(side.port, SECRET) as client:
         first = client.send_call("wait")
@@ -232,7 +230,7 @@ def test_a_peer_that_does_not_read_holds_up_nobody(side, monkeypatch):
 
 
 def test_a_peer_that_never_reads_is_cut_off(monkeypatch):
-    monkeypatch.setattr("outbox.STALL_SECONDS", 1)
+    monkeypatch.setattr("gimp_bridge.net.outbox.STALL_SECONDS", 1)
     with FakeSide(SECRET, lambda request: {"a": "x" * 8_000_000}) as side:
         with Client(side.port, SECRET) as slow:
             for _ in range(4):

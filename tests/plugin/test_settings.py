@@ -7,9 +7,8 @@ import stat
 import subprocess
 import sys
 
-import instance
 import pytest
-import settings
+from gimp_bridge.core import instance, settings
 
 
 def load(folder, given=None, environ=None):

@@ -2,9 +2,8 @@
 
 import re
 
-import catalogue
 import pytest
-import undo_names
+from gimp_bridge.dispatch import catalogue, undo_names
 
 ENTRIES = catalogue.load()
 CHANGES = [entry for entry in ENTRIES.values() if entry.changes and entry.checkpoint]

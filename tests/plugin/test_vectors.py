@@ -5,10 +5,9 @@ import socket
 import sys
 from pathlib import Path
 
-import auth
 import pytest
-import wire
 from fake_side import FakeSide
+from gimp_bridge.net import auth, wire
 
 VECTORS = Path(__file__).resolve().parents[2] / "protocol" / "vectors"
 HANDSHAKE = json.loads((VECTORS / "handshake.json").read_text())

@@ -1,11 +1,11 @@
-"""watchdog.py without GIMP: ends what runs, never lands outside."""
+"""safety/watchdog.py without GIMP: ends what runs, never lands outside."""
 
 import threading
 import time
 
 import pytest
-import watchdog as module
-from watchdog import Interrupted, Watchdog
+from gimp_bridge.safety import watchdog as module
+from gimp_bridge.safety.watchdog import Interrupted, Watchdog
 
 
 @pytest.fixture

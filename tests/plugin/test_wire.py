@@ -1,11 +1,11 @@
-"""wire.py against the shared framing vectors, and its cost."""
+"""net/wire.py against the shared framing vectors, and its cost."""
 
 import json
 import pathlib
 import time
 
 import pytest
-import wire
+from gimp_bridge.net import wire
 
 VECTORS = pathlib.Path(__file__).resolve().parents[2] / "protocol" / "vectors"
 CASES = json.loads((VECTORS / "framing.json").read_text())["cases"]

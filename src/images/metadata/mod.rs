@@ -1,5 +1,5 @@
 //! What a picture's file says beside its pixels: EXIF, XMP, IPTC, resolution, comment and texts. Read from JPEG, PNG, WebP
-//! and TIFF, and written to each of them, in the words and with the rules of GIMP's side (`kept_metadata.py`).
+//! and TIFF, and written to each of them, in the words and with the rules of GIMP's side (`files/kept_metadata.py`).
 
 mod exif;
 mod iptc;

@@ -1,0 +1,3 @@
+"""The call that runs, for work that is deep below it. Never imports Gimp."""
+
+call = None  # the Call that runs, or ran last

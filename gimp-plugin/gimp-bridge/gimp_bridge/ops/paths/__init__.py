@@ -1,0 +1,1 @@
+"""The operations of protocol/ops/paths.json."""
