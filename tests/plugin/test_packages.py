@@ -123,4 +123,4 @@ def test_an_operation_is_in_the_module_or_folder_of_its_catalogue_file():
 
 
 def test_nothing_but_the_entry_and_the_package_is_on_the_path_that_gimp_sets():
-    assert {path.name for path in PLUGIN.iterdir() if path.name != "__pycache__"} == {"gimp-bridge.py", "gimp_bridge"}
+    assert {path.relative_to(PLUGIN).parts[0] for path in PLUGIN.rglob("*.py")} == {"gimp-bridge.py", "gimp_bridge"}

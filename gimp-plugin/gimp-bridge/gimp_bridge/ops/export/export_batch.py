@@ -8,8 +8,8 @@ from gimp_bridge.dispatch.registry import Plan, operation
 from gimp_bridge.files import export, file_names, loading, shaping
 from gimp_bridge.formats import table as formats
 from gimp_bridge.items.image_edits import check_size, set_interpolation
-from gimp_bridge.ops.image import files
 from gimp_bridge.ops.canvas.canvas import scaled_size
+from gimp_bridge.ops.image import files
 from gimp_bridge.policy import file_paths
 
 MAX_LISTED = 10_000  # files of a folder that are looked at

@@ -14,8 +14,8 @@ from gimp_bridge.dispatch.registry import operation
 from gimp_bridge.files import export, file_names, kept_metadata, layer_frames, shaping
 from gimp_bridge.formats import apng, table as formats
 from gimp_bridge.items import lookup, targets
-from gimp_bridge.ops.image import files
 from gimp_bridge.ops.export.export_web import plan_file
+from gimp_bridge.ops.image import files
 from gimp_bridge.policy import file_paths
 
 ANIMATED = {"gif": "gif", "webp": "webp", "png": "apng", "apng": "apng"}

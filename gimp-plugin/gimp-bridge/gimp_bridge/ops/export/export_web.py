@@ -16,8 +16,8 @@ from gimp_bridge.images import projection
 from gimp_bridge.items import colors, lookup, targets
 from gimp_bridge.items.image_edits import enlarge, set_interpolation
 from gimp_bridge.items.scratch import scratch
-from gimp_bridge.ops.image import files
 from gimp_bridge.ops.canvas.canvas import scaled_size
+from gimp_bridge.ops.image import files
 from gimp_bridge.policy import file_paths
 
 PRESETS = {"web-jpeg": "jpeg", "web-webp": "webp", "web-png": "png", "web-avif": "avif"}
