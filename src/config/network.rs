@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// Where the HTTP daemon listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Host {
-    /// 127.0.0.1 and [::1]: a client that is told `localhost` may try either first.
+    /// 127.0.0.1 and `[::1]`: a client that is told `localhost` may try either first.
     Localhost,
     Address(IpAddr),
 }

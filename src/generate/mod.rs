@@ -13,7 +13,7 @@
 //! | `afterwards.rs` | what is left to do where nobody waits for an image any more |
 //! | `prompt.rs` | prompts that are refused |
 //!
-//! To add a protocol: its file with a [`backend::Backend`], a line in `declare::Protocol` and in [`connect`], a stand-in
+//! To add a protocol: its file with a `backend::Backend`, a line in `declare::Protocol` and in `connect`, a stand-in
 //! in `tests/generate/`.
 
 mod a1111;

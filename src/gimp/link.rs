@@ -33,7 +33,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// What a peer that broke the protocol gets to take the reason.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// A connection; cheap to clone. It stays until the peer, a fault or [`Link::close`] ends it.
+/// A connection; cheap to clone. It stays until the peer, a fault or a shutdown ends it.
 #[derive(Clone)]
 pub struct Link {
     pub(super) shared: Arc<Shared>,

@@ -60,7 +60,7 @@ pub struct Live {
 
 impl Live {
     /// # Errors
-    /// Those of [`Rules::read`].
+    /// Those of `Rules::read`.
     pub fn new(config: &Config) -> Result<Live> {
         let (host, folders_set) = (config.server.host, config.plugin.folders.is_some());
         let rules = Arc::new(RwLock::new(Arc::new(Rules::read(&config.server, config.images.public, folders_set)?)));
@@ -70,7 +70,7 @@ impl Live {
     /// Requests from now on follow `config`. What it cannot be is refused, and the old rules stay.
     ///
     /// # Errors
-    /// Those of [`Rules::read`].
+    /// Those of `Rules::read`.
     pub fn replace(&self, config: &Config) -> Result<()> {
         let server = Server { host: self.host, ..config.server.clone() };
         let rules = Arc::new(Rules::read(&server, config.images.public, self.folders_set)?);

@@ -1,5 +1,5 @@
 //! Files of the formats that the daemon reads itself to raw rows of 8-bit sRGB samples, with limits. Reading them is
-//! [`read`](super::read)'s, as for the command line.
+//! [`super::read`]'s, as for the command line.
 
 use super::mended::Loss;
 use super::read::{self, Read};

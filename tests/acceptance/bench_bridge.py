@@ -141,17 +141,35 @@ def timed(work, times):
     return statistics.median(seconds)
 
 
-def noisy_photo(client):
-    """12 megapixels that no encoder can shrink much: smooth shapes under sensor-like grain."""
-    return int(client.python(
-        "image = Gimp.Image.new(4000, 3000, Gimp.ImageBaseType.RGB)",
-        "photo = Gimp.Layer.new(image, 'photo', 4000, 3000, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)",
-        "image.insert_layer(photo, None, 0)",
-        "for name, properties in (('gegl:plasma', {'turbulence': 1.5, 'seed': 3}), ('gegl:noise-rgb', {'red': .2, 'green': .2, 'blue': .2})):",
-        "    made = Gimp.DrawableFilter.new(photo, name, '')",
-        "    for key, setting in properties.items(): made.get_config().set_property(key, setting)",
-        "    photo.merge_filter(made)",
-        "print(image.get_id())", timeout=300)["structuredContent"]["output"])
+#: 12 megapixels each: smooth shapes under sensor-like grain, which no encoder can shrink much; a photo with little of it; a
+#: screenshot's flat areas with text.
+KINDS = {
+    "noise": "plasma(), filtered('gegl:noise-rgb', red=.2, green=.2, blue=.2)",
+    "photo": "plasma(), filtered('gegl:gaussian-blur', **{'std-dev-x': 4.0, 'std-dev-y': 4.0}), filtered('gegl:noise-rgb', red=.02, green=.02, blue=.02)",
+    "screen": "windows()",
+}
+PICTURE = """
+image = Gimp.Image.new(4000, 3000, Gimp.ImageBaseType.RGB)
+photo = Gimp.Layer.new(image, 'photo', 4000, 3000, Gimp.ImageType.RGB_IMAGE, 100, Gimp.LayerMode.NORMAL)
+image.insert_layer(photo, None, 0)
+def filtered(name, **properties):
+    made = Gimp.DrawableFilter.new(photo, name, '')
+    for key, setting in properties.items(): made.get_config().set_property(key, setting)
+    photo.merge_filter(made)
+def plasma():
+    filtered('gegl:plasma', turbulence=1.5, seed=3)
+def windows():
+    photo.fill(Gimp.FillType.WHITE)
+    for row in range(60):
+        text = Gimp.TextLayer.new(image, f'{row} The quick brown fox jumps over the lazy dog. ' * 3, Gimp.fonts_get_list('')[0], 36, Gimp.Unit.pixel())
+        image.insert_layer(text, None, 0); text.set_offsets(40, 50 * row)
+    image.flatten()
+"""
+
+
+def picture(client, kind):
+    made = client.python(PICTURE, KINDS[kind], "print(image.get_id())", timeout=300)
+    return int(made["structuredContent"]["output"].split()[-1])
 
 
 def layered(client):
@@ -181,15 +199,16 @@ def start_to_first_answer(made):
 async def framework_client(made, image):
     """The same full picture through the official Python client; seconds."""
     async with made.client(read_timeout_seconds=120) as client:
-        await support.call(client, "get_image_bitmap", image=image)
+        await support.call(client, "get_image_bitmap", image=image, format="png")
         started = time.perf_counter()
-        await support.call(client, "get_image_bitmap", image=image)
+        await support.call(client, "get_image_bitmap", image=image, format="png")
         return time.perf_counter() - started
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--gimp", default="3.0", choices=["3.0", "3.2"])
+    parser.add_argument("--usual", type=int, default=3, help="how often the usual way is measured; it takes long (default 3)")
     parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
     rows = []
@@ -203,22 +222,24 @@ def main():
     with support.bridge(options.gimp) as made:
         idle = support.memory(made.daemon.pid)
         client = LeanClient(made.url)
-        image = noisy_photo(client)
         client.python(USUAL)
-        print(f"GIMP {options.gimp}, {os.cpu_count()} cores; 12-megapixel noisy RGB photo, 8 bit\n")
-        for side, times, target in ((0, 3, ">= 8x"), (1024, 5, ">= 15x"), (512, 5, ">= 20x")):
-            limits = {"max_width": side, "max_height": side} if side else {}
-            usual_way(client, image, side)
-            baseline = statistics.median(usual_way(client, image, side) for _ in range(3))
-            client.picture(image=image, **limits)
-            seconds = timed(lambda: client.picture(image=image, **limits), times)
-            result = client.call("get_image_bitmap", image=image, **limits)
-            encoded = base64.b64decode(next(item["data"] for item in result["content"] if item["type"] == "image"))
-            own = timed(lambda: decode(encoded), 3)
-            answered = timed(lambda: client.call("get_image_bitmap", image=image, **limits), times)
-            bound = f"{len(encoded) / 1e6:.1f} MB PNG; call {answered * 1000:.0f} ms, client's PNG decode {own * 1000:.0f} ms"
-            row(f"picture, {side or 'full size'}", seconds, target, baseline, bound)
-        row("  the same, Python `mcp` client", asyncio.run(framework_client(made, image)), "-", None, "its JSON and event parsing")
+        print(f"GIMP {options.gimp}, {os.cpu_count()} cores; 12-megapixel RGB pictures, 8 bit, as PNG\n")
+        for kind in KINDS:
+            image = picture(client, kind)
+            for side, times, target in ((0, 3, ">= 8x"), (1024, 5, ">= 15x"), (512, 5, ">= 20x")):
+                asked = {"image": image, "format": "png", **({"max_width": side, "max_height": side} if side else {})}
+                baseline = statistics.median(usual_way(client, image, side) for _ in range(options.usual))
+                client.picture(**asked)
+                seconds = timed(lambda: client.picture(**asked), times)
+                result = client.call("get_image_bitmap", **asked)
+                encoded = base64.b64decode(next(item["data"] for item in result["content"] if item["type"] == "image"))
+                own = timed(lambda: decode(encoded), 3)
+                answered = timed(lambda: client.call("get_image_bitmap", **asked), times)
+                bound = f"{len(encoded) / 1e6:.2f} MB; call {answered * 1000:.0f} ms, client's decode {own * 1000:.0f} ms"
+                row(f"{kind}, {side or 'full size'}", seconds, target, baseline, bound)
+            if kind != "screen":
+                client.call("close_image", image=image, discard_changes=True)
+        row("  full size, Python `mcp` client", asyncio.run(framework_client(made, image)), "-", None, "its JSON and event parsing")
         printed = timed(lambda: client.python("print(6 * 7)"), 500)
         row("call_api that prints a number, p50", printed, "< 0.5 ms", None, "HTTP both ways, rmcp, TCP to GIMP, Python's thread hand-over")
         health = http.client.HTTPConnection(urllib.parse.urlsplit(made.url).netloc)

@@ -218,7 +218,7 @@ impl Exif {
         self.main.push(Entry { tag: RESOLUTION_UNIT, kind: SHORT, data: inches, at: 0 });
     }
 
-    /// The bytes of a value of a TIFF's first directory, such as [`XMP`].
+    /// The bytes of a value of a TIFF's first directory, such as `XMP`.
     pub fn of_tiff(bytes: &[u8], tag: u16) -> Option<Vec<u8>> {
         let source = Source::new(bytes)?;
         let all = source.directory(source.number(4, 4)?, |_| true)?.0;
