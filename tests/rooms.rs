@@ -108,16 +108,10 @@ fn rooms_reach_only_what_the_map_allows() {
 }
 
 #[test]
-fn the_plug_ins_wire_never_imports_gimp_and_no_module_calls_it_at_import() {
+fn no_module_of_the_plug_in_calls_gimp_at_import_or_swallows_every_error() {
     let plugin = Path::new(env!("CARGO_MANIFEST_DIR")).join("gimp-plugin/gimp-bridge");
     for (path, text) in sources(&plugin, "py") {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        // What they import in turn is looked at by tests/plugin/test_packages.py.
-        let folder = path.parent().unwrap().file_name().unwrap().to_string_lossy();
-        if ["core", "net", "formats", "scripting"].contains(&&*folder) {
-            let imports = |line: &str| line.trim() == "import gi" || line.trim().starts_with("from gi.repository");
-            assert!(!text.lines().any(imports), "`{name}` imports GIMP");
-        }
         for line in text.lines().filter(|line| line.starts_with("Gimp.") || line.starts_with("Gegl.init")) {
             // The entry script's last line hands over to GIMP.
             assert!(line.starts_with("Gimp.main("), "`{name}` calls GIMP at import: {line}");

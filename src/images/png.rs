@@ -1,7 +1,7 @@
 //! PNG row by row, while the rows arrive: the `png` crate's stream, of which a window is held.
 
 use super::encode::{EncodeError, Layout};
-use png::{BitDepth, ColorType, Compression, DeflateCompression, Encoder, EncodingError, Filter, Info, Writer};
+use png::{BitDepth, ColorType, DeflateCompression, Encoder, EncodingError, Filter, Info, Writer};
 use std::io::{Read, Write};
 
 /// Raw bytes that are read and compressed at a time, about; at least one row.
@@ -37,7 +37,8 @@ pub fn begin<W: Write>(
     };
     info.bit_depth = if depth == 8 { BitDepth::Eight } else { BitDepth::Sixteen };
     let mut encoder = Encoder::with_info(sink, info)?;
-    encoder.set_compression(Compression::Fast);
+    // Quick, and unlike the crate's quickest it never lets a stream of noise grow.
+    encoder.set_deflate_compression(DeflateCompression::Level(1));
     encoder.set_filter(Filter::Adaptive);
     Ok(encoder)
 }

@@ -33,7 +33,7 @@ def resolve_image(call, value, entry):
 def transaction(images, call, verify):
     if not images:
         return _NoImages()
-    return Transaction(images, call.operation, call.client, verify)
+    return Transaction(images, call.operation, verify)
 
 
 def step(images, call):

@@ -12,7 +12,7 @@ from gimp_bridge.undo.transaction import Transaction
 
 @operation("begin_batch")
 def begin_batch(call, seconds, on_abandon, step, proof="auto"):
-    transaction = Transaction([], "batch", call.client, proof)
+    transaction = Transaction([], "batch", proof)
     opened = gimp_port.transaction([], call, proof)  # for a batch that touches no image that was open
 
     def close(batch, restore):

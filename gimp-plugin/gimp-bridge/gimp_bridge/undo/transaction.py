@@ -4,7 +4,7 @@ The comparison is proof.py's, the way back restore.py's.
 
 The dispatcher's part:
 
-    transaction = Transaction(images, operation, client, verify)    before it; images[0] is `call.image`
+    transaction = Transaction(images, operation, verify)    before it; images[0] is `call.image`
     try:
         result = function(call, **arguments)
     except BaseException:
@@ -14,9 +14,8 @@ The dispatcher's part:
     effects = transaction.finish()          effects[0] is `effect`, all of them `effects`
 
 `finish` and `abort` end the undo groups first. A cancel or a deadline (an asynchronous exception) that comes during the
-proof leaves the groups ended and the checkpoints in place, and passes on; `check` (Call.check) is called between strips
-of pixels. Best: let the watchdog rest during `Transaction(…)` (a few ms) and `finish` (bounded, unless `verify` is
-"full"). Should `finish` raise all the same, call `abort` once: it goes on where it was. For exec and PDB calls pass
+proof leaves the groups ended and the checkpoints in place, and passes on. Best: let the watchdog rest during
+`Transaction(…)` (a few ms) and `finish` (bounded, unless `verify` is "full"). Should `finish` raise all the same, call `abort` once: it goes on where it was. For exec and PDB calls pass
 every image of `visible_images()`, the resolved one first; for other operations the resolved image alone. Only images
 that changed get an effect, and the first one always.
 """
@@ -32,8 +31,8 @@ from gimp_bridge.undo.snapshot import Snapshot
 class Transaction:
     """One changing call round one or more images: a checkpoint and one undo step each, then the proof."""
 
-    def __init__(self, images, operation, client=None, verify="auto", check=None):
-        self.operation, self.client, self.check = operation, client, check
+    def __init__(self, images, operation, verify="auto"):
+        self.operation = operation
         self.budget = effects.Budget(verify)
         HISTORY.sweep()
         self.visible = {image.get_id() for image in visible_images()}
@@ -65,7 +64,7 @@ class Transaction:
                 self._begin(image)
 
     def leave(self, image):
-        """Lets go of an image that was made in here and is whole only now: it has no state to go back to."""
+        """Lets go of an image that has no state to go back to: it was made in here, say, and is whole only now."""
         for row in [row for row in self.begun if row[0].get_id() == image.get_id()]:
             self.begun.remove(row)
             row[1].delete()
@@ -74,32 +73,32 @@ class Transaction:
     def beside(self, image):
         """For long work that is kept out of the image: what comes into it meanwhile is the user's.
 
-        Fails the work, there is nothing of it to take back. Else the call's own change begins after it, from the state
+        If the work fails, there is nothing of it to take back. Else the call's own change begins after it, from the state
         that it then finds. Does nothing where the call has changed the image already, or it is not this call's.
         """
         checkpoint = self.checkpoint(image)
         if checkpoint is None or not self._is_as_before(image, checkpoint):
             yield
             return
-        place = next(n for n, row in enumerate(self.begun) if row[1] is checkpoint)
         end_groups(image)
         try:
             yield
         except BaseException:
-            if image.is_valid() and self._is_as_before(image, checkpoint):
-                self._clean(image, checkpoint)
-            del self.begun[place]
-            checkpoint.delete()
+            try:
+                if image.is_valid() and self._is_as_before(image, checkpoint):
+                    self._clean(image, checkpoint)
+            finally:  # whatever becomes of that look: what is in the image now is not this call's
+                self.leave(image)
             raise
-        del self.begun[place]
+        place = next(number for number, row in enumerate(self.begun) if row[1] is checkpoint)
+        self.leave(image)
         self._begin(image)
         self.begun.insert(place, self.begun.pop())
-        checkpoint.delete()
 
     def _is_as_before(self, image, checkpoint):
         if not checkpoint.comparable():
             return False
-        return not effects.Difference(checkpoint.snapshot(), Snapshot(image), checkpoint.live_ids(), check=self.check)
+        return not effects.Difference(checkpoint.snapshot(), Snapshot(image), checkpoint.live_ids())
 
     def checkpoint(self, image):
         """The checkpoint that this call took of `image`, or None."""
@@ -162,8 +161,8 @@ class Transaction:
                 answers.append(unknown(checkpoint))
                 continue
             ids = checkpoint.live_ids()
-            difference = effects.Difference(checkpoint.snapshot(), Snapshot(image), ids, self.budget, self.check,
-                                            likely=HISTORY.touched)
+            now = Snapshot(image)
+            difference = effects.Difference(checkpoint.snapshot(), now, ids, self.budget, likely=HISTORY.touched)
             answer = effects.report(image.get_id(), difference, checkpoint.id)
             replaced = {str(old): new for old, new in zip(checkpoint.ids, ids) if old != new}
             if replaced:  # by a restore in this call; the old ids go on working in `layer` parameters
