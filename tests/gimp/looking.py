@@ -55,8 +55,8 @@ def error(client, operation, /, **arguments):
     return raised.value
 
 
-def picture(client, width=60, height=40, color="white", **more):
-    """A new image of one colour: (image, layer)."""
+def picture(client, width=320, height=210, color="white", **more):
+    """A new image of one colour, of several tiles: (image, layer)."""
     made = client.call("create_new_image", width=width, height=height, color=color, **more)
     return made["image"], made["layer"]
 

@@ -43,10 +43,10 @@ def test_a_gradient_of_given_stops(client):
     )
     again = client.call("create_gradient", name="Stops", colors=["red", "blue"])
     assert again["name"] != "Stops" and again["name"].startswith("Stops")
-    image, layer = picture(client, width=100, height=4)
-    client.call("draw_gradient", gradient="Stops", start=[0, 0], end=[100, 0], dither=False)
-    row = layer_pixels(client, layer)[2].astype(int)
-    assert np.abs(row[30] - (40, 80, 160, 255)).max() <= 8 and np.abs(row[95] - 255).max() <= 1
+    image, layer = picture(client, width=300)
+    client.call("draw_gradient", gradient="Stops", start=[0, 0], end=[300, 0], dither=False)
+    row = layer_pixels(client, layer)[150].astype(int)
+    assert np.abs(row[90] - (40, 80, 160, 255)).max() <= 8 and np.abs(row[285] - 255).max() <= 1
     for name in (made["name"], again["name"]):
         assert client.call("delete_resource", kind="gradient", name=name)["deleted"] == name
     assert client.call("list_resources", kind="gradient", search="Stops")["total"] == 0
@@ -65,8 +65,8 @@ def test_palettes(client):
     seen = client.call("get_resource", kind="palette", name="house")
     assert [row["name"] for row in seen["entries"]] == ["Blue", "Ink", "Paper"] and seen["columns"] == 3
     client.call("delete_resource", kind="palette", name="House")
-    image, layer = picture(client, 40, 40, "rgb(40,80,160)")
-    client.call("draw_rectangle", x=0, y=0, width=20, height=20, fill_color="rgb(250,10,20)")
+    image, layer = picture(client, color="rgb(40,80,160)")
+    client.call("draw_rectangle", x=100, y=100, width=200, height=90, fill_color="rgb(250,10,20)")
     made = client.call("create_palette", name="Taken", from_image=2)
     assert sorted(made["colors"]) == ["rgba(250,10,20,1)", "rgba(40,80,160,1)"]
     assert [row["id"] for row in client.call("list_images")["images"]] == [image], "the copy is gone"
@@ -80,11 +80,11 @@ def test_a_brush_of_parameters_is_painted_with(client):
     assert made["shape"] == "square" and made["radius"] == 6 and made["spacing"] == 25
     image, layer = picture(client, color="transparent")
     client.call(
-        "draw_brush_stroke", stroke_points=[[30, 20]], brush_name="block", brush_size=13, color="rgb(40,80,160)"
+        "draw_brush_stroke", stroke_points=[[128, 128]], brush_name="block", brush_size=13, color="rgb(40,80,160)"
     )
     found = layer_pixels(client, layer)
     x, y, width, height = box(found[..., 3] > 200)
-    assert abs(width - 13) <= 2 and abs(height - 13) <= 2 and (found[20, 30] == (40, 80, 160, 255)).all()
+    assert abs(width - 13) <= 2 and abs(height - 13) <= 2 and (found[128, 128] == (40, 80, 160, 255)).all()
     assert (found[y + 1, x + 1, 3], found[y + 1, x + width - 2, 3]) == (255, 255), "corners are there"
     assert client.call("get_resource", kind="brush", name="Block")["hardness"] == pytest.approx(1)
     client.call("delete_resource", kind="brush", name="Block")

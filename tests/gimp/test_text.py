@@ -17,18 +17,18 @@ def is_text(client, layer):
 
 
 def test_text_is_where_and_as_it_was_asked_for(client):
-    image, base = picture(client, 200, 100)
+    image, base = picture(client)
     made = client.call(
-        "add_text_layer", text="HIM", x=30, y=20, size=40, color="rgb(40,80,160)", font="sans-serif bold"
+        "add_text_layer", text="HIM", x=20, y=40, size=120, color="rgb(40,80,160)", font="sans-serif bold"
     )
     found = layer_pixels(client, made["layer"])
-    assert (made["x"], made["y"]) == (30, 20) and found.shape[:2] == (made["height"], made["width"])
+    assert (made["x"], made["y"]) == (20, 40) and found.shape[:2] == (made["height"], made["width"])
     core = found[..., 3] == 255
-    assert core.sum() > 300 and (found[core][:, :3] == BLUE).all()
+    assert core.sum() > 2700 and (found[core][:, :3] == BLUE).all()
     x, y, width, height = box(found[..., 3])
-    assert 24 <= height <= 34 and width > 60, "capitals of 40 pixels"
+    assert 72 <= height <= 102 and width > 180, "capitals of 120 pixels"
     properties = client.call("get_text_layer")["properties"]
-    assert properties["text"] == "HIM" and properties["font"] == "Sans-serif Bold" and properties["size"] == 40
+    assert properties["text"] == "HIM" and properties["font"] == "Sans-serif Bold" and properties["size"] == 120
     assert properties["color"] == "rgba(40,80,160,1)" and properties["size_unit"] in ("pixel", "pixels", "px")
     layer = client.call("get_image_metadata")["structure"]["layers"][0]
     assert layer["kind"] == "text" and layer["name"] == "HIM" and layer["id"] == made["layer"]
@@ -46,13 +46,13 @@ def test_text_is_where_and_as_it_was_asked_for(client):
     ],
 )
 def test_anchors(client, anchor, across, down):
-    picture(client, 200, 100)
-    made = client.call("add_text_layer", text="Anchored", x=100, y=50, anchor=anchor)
-    assert abs(made["x"] + made["width"] * across - 100) <= 0.5 and abs(made["y"] + made["height"] * down - 50) <= 0.5
+    picture(client)
+    made = client.call("add_text_layer", text="Anchored", x=160, y=128, anchor=anchor)
+    assert abs(made["x"] + made["width"] * across - 160) <= 0.5 and abs(made["y"] + made["height"] * down - 128) <= 0.5
 
 
 def test_editing_keeps_it_text(client):
-    picture(client, 200, 100)
+    picture(client)
     layer = client.call("add_text_layer", text="Before", x=10, y=10, size=20)["layer"]
     small = ink(client, layer).sum()
     made = client.call("edit_text_layer", text="Afterwards", size=30, color="red", font="Serif", name="Title")
@@ -78,7 +78,7 @@ def test_editing_keeps_it_text(client):
 
 
 def test_spacing_alignment_and_indent(client):
-    picture(client, 300, 200)
+    picture(client)
     one = client.call("add_text_layer", text="wide line\nx", size=20)
     left = ink(client, one["layer"])
     half = one["height"] // 2
@@ -102,7 +102,7 @@ def test_spacing_alignment_and_indent(client):
 
 
 def test_a_box_wraps_and_grows_as_the_text_needs(client):
-    picture(client, 300, 200)
+    picture(client)
     words = "several words that surely do not fit into one line"
     free = client.call("add_text_layer", text=words, size=16)
     made = client.call("add_text_layer", text=words, size=16, width=100)
@@ -120,7 +120,7 @@ def test_a_box_wraps_and_grows_as_the_text_needs(client):
 
 
 def test_markup(client):
-    picture(client, 200, 100)
+    picture(client)
     layer = client.call("add_text_layer", text='plain <span foreground="#ff0000">red</span>', markup=True, size=30)[
         "layer"
     ]
@@ -140,7 +140,7 @@ def test_markup(client):
 
 
 def test_rotated_text_is_pixels_and_says_so(client):
-    picture(client, 200, 200)
+    picture(client)
     flat = client.call("add_text_layer", text="turned", size=30)
     made = client.call("add_text_layer", text="turned", size=30, x=60, y=60, angle=90)
     assert (
@@ -154,7 +154,7 @@ def test_rotated_text_is_pixels_and_says_so(client):
 
 
 def test_outlines_where_gimp_has_them(client, gimp_version):
-    picture(client, 200, 100)
+    picture(client)
     arguments = {
         "text": "O",
         "size": 60,
@@ -184,7 +184,7 @@ def test_outlines_where_gimp_has_them(client, gimp_version):
 
 
 def test_measuring_agrees_with_adding_and_adds_nothing(client):
-    image, _ = picture(client, 300, 100)
+    image, _ = picture(client)
     for arguments in (
         {"text": "Measure me", "size": 33},
         {"text": "two\nlines", "font": "Serif", "letter_spacing": 4},
@@ -199,7 +199,7 @@ def test_measuring_agrees_with_adding_and_adds_nothing(client):
 
 def test_the_fields_family_names(client):
     """Sans and Mono are fontconfig's names of what GIMP lists as Sans-serif and Monospace."""
-    picture(client, 100, 50)
+    picture(client)
     for given, font in (("Sans", "Sans-serif"), ("sans Bold", "Sans-serif Bold"), ("Mono", "Monospace")):
         made = client.call("add_text_layer", text="a", font=given)
         assert client.call("get_text_layer", layer=made["layer"])["properties"]["font"] == font
@@ -220,7 +220,7 @@ def test_fonts(client):
 
 def test_grey_and_deep_images(client):
     for more in ({"base_type": "GRAY"}, {"precision": "float", "linear": True}, {"precision": "u16"}):
-        picture(client, 100, 60, **more)
+        picture(client, **more)
         layer = client.call("add_text_layer", text="M", size=50, color="rgb(80,80,80)", x=10)["layer"]
         found = layer_pixels(client, layer)
         core = found[found[..., 3] == 255][:, :3].astype(int)
@@ -229,7 +229,7 @@ def test_grey_and_deep_images(client):
 
 
 def test_painting_on_text_is_said(client):
-    picture(client, 100, 60)
+    picture(client)
     layer = client.call("add_text_layer", text="M", size=50)["layer"]
     assert "pixels" in client.call("fill_selection", layer=layer, color="red")["note"]
     assert error(client, "edit_text_layer", layer=layer, text="N").kind == "invalid_argument"
