@@ -25,7 +25,7 @@ def stage(client, array, token="t"):
                     top=top)
 
 
-def picture(client, precision="u8", linear=False, base="RGB", alpha=True, width=40, height=30):
+def picture(client, precision="u8", linear=False, base="RGB", alpha=True, width=310, height=205):
     image = client.call("create_new_image", width=width, height=height, precision=precision, linear=linear, base_type=base,
                         alpha=alpha)["image"]
     client.python(
@@ -41,7 +41,7 @@ def picture(client, precision="u8", linear=False, base="RGB", alpha=True, width=
 def test_pixels_come_and_go_in_every_depth(client, precision, linear, base):
     image = picture(client, precision, linear, base)
     before, result = read(client, image=image)
-    assert before.shape == (30, 40, 4 if base == "RGB" else 2) and result["selection"] is None
+    assert before.shape == (205, 310, 4 if base == "RGB" else 2) and result["selection"] is None
     whole = pixels(client.stream("read_pixels", image=image, depth=16)).astype(float) / 65535
     scale = 1 if before.dtype == np.float32 else np.iinfo(before.dtype).max
     assert np.abs(before.astype(float) / scale - whole).max() < 0.01
@@ -77,12 +77,12 @@ def test_eight_linear_bits_are_read_alike_however_often_they_are_read(gimp_versi
 def test_a_new_layer_lies_over_its_source(client):
     image = picture(client)
     before, result = read(client, image=image)
-    client.python(f"Gimp.Item.get_by_id({result['layer']}).set_offsets(5, -3)", image=image)
+    client.python(f"Gimp.Item.get_by_id({result['layer']}).set_offsets(70, -30)", image=image)
     stage(client, 255 - before)
-    placed = client.call("filter_place", image=image, token="t", kind="new_layer", name="done", layer=result["layer"], x=5, y=-3)
+    placed = client.call("filter_place", image=image, token="t", kind="new_layer", name="done", layer=result["layer"], x=70, y=-30)
     layers = client.call("get_image_metadata", image=image)["structure"]["layers"]
     assert [layer["name"] for layer in layers] == ["done", "Background"]
-    assert placed["effect"]["layers_added"] == [placed["layer"]] and [(layer["offset_x"], layer["offset_y"]) for layer in layers] == [(5, -3)] * 2
+    assert placed["effect"]["layers_added"] == [placed["layer"]] and [(layer["offset_x"], layer["offset_y"]) for layer in layers] == [(70, -30)] * 2
     again, _ = read(client, image=image, layer=placed["layer"])
     assert np.array_equal(again, 255 - before)
     assert np.array_equal(read(client, image=image, layer=result["layer"])[0], before)
@@ -94,7 +94,7 @@ def test_a_result_of_another_size_is_a_new_image(client):
     stage(client, np.repeat(np.repeat(before, 2, 0), 2, 1))
     placed = client.call("filter_place", image=image, token="t", kind="new_image", name="larger")
     made = client.call("get_image_metadata", image=placed["new_image"])["basic"]
-    assert (made["width"], made["height"], made["precision"]) == (80, 60, "16-bit integer")
+    assert (made["width"], made["height"], made["precision"]) == (620, 410, "16-bit integer")
     assert np.array_equal(read(client, image=placed["new_image"])[0][::2, ::2], before)
     assert placed["effect"]["images_added"] == [placed["new_image"]]
 
@@ -102,20 +102,20 @@ def test_a_result_of_another_size_is_a_new_image(client):
 def test_a_mask_and_a_selection_hold_the_values_given(client):
     image = picture(client)
     _, result = read(client, image=image)
-    ramp = np.tile(np.linspace(0, 255, 40).astype(np.uint8), (30, 1))[..., None]
+    ramp = np.tile(np.linspace(0, 255, 310).astype(np.uint8), (205, 1))[..., None]
     stage(client, ramp)
     client.call("filter_place", image=image, token="t", kind="layer_mask", name="mask", layer=result["layer"])
     mask = client.eval(f"Gimp.Item.get_by_id({result['layer']}).get_mask().get_id()")
-    reply = client.stream("filter_read_mask", image=image, item=mask, width=40, height=30)
-    assert np.array_equal(np.frombuffer(bytes(reply.data), np.uint8).reshape(30, 40), ramp[..., 0])
+    reply = client.stream("filter_read_mask", image=image, item=mask, width=310, height=205)
+    assert np.array_equal(np.frombuffer(bytes(reply.data), np.uint8).reshape(205, 310), ramp[..., 0])
     client.call("undo", image=image)
     assert client.eval(f"Gimp.Item.get_by_id({result['layer']}).get_mask() is None") is True
     stage(client, ramp)
     placed = client.call("filter_place", image=image, token="t", kind="selection", name="selection")
-    reply = client.stream("filter_read_mask", image=image, width=40, height=30)
-    assert np.array_equal(np.frombuffer(bytes(reply.data), np.uint8).reshape(30, 40), ramp[..., 0])
-    assert placed["selection"]["x"] == 1 and placed["selection"]["width"] == 39
-    assert read(client, image=image)[1]["selection"] == [1, 0, 39, 30]
+    reply = client.stream("filter_read_mask", image=image, width=310, height=205)
+    assert np.array_equal(np.frombuffer(bytes(reply.data), np.uint8).reshape(205, 310), ramp[..., 0])
+    assert placed["selection"]["x"] == 2 and placed["selection"]["width"] == 308
+    assert read(client, image=image)[1]["selection"] == [2, 0, 308, 205]
     client.call("undo", image=image)
     assert read(client, image=image)[1]["selection"] is None
 
@@ -123,7 +123,7 @@ def test_a_mask_and_a_selection_hold_the_values_given(client):
 def test_a_soft_selection_is_not_applied_twice(client):
     image = picture(client)
     before, result = read(client, image=image)
-    client.python(f"im = Gimp.Image.get_by_id({image}); im.select_ellipse(Gimp.ChannelOps.REPLACE, 5, 5, 20, 20); "
+    client.python(f"im = Gimp.Image.get_by_id({image}); im.select_ellipse(Gimp.ChannelOps.REPLACE, 50, 40, 200, 130); "
                   "Gimp.Selection.feather(im, 6)", image=image)
     stage(client, 255 - before)
     client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
@@ -134,15 +134,15 @@ def test_a_soft_selection_is_not_applied_twice(client):
 def test_what_is_visible_and_what_is_refused(client):
     image = picture(client)
     visible, result = read(client, image=image, source="visible")
-    assert visible.shape[:2] == (30, 40) and result["layer"] is None
+    assert visible.shape[:2] == (205, 310) and result["layer"] is None
     client.python(f"im = Gimp.Image.get_by_id({image}); g = Gimp.GroupLayer.new(im, 'g'); im.insert_layer(g, None, 0); "
                   "im.set_selected_layers([g])", image=image)
     stage(client, visible)
     with pytest.raises(CallError, match="is a group"):
         client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=client.eval("g.get_id()"))
     before, result = read(client, image=image, layer=client.eval(f"Gimp.Image.get_by_id({image}).get_layers()[1].get_id()"))
-    stage(client, before[:20])
-    with pytest.raises(CallError, match="40x20 pixels and the layer 40x30"):
+    stage(client, before[:120])
+    with pytest.raises(CallError, match="310x120 pixels and the layer 310x205"):
         client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
     with pytest.raises(CallError, match="has not come whole"):
         client.call("filter_place", image=image, token="t", kind="replace", name="x", layer=result["layer"])
