@@ -212,11 +212,11 @@ def test_the_bundled_models_work_on_a_live_image(shared):
         assert done["parameters"]["strength"] > 5, "the strength is measured"
         clean = await seen(client, image)
         assert numpy.abs(clean - before).mean() < numpy.abs(noisy - before).mean() * 0.7
-        await call(client, "create_new_image", width=120, height=100, color="#305030")
-        await call(client, "draw_ellipse", x=35, y=25, width=50, height=50, fill_color="#e0c0a0")
-        found = await call(client, "select_subject", box=[25, 15, 70, 70])
+        await call(client, "create_new_image", width=320, height=210, color="#305030")
+        await call(client, "draw_ellipse", x=105, y=100, width=50, height=50, fill_color="#e0c0a0")
+        found = await call(client, "select_subject", box=[95, 90, 70, 70])
         bounds = found["selection"]
-        assert bounds and abs(bounds["x"] - 35) <= 4 and abs(bounds["width"] - 50) <= 8, found
+        assert bounds and abs(bounds["x"] - 105) <= 4 and abs(bounds["width"] - 50) <= 8, found
 
     run(shared, scenario)
 

@@ -34,39 +34,39 @@ for precision in ("U8_NON_LINEAR", "U16_NON_LINEAR", "U32_NON_LINEAR", "FLOAT_NO
                   "U8_LINEAR", "U16_LINEAR", "FLOAT_LINEAR", "HALF_LINEAR"):
     for base, kind in (("RGB", "RGB"), ("RGB", "RGBA"), ("GRAY", "GRAY"), ("GRAY", "GRAYA")):
         CASES[f"{kind} {precision}"] = f"""
-image = Gimp.Image.new_with_precision(61, 47, Gimp.ImageBaseType.{base}, P.{precision})
+image = Gimp.Image.new_with_precision(310, 205, Gimp.ImageBaseType.{base}, P.{precision})
 made = layer(image, 'a', {kind}, '#c86432', 3)
-{"image.select_ellipse(Gimp.ChannelOps.REPLACE, 10, 10, 30, 20); image.get_layers()[0].edit_clear(); Gimp.Selection.none(image)" if kind.endswith("A") else ""}
+{"image.select_ellipse(Gimp.ChannelOps.REPLACE, 50, 40, 200, 120); image.get_layers()[0].edit_clear(); Gimp.Selection.none(image)" if kind.endswith("A") else ""}
 """
 CASES["indexed"] = """
-image = Gimp.Image.new(61, 47, Gimp.ImageBaseType.RGB)
+image = Gimp.Image.new(310, 205, Gimp.ImageBaseType.RGB)
 layer(image, 'a', RGB, '#3264c8', 4)
 image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 17, False, False, '')
 """
 CASES["indexed alpha"] = """
-image = Gimp.Image.new(61, 47, Gimp.ImageBaseType.RGB)
+image = Gimp.Image.new(310, 205, Gimp.ImageBaseType.RGB)
 made = layer(image, 'a', RGBA, '#3264c8', 4)
-image.select_ellipse(Gimp.ChannelOps.REPLACE, 10, 10, 30, 20); made.edit_clear(); Gimp.Selection.none(image)
+image.select_ellipse(Gimp.ChannelOps.REPLACE, 50, 40, 200, 120); made.edit_clear(); Gimp.Selection.none(image)
 image.convert_indexed(Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE, 17, False, False, '')
 """
 for mode in ("MULTIPLY", "SCREEN", "OVERLAY", "DIFFERENCE", "LCH_COLOR", "HSL_COLOR", "SOFTLIGHT", "GRAIN_MERGE", "DISSOLVE"):
     CASES[f"mode {mode}"] = f"""
-image = Gimp.Image.new(61, 47, Gimp.ImageBaseType.RGB)
+image = Gimp.Image.new(310, 205, Gimp.ImageBaseType.RGB)
 layer(image, 'a', RGB, '#3264c8', 5)
-layer(image, 'b', RGBA, '#c8a032', 6, Gimp.LayerMode.{mode}, 70.0, (40, 30)).set_offsets(9, 8)
+layer(image, 'b', RGBA, '#c8a032', 6, Gimp.LayerMode.{mode}, 70.0, (220, 150)).set_offsets(50, 30)
 """
 CASES["groups, masks, hidden layers, offsets"] = """
-image = Gimp.Image.new(61, 47, Gimp.ImageBaseType.RGB)
+image = Gimp.Image.new(310, 205, Gimp.ImageBaseType.RGB)
 layer(image, 'a', RGB, '#3264c8', 5)
 group = Gimp.GroupLayer.new(image, 'g'); image.insert_layer(group, None, 0); group.set_opacity(60)
-inner = Gimp.Layer.new(image, 'in', 30, 30, RGBA, 80, Gimp.LayerMode.NORMAL); image.insert_layer(inner, group, 0)
-inner.fill(Gimp.FillType.FOREGROUND); noise(inner, 7); inner.set_offsets(-5, 20)
+inner = Gimp.Layer.new(image, 'in', 170, 150, RGBA, 80, Gimp.LayerMode.NORMAL); image.insert_layer(inner, group, 0)
+inner.fill(Gimp.FillType.FOREGROUND); noise(inner, 7); inner.set_offsets(-25, 40)
 mask = inner.create_mask(Gimp.AddMaskType.WHITE); inner.add_mask(mask)
-image.select_ellipse(Gimp.ChannelOps.REPLACE, 0, 25, 15, 15); Gimp.context_set_foreground(Gegl.Color.new('gray')); mask.edit_fill(Gimp.FillType.FOREGROUND); Gimp.Selection.none(image)
+image.select_ellipse(Gimp.ChannelOps.REPLACE, 0, 80, 90, 90); Gimp.context_set_foreground(Gegl.Color.new('gray')); mask.edit_fill(Gimp.FillType.FOREGROUND); Gimp.Selection.none(image)
 layer(image, 'hidden', RGBA, 'red', 8).set_visible(False)
 """
 CASES["layer effects"] = """
-image = Gimp.Image.new(61, 47, Gimp.ImageBaseType.RGB)
+image = Gimp.Image.new(310, 205, Gimp.ImageBaseType.RGB)
 made = layer(image, 'a', RGBA, '#3264c8', 5)
 effect = Gimp.DrawableFilter.new(made, 'gegl:gaussian-blur', 'blur')
 effect.get_config().set_property('std-dev-x', 3.0); effect.get_config().set_property('std-dev-y', 3.0)

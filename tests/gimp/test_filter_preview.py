@@ -12,7 +12,7 @@ from gimp_bridge.net import wire
 from harness import Gimp
 from test_filter_menu import UPSCALE, publish
 
-SHOWN = {"view": "part", "zoom": 1.0, "layer_size": [20, 10], "measured": {"strength": 12.5}, "notes": [], "seconds": 0.1}
+SHOWN = {"view": "part", "zoom": 1.0, "layer_size": [320, 210], "measured": {"strength": 12.5}, "notes": [], "seconds": 0.1}
 BEGIN = """
 import json, sys
 from gi.repository import Gimp, GObject
@@ -94,7 +94,7 @@ class Dialog:
 
     def __init__(self, gimp, row=UPSCALE):
         self.client = gimp.client("user")
-        made = self.client.call("create_new_image", width=20, height=10, color="#204060")
+        made = self.client.call("create_new_image", width=320, height=210, color="#204060")
         self.image, self.layer = made["image"], made["layer"]
         self.do(*BEGIN.format(image=self.image, layer=self.layer, row=json.dumps(row)).strip().split("\n"), again=False)
 
@@ -259,22 +259,22 @@ def test_a_daemon_that_is_not_there_is_started_or_the_line_says_why_not(dialog, 
 
 def test_a_part_of_a_layer_is_read_where_it_lies(own):
     with own.client() as client:
-        made = client.call("create_new_image", width=60, height=40, color="#ffffff")
+        made = client.call("create_new_image", width=320, height=210, color="#ffffff")
         image, layer = made["image"], made["layer"]
-        client.call("draw_rectangle", image=image, x=10, y=5, width=20, height=10, fill_color="#ff0000")
-        client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 12, 7, 30, 20)",
-                      f"Gimp.Item.get_by_id({layer}).set_offsets(3, 2)")
+        client.call("draw_rectangle", image=image, x=100, y=110, width=100, height=60, fill_color="#ff0000")
+        client.python(f"Gimp.Image.get_by_id({image}).select_rectangle(Gimp.ChannelOps.REPLACE, 110, 120, 200, 85)",
+                      f"Gimp.Item.get_by_id({layer}).set_offsets(30, 20)")
         facts = client.call("filter_facts", image=image, layer=layer)
-        assert (facts["width"], facts["height"], facts["selection"]) == (60, 40, [9, 5, 30, 20])
-        reply = client.stream("filter_read", image=image, layer=layer, area=[8, 4, 30, 12])
-        shape = (12, 30, reply.header["channels"])
+        assert (facts["width"], facts["height"], facts["selection"]) == (320, 210, [80, 100, 200, 85])
+        reply = client.stream("filter_read", image=image, layer=layer, area=[60, 80, 200, 100])
+        shape = (100, 200, reply.header["channels"])
         red = (np.frombuffer(bytes(reply.data), np.uint8).reshape(shape)[..., :3] == (255, 0, 0)).all(-1)
-        wanted = np.zeros((12, 30), bool)
-        wanted[1:11, 2:22] = True
+        wanted = np.zeros((100, 200), bool)
+        wanted[30:90, 40:140] = True
         assert (red == wanted).all()
-        assert (reply.result["offset"], reply.result["selection"]) == ([11, 6], [1, 1, 29, 11])
+        assert (reply.result["offset"], reply.result["selection"]) == ([90, 100], [20, 20, 180, 80])
         with pytest.raises(Exception, match="not inside the layer"):
-            client.stream("filter_read", image=image, layer=layer, area=[50, 0, 11, 1])
+            client.stream("filter_read", image=image, layer=layer, area=[310, 0, 11, 1])
         client.call("close_image", image=image, discard_changes=True)
 
 
@@ -334,7 +334,7 @@ def test_the_preview_is_as_large_as_its_room_and_zooms(dialog, daemon):
     asked = daemon.asked[-1][1]
     assert (asked["zoom"], asked["x"], asked["y"]) == (4.0, 7, 3)
     part = json.loads(dialog.do("import json", "print(json.dumps([list(p) if i == 2 else p for i, p in enumerate("
-                                "preview.part((0, 0, 20, 10), 0.5))]))"))
+                                "preview.part((120, 124, 20, 10), 0.5))]))"))
     assert part[:2] == [10, 5] and part[2][:4] == [0x20, 0x40, 0x60, 255]
     dialog.do("preview.look_closer(None)")
     wait_until(lambda: "zoom" not in daemon.asked[-1][1] and "x" not in daemon.asked[-1][1])
@@ -355,7 +355,7 @@ def test_an_open_dialog_follows_the_selection_the_layer_and_the_image_s_end(dial
         dialog.wait_for(["changed", False], 60)
         dialog.client.call("create_layer", image=dialog.image, name="above")
         dialog.wait_for(["moved", "above"], 60)
-        other = dialog.client.call("create_new_image", width=9, height=9)["image"]
+        other = dialog.client.call("create_new_image", width=300, height=200)["image"]
         dialog.client.call("close_image", image=dialog.image, discard_changes=True)
         dialog.wait_for(["gone"], 60)
         dialog.image = other  # for the end of the test to close

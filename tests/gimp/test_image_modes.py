@@ -19,22 +19,22 @@ def gimp(gimp_version):
 FORMATS = (("GRAY", "u8", False), ("INDEXED", "u8", False), ("RGB", "u16", False), ("RGB", "float", True), ("GRAY", "half", False),
            ("RGB", "u32", False))  # fmt: skip
 OPERATIONS = (
-    ("resize_image", {"width": 31, "height": 40}, ""),
-    ("crop_image", {"x": 3, "y": 4, "width": 20, "height": 17}, ""),
+    ("resize_image", {"width": 231, "height": 240}, ""),
+    ("crop_image", {"x": 30, "y": 40, "width": 200, "height": 137}, ""),
     ("rotate_image", {"angle": 30, "fill": "white"}, ""),
     ("rotate_image", {"angle": 90}, ""),
     ("flip_image", {"direction": "vertical"}, ""),
-    ("resize_canvas", {"width": 70, "height": 60, "fill": "black"}, ""),
+    ("resize_canvas", {"width": 370, "height": 260, "fill": "black"}, ""),
     ("convert_image_mode", {"mode": "RGB"}, ""),
     ("convert_image_mode", {"mode": "GRAY"}, ""),
-    ("create_layer", {"fill": "white", "mode": "multiply", "width": 20, "height": 10}, ""),
+    ("create_layer", {"fill": "white", "mode": "multiply", "width": 200, "height": 140}, ""),
     ("create_layer_from_visible", {}, ""),
     ("duplicate_layer", {}, ""),
     ("merge_layers", {}, "two"),
     ("merge_layers", {"merge_type": "flatten_image"}, "two"),
     ("merge_layers", {"layers": "down"}, "two"),
     ("set_layer_properties", {"opacity": 30, "mode": "screen"}, "two"),
-    ("resize_layer", {"to": "size", "width": 50, "height": 20, "fill": "white"}, ""),
+    ("resize_layer", {"to": "size", "width": 350, "height": 140, "fill": "white"}, ""),
     ("set_layer_alpha", {"alpha": False}, ""),
     ("add_layer_mask", {"fill": "copy", "invert": True}, ""),
     ("remove_layer_mask", {"apply": True}, "mask"),
@@ -42,21 +42,23 @@ OPERATIONS = (
     ("delete_layer", {}, "two"),
 )
 TWO = [
-    "n = Gimp.Layer.new(im, 'second', 20, 15, im.get_layers()[0].type(), 60, Gimp.LayerMode.NORMAL)",
-    "im.insert_layer(n, None, 0); n.set_offsets(20, 12); n.fill(Gimp.FillType.WHITE); im.set_selected_layers([n])",
+    "n = Gimp.Layer.new(im, 'second', 180, 140, im.get_layers()[0].type(), 60, Gimp.LayerMode.NORMAL)",
+    "im.insert_layer(n, None, 0); n.set_offsets(90, 50); n.fill(Gimp.FillType.WHITE); im.set_selected_layers([n])",
 ]
 
 
 def made(client, mode, precision, linear):
-    """A 45 x 33 image of that kind with one layer of varied pixels with alpha."""
+    """A 310 x 205 image of that kind with one layer of varied pixels with alpha."""
     image = client.call(
-        "create_new_image", width=45, height=33, color="transparent", base_type="GRAY" if mode == "GRAY" else "RGB",
+        "create_new_image", width=310, height=205, color="transparent", base_type="GRAY" if mode == "GRAY" else "RGB",
         precision=precision, linear=linear,
     )["image"]  # fmt: skip
     client.python(
         f"import random; im = Gimp.Image.get_by_id({image}); l = im.get_layers()[0]; r = random.Random(5); im.undo_disable()",
-        "px = bytes(v for i in range(45 * 33) for v in (r.randrange(9) * 30, r.randrange(9) * 30, 90, 255 if i % 4 else 128))",
-        "b = l.get_buffer(); b.set(Gegl.Rectangle.new(0, 0, 45, 33), \"R'G'B'A u8\", px); b.flush(); l.update(0, 0, 45, 33)",
+        "n = [v % 9 * 30 for v in r.randbytes(310 * 205)]",
+        "px = bytes(v for i in range(310 * 205) for v in (n[i], n[i - 7], 90, 255 if i % 4 else 128))",
+        "b = l.get_buffer(); b.set(Gegl.Rectangle.new(0, 0, 310, 205), \"R'G'B'A u8\", px)",
+        "b.flush(); l.update(0, 0, 310, 205)",
         *(["im.convert_indexed(0, 0, 100, False, False, '')"] if mode == "INDEXED" else []),
         "im.undo_enable(); im.clean_all()",
         image=image,
@@ -100,8 +102,8 @@ def test_colours_are_exact_where_the_format_holds_them(client, mode, precision, 
     color = [200, 200, 200] if mode == "GRAY" else [40, 80, 160]
     if mode == "INDEXED":
         color = [240, 0, 90]  # one of the palette's
-    layer = client.call("create_layer", image=image, fill=color, width=5, height=5)["layer"]
-    client.call("resize_layer", image=image, layer=layer, to="size", width=9, height=7, fill=color)
+    layer = client.call("create_layer", image=image, fill=color, width=150, height=140)["layer"]
+    client.call("resize_layer", image=image, layer=layer, to="size", width=300, height=200, fill=color)
     got = read(client, image, layer)
     wanted = color[:1] if got.shape[2] == 2 else color
     assert np.abs(got[..., :-1].astype(int) - wanted).max() <= 0 and (got[..., -1] == 255).all()
